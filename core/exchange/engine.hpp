@@ -1,0 +1,133 @@
+// Engine: IKEv1 without input or output. Datagrams, time, completed operations and kernel events go
+// in; datagrams and operations come out through Output. It opens no socket, reads no clock and draws
+// no randomness of its own, so two engines, a virtual clock and a lossy wire run whole tunnels in
+// memory, and a fuzzer drives it directly.
+//
+//     Engine engine(config, output, options);
+//     engine.kernel_capabilities(caps);
+//     engine.datagram(received, now);          // calls output.send(…), output.start(…)
+//     engine.complete(token, status, bytes, now);
+//     if (auto due = engine.next_deadline()) … at that time: engine.tick(now);
+//
+// One thread. Output must not call back into the engine from inside send() or start(): it queues.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "conf/config.hpp"
+#include "exchange/operations.hpp"
+
+namespace racoon::exchange {
+
+/// A UDP payload without the non-ESP marker. `bytes` is borrowed when received.
+struct Datagram {
+    Endpoint local;
+    Endpoint remote;
+    ByteView bytes;
+};
+
+/// Something that happened, for racoonctl show-event and scripts (reference 3.4).
+struct Event {
+    std::uint32_t code = 0;   // 0x0100 phase 1 established, 0x0101 deleted, 0x0201 phase 2 established …
+    Endpoint local, remote;
+    std::string text;
+};
+
+class Output {
+  public:
+    virtual ~Output() = default;
+    virtual void send(const Datagram& datagram) = 0;
+    virtual void start(Operation operation) = 0;
+    virtual void cancel(OpToken token) = 0;
+    virtual void event(const Event& event) = 0;
+    /// Fills with random bytes; cannot fail (a failing source ends the process).
+    virtual void random(std::span<std::uint8_t> out) = 0;
+};
+
+/// One row of `racoonctl show-sa`; a copy, nothing points into the engine.
+struct Phase1Status {
+    CookiePair cookies;
+    Endpoint local, remote;
+    std::string section;          // Remote::name
+    std::string peer_id;          // "" until known
+    bool initiator = false;
+    int state = 0;                // racoon's numbers 0-11 (reference 3.3)
+    int exchange = 2;
+    std::int64_t age_seconds = 0;
+    std::int64_t lifetime_seconds = 0;
+    std::string cipher, hash, group, auth;
+    unsigned key_bits = 0;
+    unsigned phase2_count = 0;
+    bool dpd = false;
+};
+struct Phase2Status {
+    CookiePair phase1;
+    MessageId message_id;
+    IpAddr local, remote;
+    PolicyId policy;
+    TrafficSelector selector;
+    std::uint8_t protocol = 50;
+    bool tunnel = true;
+    bool established = false;
+    bool initiator = false;
+    Spi spi_in, spi_out;
+    ReqId reqid;
+    std::string encryption, integrity, pfs_group;
+    unsigned key_bits = 0;
+    std::int64_t age_seconds = 0, lifetime_seconds = 0;
+};
+
+class Engine {
+  public:
+    Engine(conf::ConfigPtr config, std::uint32_t generation, Output& output);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    void kernel_capabilities(const KernelCapabilities& caps);
+    void datagram(const Datagram& in, TimePoint now);
+    void complete(OpToken token, const Result<Bytes>& result, TimePoint now);
+    void kernel_event(const KernelEvent& event, TimePoint now);
+    /// The earliest time at which tick() has something to do; empty: nothing is due ever.
+    std::optional<TimePoint> next_deadline() const;
+    void tick(TimePoint now);
+
+    /// A reloaded configuration: SAs whose section is gone or changed are deleted, others stay.
+    void reconfigure(conf::ConfigPtr config, std::uint32_t generation, TimePoint now);
+    /// The local addresses that we may initiate from; empty: any.
+    void local_endpoints(std::vector<Endpoint> endpoints);
+
+    // --- control (racoonctl) ---
+    std::vector<Phase1Status> phase1_status(TimePoint now) const;
+    std::vector<Phase2Status> phase2_status(TimePoint now) const;
+    using Done = std::function<void(Status)>;
+    /// Starts phase 1 with a peer; done is called when it is established or has failed, at once if up.
+    void establish_phase1(const Endpoint& remote, std::string_view section, TimePoint now, Done done);
+    /// Negotiates for the outbound policy that covers the selector.
+    void establish_phase2(const TrafficSelector& selector, TimePoint now, Done done);
+    void establish_policy(PolicyId policy, TimePoint now, Done done);
+    /// Deletes phase 1 SAs (and their phase 2) between two addresses, telling the peer; the count.
+    /// local family None: any.
+    std::size_t delete_phase1(const IpAddr& local, const IpAddr& remote, TimePoint now);
+    std::size_t flush_phase1(TimePoint now);
+    /// Deletes IPsec SAs of a protocol (0: all), telling the peers.
+    std::size_t flush_phase2(std::uint8_t protocol, TimePoint now);
+    /// Sends deletes for everything and forgets it. After it only complete() of deletions is needed.
+    void shutdown(TimePoint now);
+    /// Operations of SaDelete still under way, so that a caller can wait for an orderly end.
+    std::size_t pending_operations() const;
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace racoon::exchange
