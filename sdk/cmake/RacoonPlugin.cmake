@@ -1,7 +1,8 @@
 # racoon_add_plugin(NAME acme-otp SOURCES … MANIFEST plugin.json [LIBRARIES …])
 #
 # Makes the module NAME.so: no `lib` prefix, one exported symbol, and the manifest both as an ELF note
-# (owner "Racoon", type 1) and as racoon_manifest[] for the plugin's entry table.
+# (owner "Racoon", type 1) and as racoon_manifest[] for the plugin's entry table, declared by the
+# generated "racoon_manifest.h" (racoon_manifest.h.in shows its use).
 include_guard(GLOBAL)
 set(RACOON_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
@@ -33,10 +34,11 @@ function(racoon_add_plugin)
   string(LENGTH "${hex}" digits)
   math(EXPR size "${digits} / 2")
   math(EXPR padding "(4 - ${size} % 4) % 4")
-  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
-  string(REPEAT "0," ${padding} zeros)
-  set(generated "${CMAKE_CURRENT_BINARY_DIR}/${ARG_NAME}-manifest.c")
+  string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
+  set(generated_dir "${CMAKE_CURRENT_BINARY_DIR}/${ARG_NAME}-manifest")
+  set(generated "${generated_dir}/manifest.c")
   configure_file("${RACOON_PLUGIN_CMAKE_DIR}/manifest.c.in" "${generated}" @ONLY)
+  configure_file("${RACOON_PLUGIN_CMAKE_DIR}/racoon_manifest.h.in" "${generated_dir}/racoon_manifest.h" @ONLY)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${manifest}")
 
   add_library(${ARG_NAME} MODULE ${ARG_SOURCES} "${generated}")
@@ -49,6 +51,7 @@ function(racoon_add_plugin)
   else()
     target_link_libraries(${ARG_NAME} PRIVATE RacoonPlugin::sdk)
   endif()
+  target_include_directories(${ARG_NAME} PRIVATE "${generated_dir}")
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBRARIES})
   target_link_options(${ARG_NAME} PRIVATE -Wl,-z,relro -Wl,-z,now
     "-Wl,--version-script=${RACOON_PLUGIN_CMAKE_DIR}/plugin.map")

@@ -137,6 +137,16 @@ typedef struct racoon_plugin {
 #define RACOON_NOTE_OWNER "Racoon" /* ELF note: owner, type 1, descriptor = plugin.json */
 #define RACOON_NOTE_MANIFEST 1u
 
+/* The one exported symbol, constant in C and C++. After
+ * "racoon_manifest.h", which racoon_add_plugin() generates:
+ *     RACOON_PLUGIN_ENTRY = {RACOON_PLUGIN_HEADER, "build id", init, …};  */
+#define RACOON_PLUGIN_ENTRY                                                                    \
+    RACOON_EXTERN_C __attribute__((visibility("default"))) const racoon_plugin racoon_plugin_v1; \
+    const racoon_plugin racoon_plugin_v1
+#define RACOON_PLUGIN_HEADER                                                                   \
+    RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0,      \
+        racoon_manifest, RACOON_MANIFEST_SIZE
+
 #ifdef __cplusplus
 }
 #endif
