@@ -47,6 +47,8 @@ bool equal_constant_time(ByteView a, ByteView b);
 class Reader {
   public:
     explicit Reader(ByteView in) : in_(in) {}
+    /// A view that began `base` bytes into a larger input: errors then give offsets in the whole.
+    Reader(ByteView in, std::size_t base) : in_(in), base_(base) {}
 
     std::size_t left() const { return in_.size() - pos_; }
     bool empty() const { return left() == 0; }
