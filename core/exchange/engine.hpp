@@ -118,6 +118,9 @@ class Engine {
     /// local family None: any.
     std::size_t delete_phase1(const IpAddr& local, const IpAddr& remote, TimePoint now);
     std::size_t flush_phase1(TimePoint now);
+    /// Deletes IPsec SAs of a protocol (0: all) between two outer addresses, telling the peer.
+    std::size_t delete_phase2(std::uint8_t protocol, const IpAddr& local, const IpAddr& remote,
+                              TimePoint now);
     /// Deletes IPsec SAs of a protocol (0: all), telling the peers.
     std::size_t flush_phase2(std::uint8_t protocol, TimePoint now);
     /// Sends deletes for everything and forgets it. After it only complete() of deletions is needed.

@@ -1,0 +1,45 @@
+#include "ctl/arguments.hpp"
+
+#include <gtest/gtest.h>
+
+namespace racoon::ctl {
+namespace {
+
+using control::number_of;
+using control::text_of;
+
+TEST(ParseCommand, TakesAliasesOfRacoonctl) {
+    EXPECT_EQ(parse_command({"ss", "isakmp"})->name, "show-sa");
+    EXPECT_EQ(parse_command({"rc"})->name, "reload-config");
+}
+
+TEST(ParseCommand, UnknownCommandIsNamedAsRacoonDoes) {
+    const auto r = parse_command({"frobnicate"});
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().text(), "Invalid command [frobnicate]");
+}
+
+TEST(ParseCommand, TooFewAndTooManyArgumentsAreInsufficient) {
+    EXPECT_EQ(parse_command({"show-sa"}).error().text(), "insufficient arguments");
+    EXPECT_EQ(parse_command({"show-sa", "esp", "x"}).error().text(), "insufficient arguments");
+    EXPECT_EQ(parse_command({"establish-sa", "isakmp", "inet", "192.0.2.1"}).error().text(),
+              "insufficient arguments");
+}
+
+TEST(ParseCommand, EstablishTakesSectionWaitAndSelectors) {
+    const auto c = parse_command({"es", "-n", "hq", "-w", "esp", "inet", "10.1.0.0/16", "10.2.0.0/16[80]", "tcp"});
+    ASSERT_TRUE(c) << c.error().text();
+    EXPECT_EQ(text_of(c->args, "section"), "hq");
+    EXPECT_TRUE(control::flag_of(c->args, "wait"));
+    EXPECT_EQ(text_of(c->args, "src"), "10.1.0.0/16");
+    EXPECT_EQ(number_of(c->args, "dst_port"), 80);
+    EXPECT_EQ(number_of(c->args, "upper"), 6);
+}
+
+TEST(ParseCommand, WrongFamilyAndBadPrefixAreNamed) {
+    EXPECT_FALSE(parse_command({"es", "isakmp", "inet", "2001:db8::1", "192.0.2.1"}));
+    EXPECT_FALSE(parse_command({"es", "esp", "inet", "10.0.0.0/33", "10.1.0.0/8", "any"}));
+}
+
+}  // namespace
+}  // namespace racoon::ctl
