@@ -7,11 +7,7 @@
 #include <racoon/plugin.h>
 
 #include "model.hpp"
-
-extern "C" {
-extern const char* const racoon_manifest;
-extern const std::size_t racoon_manifest_size;
-}
+#include "racoon_manifest.h"
 
 namespace racoon::kernel_sim {
 namespace {
@@ -220,5 +216,5 @@ namespace sim = racoon::kernel_sim;
 extern "C" __attribute__((visibility("default"))) const racoon_plugin racoon_plugin_v1;
 extern "C" const racoon_plugin racoon_plugin_v1 = {
     RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0,
-    racoon_manifest, racoon_manifest_size, "kernel-sim", sim::init, sim::configure, sim::commit,
+    racoon_manifest, sizeof(racoon_manifest), "kernel-sim", sim::init, sim::configure, sim::commit,
     sim::rollback, nullptr, sim::stop, sim::destroy, nullptr};

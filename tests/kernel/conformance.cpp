@@ -1,0 +1,298 @@
+#include "conformance.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <set>
+#include <tuple>
+
+#include "model.hpp"
+
+namespace racoon::test {
+namespace {
+
+using kernel_sim::Model;
+
+using SaFacts = std::tuple<std::string, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t,
+                           std::uint32_t, std::uint32_t>;
+SaFacts facts(const racoon_kernel_sa_info& i) {
+    const std::size_t size = i.dst.family == 4 ? 4 : 16;
+    const std::string ends = std::string(reinterpret_cast<const char*>(i.src.bytes), size) +
+                             std::string(reinterpret_cast<const char*>(i.dst.bytes), size);
+    return {ends, i.protocol, i.spi, i.state, i.direction, i.reqid, i.mode};
+}
+
+using PolicyFacts = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::int32_t,
+                               std::uint32_t, std::string>;
+PolicyFacts facts(const racoon_kernel_policy& p) {
+    std::string selector(reinterpret_cast<const char*>(p.selector.local.bytes), 16);
+    selector += std::string(reinterpret_cast<const char*>(p.selector.remote.bytes), 16);
+    selector += std::to_string(p.selector.local_prefix) + "/" +
+                std::to_string(p.selector.remote_prefix) + "/" + std::to_string(p.selector.protocol);
+    return {p.id, p.direction, p.action, p.priority, p.template_count, selector};
+}
+
+template <typename T>
+auto set_of(const std::vector<T>& all) {
+    std::multiset<decltype(facts(all[0]))> out;
+    for (const T& one : all) out.insert(facts(one));
+    return out;
+}
+
+struct Run {
+    FakeHost& host;
+    bool virtual_clock;
+    Model model;
+    std::mt19937 random;
+    std::vector<racoon_kernel_sa_id> known{};
+    std::uint32_t next_policy = 1;
+    std::string difference{};
+
+    std::uint32_t draw(std::uint32_t below) { return static_cast<std::uint32_t>(random()) % below; }
+    std::int64_t now() { return host.now(); }
+
+    void same(const char* what, racoon_status backend, racoon_status expected) {
+        if (backend == expected || !difference.empty()) return;
+        difference = std::string(what) + ": backend " + std::to_string(backend) + " (" + host.error() +
+                     "), model " + std::to_string(expected);
+    }
+
+    std::pair<std::string, std::string> ends() {
+        static const char* const pairs[][2] = {{"10.9.0.1", "10.9.0.2"}, {"10.9.0.1", "10.9.0.3"},
+                                               {"fd09::1", "fd09::2"}};
+        const auto& p = pairs[draw(3)];
+        return {p[0], p[1]};
+    }
+
+    void spi_get() {
+        const auto [own, peer] = ends();
+        const racoon_kernel_spi_request request = spi_request(peer, own, draw(4) + 1);
+        std::uint32_t spi = 0;
+        const racoon_status got = host.spi_get(request, &spi);
+        racoon_kernel_spi_request exact = request;
+        exact.min_spi = exact.max_spi = spi;  // the model follows the backend's choice
+        std::uint32_t model_spi = 0;
+        same("spi_get", got, model.spi_get(now(), exact, &model_spi));
+        if (difference.empty() && spi < 0x100) difference = "spi_get gave " + std::to_string(spi);
+        racoon_kernel_sa_id id{};
+        id.struct_size = sizeof(id);
+        id.protocol = RACOON_IPPROTO_ESP;
+        id.spi = spi;
+        id.src = request.src;
+        id.dst = request.dst;
+        known.push_back(id);
+    }
+
+    racoon_kernel_sa random_sa(std::uint32_t direction) {
+        const auto [own, peer] = ends();
+        const bool out = direction == RACOON_DIR_OUT;
+        racoon_kernel_sa sa = esp_sa(direction, out ? own : peer, out ? peer : own, 0x1000 + draw(6),
+                                     draw(4) + 1, static_cast<std::uint8_t>(draw(250) + 1));
+        sa.soft_ns = virtual_clock && draw(2) == 0 ? 80'000'000'000 : 0;
+        sa.hard_ns = virtual_clock && draw(2) == 0 ? 100'000'000'000 : 0;
+        if (!out) sa.replay_window = 64;
+        return sa;
+    }
+
+    void sa_update() {
+        racoon_kernel_sa sa = random_sa(RACOON_DIR_IN);
+        if (!known.empty() && draw(4) != 0) {
+            const racoon_kernel_sa_id& id = known[draw(static_cast<std::uint32_t>(known.size()))];
+            sa.spi = id.spi;
+            sa.src = id.src;
+            sa.dst = id.dst;
+        }
+        same("sa_update", host.sa_update(sa), model.sa_update(now(), sa));
+        known.push_back(id_of(sa));
+    }
+
+    void sa_add() {
+        racoon_kernel_sa sa = random_sa(RACOON_DIR_OUT);
+        if (draw(10) == 0) sa.spi = 0;
+        same("sa_add", host.sa_add(sa), model.sa_add(now(), sa));
+        if (sa.spi != 0) known.push_back(id_of(sa));
+    }
+
+    racoon_kernel_sa_id some_id() {
+        if (known.empty() || draw(8) == 0) return id_of(random_sa(RACOON_DIR_OUT));
+        return known[draw(static_cast<std::uint32_t>(known.size()))];
+    }
+
+    void sa_delete() {
+        const racoon_kernel_sa_id id = some_id();
+        same("sa_delete", host.sa_delete(id), model.sa_delete(id));
+    }
+
+    void sa_query() {
+        const racoon_kernel_sa_id id = some_id();
+        racoon_kernel_sa_info a{};
+        racoon_kernel_sa_info b{};
+        b.struct_size = sizeof(b);
+        const racoon_status expected = model.sa_query(now(), id, &b);
+        same("sa_query", host.sa_query(id, &a), expected);
+        if (expected == RACOON_OK && difference.empty() && facts(a) != facts(b)) {
+            difference = "sa_query of SPI " + std::to_string(id.spi) + ": state " +
+                         std::to_string(a.state) + ", model " + std::to_string(b.state);
+        }
+    }
+
+    void policy_add() {
+        static const char* const nets[] = {"192.168.1.0/24", "192.168.2.0/24", "192.168.0.0/16"};
+        static const char* const nets6[] = {"fd01::/64", "fd02::/64"};
+        const bool six = draw(4) == 0;
+        const std::string local = six ? nets6[draw(2)] : nets[draw(3)];
+        const std::string remote = six ? nets6[draw(2)] : nets[draw(3)];
+        const std::uint32_t id = draw(8) == 0 && next_policy > 1 ? next_policy - 1 : next_policy++;
+        racoon_kernel_policy p = esp_policy(id, draw(3) + 1, selector(local, remote),
+                                            six ? "fd09::1" : "10.9.0.1",
+                                            six ? "fd09::2" : "10.9.0.2", draw(4) + 1);
+        p.priority = static_cast<std::int32_t>(draw(5)) - 2;
+        p.action = draw(6) == 0 ? RACOON_POLICY_DISCARD : RACOON_POLICY_IPSEC;
+        if (p.action != RACOON_POLICY_IPSEC) p.template_count = 0;
+        if (draw(20) == 0) p.selector.local_prefix = 200;
+        same("policy_add", host.policy_add(p), model.policy_add(p));
+    }
+
+    void policy_delete() {
+        const std::uint32_t id = draw(next_policy + 1);
+        same("policy_delete", host.policy_delete(id), model.policy_delete(id));
+    }
+
+    void compare() {
+        model.advance(now());
+        if (set_of(host.sa_dump()) != set_of(model.sa_dump(now()))) {
+            difference = "sa_dump: backend " + std::to_string(host.sa_dump().size()) + " SAs, model " +
+                         std::to_string(model.sa_count()) + ", or their facts differ";
+        }
+        if (set_of(host.policy_dump()) != set_of(model.policy_dump())) {
+            difference = "policy_dump: backend " + std::to_string(host.policy_dump().size()) +
+                         " policies, model " + std::to_string(model.policy_count());
+        }
+    }
+
+    void step() {
+        switch (draw(virtual_clock ? 11 : 10)) {
+            case 0: case 1: return spi_get();
+            case 2: case 3: return sa_update();
+            case 4: return sa_add();
+            case 5: return sa_delete();
+            case 6: return sa_query();
+            case 7: return policy_add();
+            case 8: return policy_delete();
+            case 9: return compare();
+            default:
+                host.advance(std::chrono::seconds(draw(40)));
+                model.advance(now());
+        }
+    }
+};
+
+}  // namespace
+
+racoon_addr address(const std::string& text, std::uint16_t port) {
+    racoon_addr a{};
+    a.port = port;
+    if (::inet_pton(AF_INET, text.c_str(), a.bytes) == 1) a.family = 4;
+    if (a.family == 0 && ::inet_pton(AF_INET6, text.c_str(), a.bytes) == 1) a.family = 6;
+    return a;
+}
+
+racoon_selector selector(const std::string& local, const std::string& remote, std::uint8_t protocol) {
+    racoon_selector s{};
+    const auto split = [](const std::string& text, racoon_addr* net) {
+        const std::size_t slash = text.find('/');
+        *net = address(text.substr(0, slash));
+        if (slash == std::string::npos) return static_cast<std::uint8_t>(net->family == 4 ? 32 : 128);
+        return static_cast<std::uint8_t>(std::atoi(text.c_str() + slash + 1));
+    };
+    s.local_prefix = split(local, &s.local);
+    s.remote_prefix = split(remote, &s.remote);
+    s.protocol = protocol;
+    return s;
+}
+
+racoon_kernel_alg algorithm(const char* name, const char* xfrm_name, std::uint32_t key_bytes,
+                            std::uint32_t icv_bits, std::uint8_t fill) {
+    racoon_kernel_alg a{};
+    std::strncpy(a.name, name, sizeof(a.name) - 1);
+    std::strncpy(a.xfrm_name, xfrm_name, sizeof(a.xfrm_name) - 1);
+    a.key_size = key_bytes;
+    a.icv_bits = icv_bits;
+    for (std::uint32_t i = 0; i < key_bytes; ++i) a.key[i] = static_cast<std::uint8_t>(fill + i);
+    return a;
+}
+
+racoon_kernel_sa esp_sa(std::uint32_t direction, const std::string& src, const std::string& dst,
+                        std::uint32_t spi, std::uint32_t reqid, std::uint8_t key) {
+    racoon_kernel_sa sa{};
+    sa.struct_size = sizeof(sa);
+    sa.direction = direction;
+    sa.protocol = RACOON_IPPROTO_ESP;
+    sa.mode = RACOON_MODE_TUNNEL;
+    sa.spi = spi;
+    sa.reqid = reqid;
+    sa.src = address(src);
+    sa.dst = address(dst);
+    sa.enc = algorithm("aes", "cbc(aes)", 16, 0, key);
+    sa.auth = algorithm("hmac_sha256", "hmac(sha256)", 32, 128, static_cast<std::uint8_t>(key + 1));
+    return sa;
+}
+
+racoon_kernel_policy esp_policy(std::uint32_t id, std::uint32_t direction,
+                                const racoon_selector& selector, const std::string& local_end,
+                                const std::string& remote_end, std::uint32_t reqid) {
+    racoon_kernel_policy p{};
+    p.struct_size = sizeof(p);
+    p.id = id;
+    p.direction = direction;
+    p.action = RACOON_POLICY_IPSEC;
+    p.selector = selector;
+    p.template_count = 1;
+    p.templates[0].protocol = RACOON_IPPROTO_ESP;
+    p.templates[0].mode = RACOON_MODE_TUNNEL;
+    p.templates[0].level = RACOON_LEVEL_REQUIRE;
+    p.templates[0].reqid = reqid;
+    p.templates[0].local = address(local_end);
+    p.templates[0].remote = address(remote_end);
+    return p;
+}
+
+racoon_kernel_sa_id id_of(const racoon_kernel_sa& sa) {
+    racoon_kernel_sa_id id{};
+    id.struct_size = sizeof(id);
+    id.protocol = sa.protocol;
+    id.spi = sa.spi;
+    id.src = sa.src;
+    id.dst = sa.dst;
+    return id;
+}
+
+racoon_kernel_spi_request spi_request(const std::string& peer, const std::string& own,
+                                      std::uint32_t reqid) {
+    racoon_kernel_spi_request r{};
+    r.struct_size = sizeof(r);
+    r.protocol = RACOON_IPPROTO_ESP;
+    r.mode = RACOON_MODE_TUNNEL;
+    r.reqid = reqid;
+    r.src = address(peer);
+    r.dst = address(own);
+    return r;
+}
+
+std::string conformance(FakeHost& host, bool virtual_clock, std::uint32_t seed, int steps) {
+    Run run{host, virtual_clock, Model(seed), std::mt19937(seed)};
+    for (int i = 0; i < steps && run.difference.empty(); ++i) {
+        run.step();
+        if (!run.difference.empty()) {
+            return "seed " + std::to_string(seed) + ", step " + std::to_string(i) + ": " +
+                   run.difference;
+        }
+    }
+    run.compare();
+    return run.difference.empty() ? "" : "seed " + std::to_string(seed) + ", end: " + run.difference;
+}
+
+}  // namespace racoon::test
