@@ -78,10 +78,10 @@ class Error {
 class Failure {
   public:
     explicit Failure(Error e) : error_(std::move(e)) {}
-    Failure&& at(std::size_t offset) && { error_ = std::move(error_).at(offset); return std::move(*this); }
-    Failure&& notify(std::uint16_t type) && { error_ = std::move(error_).notify(type); return std::move(*this); }
-    Failure&& os(int err) && { error_ = std::move(error_).os(err); return std::move(*this); }
-    Failure&& with(std::string_view doing) && { error_ = std::move(error_).with(doing); return std::move(*this); }
+    Failure&& at(std::size_t offset) && { static_cast<void>(std::move(error_).at(offset)); return std::move(*this); }
+    Failure&& notify(std::uint16_t type) && { static_cast<void>(std::move(error_).notify(type)); return std::move(*this); }
+    Failure&& os(int err) && { static_cast<void>(std::move(error_).os(err)); return std::move(*this); }
+    Failure&& with(std::string_view doing) && { static_cast<void>(std::move(error_).with(doing)); return std::move(*this); }
 
     template <typename T>
     operator tl::expected<T, Error>() && { return tl::unexpected<Error>(std::move(error_)); }
