@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/net_addr.hpp"
@@ -40,7 +41,9 @@ inline bool enabled(Level l);
 /// Adds a sink for the life of the process or until clear_sinks().
 void add_sink(std::unique_ptr<Sink> sink);
 void clear_sinks();
-
+/// -L: sinks put "file:line: " in front of the message.
+void set_location(bool on);
+bool location();
 
 void write(Level level, std::string_view peer, std::string_view text, std::string_view file, int line);
 
@@ -50,8 +53,15 @@ std::string escaped(std::string_view text, std::size_t max = 256);
 
 /// The text of one line as files and -F show it: "2026-01-31 12:00:00: [peer] INFO: text".
 std::string format_line(const Line& line, std::int64_t wall_seconds, bool with_location);
+/// The same without the time: "[peer] INFO: text".
+std::string format_message(const Line& line, bool with_location);
+/// One Line for each line of its text; blank ones are left out.
+std::vector<Line> split_lines(const Line& line);
 
 std::unique_ptr<Sink> make_syslog_sink(const char* ident);          // LOG_DAEMON; info and debug
+/// The same on another socket than /dev/log. Never blocks: what it cannot send is counted, and the
+/// count is logged when the system log reads again.
+std::unique_ptr<Sink> make_syslog_sink(const char* ident, std::string socket_path);
 std::unique_ptr<Sink> make_stdout_sink();                           // colour only on a terminal
 /// Opens the file anew for each line (append, umask 077), so that rotation by rename works.
 std::unique_ptr<Sink> make_file_sink(std::string path);
