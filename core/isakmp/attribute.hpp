@@ -17,10 +17,10 @@
 namespace racoon::isakmp {
 
 struct Attribute {
-    std::uint16_t type = 0;   // without the format bit
-    bool basic = false;       // TV: the value is two bytes
-    ByteView value;           // a view into the message
-    std::size_t offset = 0;   // in the message, for errors
+    std::uint16_t type = 0;  // without the format bit
+    bool basic = false;      // TV: the value is two bytes
+    ByteView value;          // a view into the message
+    std::size_t offset = 0;  // in the message, for errors
 
     /// The value as an unsigned integer. TooLong beyond 8 bytes, Malformed for none at all.
     Result<std::uint64_t> number() const;

@@ -15,10 +15,10 @@ inline constexpr std::size_t kFragmentHeaderSize = 4;  // id, index, flags
 inline constexpr std::uint8_t kFragmentLast = 0x01;
 
 struct Fragment {
-    std::uint16_t id = 0;      // of the whole message; racoon and Cisco send 1
-    std::uint8_t index = 0;    // 1, 2, …
+    std::uint16_t id = 0;    // of the whole message; racoon and Cisco send 1
+    std::uint8_t index = 0;  // 1, 2, …
     bool last = false;
-    ByteView data;             // never empty
+    ByteView data;  // never empty
 
     /// Malformed without data or with index 0.
     static Result<Fragment> parse(const Payload& p);

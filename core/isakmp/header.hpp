@@ -15,13 +15,13 @@ namespace racoon::isakmp {
 
 struct Header {
     CookiePair cookies;
-    std::uint8_t next_payload = 0;   // a number: its meaning depends on the version
+    std::uint8_t next_payload = 0;  // a number: its meaning depends on the version
     std::uint8_t major = kMajorVersion;
     std::uint8_t minor = kMinorVersion;
     std::uint8_t exchange = 0;
     std::uint8_t flags = 0;
     MessageId message_id;
-    std::uint32_t length = 0;        // of the whole message, header included
+    std::uint32_t length = 0;  // of the whole message, header included
 
     bool encrypted() const { return (flags & kFlagEncryption) != 0; }
     bool commit() const { return (flags & kFlagCommit) != 0; }

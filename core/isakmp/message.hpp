@@ -7,8 +7,8 @@
 //     }
 //     RACOON_TRY(auto m1, MainMode1::parse(m));       // every mandatory payload is there, once
 //
-// What a message of each kind must and may hold stands in the table of message_views.cpp; the structs
-// of message_views.hpp are built whole or not at all, so no handler sees a missing payload.
+// What a message of each kind must and may hold stands in the table of message_views.cpp; the
+// structs of message_views.hpp are built whole or not at all, so no handler sees a missing payload.
 #pragma once
 
 #include "base/bytes.hpp"

@@ -23,8 +23,8 @@ namespace racoon::isakmp {
 
 /// racoon.conf's `padding`, as it bears on one message.
 struct Padding {
-    bool randomize = true;       // random bytes, else zeros
-    bool exclusive_tail = true;  // last byte: number of pad bytes minus one, else the number
+    bool randomize = true;         // random bytes, else zeros
+    bool exclusive_tail = true;    // last byte: number of pad bytes minus one, else the number
     std::size_t extra_blocks = 0;  // whole blocks more (randomize_length); cut so that 255 suffice
 };
 

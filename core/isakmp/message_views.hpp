@@ -21,11 +21,25 @@
 namespace racoon::isakmp {
 
 enum class MessageKind : std::uint8_t {
-    MainMode1, MainMode2, MainMode3, MainMode4, MainMode5, MainMode6,
-    Aggressive1, Aggressive2, Aggressive3,
-    Base1, Base2, Base3, Base4,
-    QuickMode1, QuickMode2, QuickMode3, QuickModeConnected,
-    Informational, Transaction,
+    MainMode1,
+    MainMode2,
+    MainMode3,
+    MainMode4,
+    MainMode5,
+    MainMode6,
+    Aggressive1,
+    Aggressive2,
+    Aggressive3,
+    Base1,
+    Base2,
+    Base3,
+    Base4,
+    QuickMode1,
+    QuickMode2,
+    QuickMode3,
+    QuickModeConnected,
+    Informational,
+    Transaction,
 };
 
 /// Holds the chain against the table: exchange type, counts, SA first in phase 1, HASH and SA first

@@ -1,5 +1,5 @@
-// The payloads with an inner structure (RFC 2408 3.8 to 3.16): parsed into views, built from values.
-// SA payloads are in proposal.hpp, ID payloads in identity.hpp, fragments in fragment.hpp.
+// The payloads with an inner structure (RFC 2408 3.8 to 3.16): parsed into views, built from
+// values. SA payloads are in proposal.hpp, ID payloads in identity.hpp, fragments in fragment.hpp.
 //
 //     RACOON_TRY(Notification n, Notification::parse(payload.reader()));
 //     builder.add(PayloadType::Notification, n.body());
@@ -30,7 +30,9 @@ Result<ByteView> parse_hash(const Payload& p);
 /// SIG (3.12): not empty.
 Result<ByteView> parse_signature(const Payload& p);
 /// VID (3.16), NAT-D, GSS: opaque, may be of any size.
-inline ByteView parse_opaque(const Payload& p) { return p.body; }
+inline ByteView parse_opaque(const Payload& p) {
+    return p.body;
+}
 
 /// CERT and CR (3.9, 3.10).
 struct Certificate {
@@ -46,7 +48,7 @@ struct Notification {
     std::uint32_t doi = kDoiIpsec;
     ProtocolId protocol = ProtocolId::Isakmp;
     NotifyType type = NotifyType::None;
-    ByteView spi;   // 0 to 16 bytes
+    ByteView spi;  // 0 to 16 bytes
     ByteView data;
 
     static Result<Notification> parse(const Payload& p);

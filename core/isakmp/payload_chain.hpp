@@ -3,7 +3,8 @@
 //      0                   1                   2                   3
 //     ! Next Payload  !   RESERVED    !         Payload Length        !
 //
-//     RACOON_TRY(auto chain, PayloadChain::parse(Reader(bytes, kHeaderSize), header.first_payload(),
+//     RACOON_TRY(auto chain, PayloadChain::parse(Reader(bytes, kHeaderSize),
+//     header.first_payload(),
 //                                                Trailing::Refuse));
 //     for (const Payload& p : chain) …
 //     if (const Payload* nonce = chain.find(PayloadType::Nonce)) …
@@ -43,8 +44,8 @@ class PayloadChain {
     /// Walks at most 64 payloads; `first` names the first one. Unknown types are kept, for the
     /// message table to judge and logs to show. Fails with
     ///   Truncated  a generic header or a payload reaches beyond the end
-    ///   Malformed  a length below 4, a reserved byte that is not 0, or bytes after the last payload
-    ///   TooLong    more than 64 payloads
+    ///   Malformed  a length below 4, a reserved byte that is not 0, or bytes after the last
+    ///   payload TooLong    more than 64 payloads
     /// each with the offset, and PAYLOAD-MALFORMED as the notify.
     static Result<PayloadChain> parse(Reader in, PayloadType first, Trailing trailing);
 

@@ -35,7 +35,7 @@ struct Transform {
 struct Proposal {
     std::uint8_t number = 0;  // equal numbers belong together: all or none (RFC 2408 4.2)
     ProtocolId protocol = ProtocolId::None;
-    ByteView spi;             // ISAKMP 0 to 16 bytes, AH and ESP 4, IPCOMP 2 or 4
+    ByteView spi;  // ISAKMP 0 to 16 bytes, AH and ESP 4, IPCOMP 2 or 4
     CappedVector<Transform, kMaxTransforms> transforms;
     std::size_t offset = 0;
 

@@ -35,7 +35,7 @@ struct Phase1Transform {
     AuthMethod auth_method = AuthMethod::None;
     DhGroup group = DhGroup::None;
     Lifetime life;
-    Bytes gss_name;                // attribute 16384; mostly empty
+    Bytes gss_name;  // attribute 16384; mostly empty
 
     friend bool operator==(const Phase1Transform&, const Phase1Transform&) = default;
 
@@ -48,13 +48,13 @@ struct Phase1Transform {
 };
 
 struct Phase2Transform {
-    std::uint8_t id = 0;           // EspTransform, AhTransform or IpcompTransform
+    std::uint8_t id = 0;  // EspTransform, AhTransform or IpcompTransform
     Encapsulation mode = Encapsulation::None;
-    DhGroup group = DhGroup::None; // None: no PFS
+    DhGroup group = DhGroup::None;  // None: no PFS
     Integrity integrity = Integrity::None;
     std::uint16_t key_length = 0;  // bits; 0: not said
     Lifetime life;
-    bool esn = false;              // 64-bit sequence numbers (RFC 4304)
+    bool esn = false;  // 64-bit sequence numbers (RFC 4304)
 
     friend bool operator==(const Phase2Transform&, const Phase2Transform&) = default;
 

@@ -8,11 +8,11 @@
 
 namespace racoon::isakmp {
 
-inline constexpr std::size_t kHeaderSize = 28;          // RFC 2408 3.1
-inline constexpr std::size_t kMaxMessage = 65535;       // what UDP can carry
-inline constexpr std::size_t kGenericHeaderSize = 4;    // RFC 2408 3.2
+inline constexpr std::size_t kHeaderSize = 28;        // RFC 2408 3.1
+inline constexpr std::size_t kMaxMessage = 65535;     // what UDP can carry
+inline constexpr std::size_t kGenericHeaderSize = 4;  // RFC 2408 3.2
 inline constexpr std::size_t kMaxPayloadBody = 65535 - kGenericHeaderSize;
-inline constexpr std::size_t kNonEspMarkerSize = 4;     // RFC 3948 2.2
+inline constexpr std::size_t kNonEspMarkerSize = 4;  // RFC 3948 2.2
 
 // Flags of the header (RFC 2408 3.1).
 inline constexpr std::uint8_t kFlagEncryption = 0x01;
@@ -23,26 +23,26 @@ inline constexpr std::uint8_t kFlagsKnown = 0x07;
 inline constexpr std::uint8_t kMajorVersion = 1;
 inline constexpr std::uint8_t kMinorVersion = 0;
 
-inline constexpr std::uint32_t kDoiIsakmp = 0;          // RFC 2408 3.4: generic
-inline constexpr std::uint32_t kDoiIpsec = 1;           // RFC 2407 4.1
+inline constexpr std::uint32_t kDoiIsakmp = 0;  // RFC 2408 3.4: generic
+inline constexpr std::uint32_t kDoiIpsec = 1;   // RFC 2407 4.1
 // Situation bits (RFC 2407 4.2).
 inline constexpr std::uint32_t kSitIdentityOnly = 0x01;
 inline constexpr std::uint32_t kSitSecrecy = 0x02;
 inline constexpr std::uint32_t kSitIntegrity = 0x04;
 
-inline constexpr std::uint8_t kTransformKeyIke = 1;     // RFC 2407 4.4.2.1: KEY_IKE
+inline constexpr std::uint8_t kTransformKeyIke = 1;  // RFC 2407 4.4.2.1: KEY_IKE
 
-inline constexpr std::size_t kMinNonce = 8;             // RFC 2409 5: 8 to 256 bytes
+inline constexpr std::size_t kMinNonce = 8;  // RFC 2409 5: 8 to 256 bytes
 inline constexpr std::size_t kMaxNonce = 256;
-inline constexpr std::size_t kMaxSpi = 16;              // RFC 2408 3.14: the cookie pair
+inline constexpr std::size_t kMaxSpi = 16;  // RFC 2408 3.14: the cookie pair
 
 // Bounds of every list that a peer can grow.
 inline constexpr std::size_t kMaxPayloads = 64;
 inline constexpr std::size_t kMaxProposals = 32;
-inline constexpr std::size_t kMaxTransforms = 64;          // of one proposal
+inline constexpr std::size_t kMaxTransforms = 64;  // of one proposal
 inline constexpr std::size_t kMaxTransformsInSa = 256;
-inline constexpr std::size_t kMaxAttributes = 32;          // of one transform
-inline constexpr std::size_t kMaxConfigAttributes = 64;    // of one attributes payload
+inline constexpr std::size_t kMaxAttributes = 32;        // of one transform
+inline constexpr std::size_t kMaxConfigAttributes = 64;  // of one attributes payload
 inline constexpr std::size_t kMaxDeleteSpis = 32;
 inline constexpr std::size_t kMaxVendorIds = 32;
 inline constexpr std::size_t kMaxCertificates = 10;
@@ -130,10 +130,18 @@ enum class ConfigMessage : std::uint8_t {
 #undef RACOON_ENUMERATOR
 
 /// The number of an enum, for Error::notify() and for the wire.
-constexpr std::uint8_t number(PayloadType v) { return static_cast<std::uint8_t>(v); }
-constexpr std::uint8_t number(ExchangeType v) { return static_cast<std::uint8_t>(v); }
-constexpr std::uint8_t number(ProtocolId v) { return static_cast<std::uint8_t>(v); }
-constexpr std::uint16_t number(NotifyType v) { return static_cast<std::uint16_t>(v); }
+constexpr std::uint8_t number(PayloadType v) {
+    return static_cast<std::uint8_t>(v);
+}
+constexpr std::uint8_t number(ExchangeType v) {
+    return static_cast<std::uint8_t>(v);
+}
+constexpr std::uint8_t number(ProtocolId v) {
+    return static_cast<std::uint8_t>(v);
+}
+constexpr std::uint16_t number(NotifyType v) {
+    return static_cast<std::uint16_t>(v);
+}
 
 /// The kinds of NAT-D and NAT-OA payload that RFC 3947 and its drafts used.
 constexpr bool is_nat_d(PayloadType t) {
