@@ -10,7 +10,8 @@ namespace crypto_openssl {
 Key DhGroup::generate() const {
     KeyCtx ctx(EVP_PKEY_CTX_new_from_pkey(nullptr, parameters_.get(), nullptr));
     EVP_PKEY* pair = nullptr;
-    if (!ctx || EVP_PKEY_keygen_init(ctx.get()) <= 0 || EVP_PKEY_keygen(ctx.get(), &pair) <= 0)
+    if (!ctx || EVP_PKEY_keygen_init(ctx.get()) <= 0 || !prepare_keygen(*ctx) ||
+        EVP_PKEY_keygen(ctx.get(), &pair) <= 0)
         return nullptr;
     return Key(pair);
 }

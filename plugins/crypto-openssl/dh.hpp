@@ -38,6 +38,7 @@ class DhGroup {
   protected:
     /// An EVP_PKEY of this group with the peer's value, which has been found acceptable.
     virtual Key peer_key(View peer_public) const = 0;
+    virtual bool prepare_keygen(EVP_PKEY_CTX&) const { return true; }
     /// Group parameters without a key: what key generation starts from.
     Key parameters_;
 

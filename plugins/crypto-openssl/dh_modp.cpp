@@ -2,6 +2,7 @@
 // The generator is 2 in all of them.
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
+#include <openssl/params.h>
 
 #include <string>
 
@@ -108,8 +109,16 @@ class ModpGroup final : public DhGroup {
         if (!name_.empty())
             return OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, name_.c_str(), 0);
         return OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_P, prime_.get()) &&
-               OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_G, generator_.get()) &&
-               OSSL_PARAM_BLD_push_int(builder, OSSL_PKEY_PARAM_DH_PRIV_LEN, kPrivateBitsOfUnnamed);
+               OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_G, generator_.get());
+    }
+
+    // The length must be given here: key generation does not take it over from the parameters.
+    bool prepare_keygen(EVP_PKEY_CTX& ctx) const override {
+        if (!name_.empty()) return true;
+        int bits = kPrivateBitsOfUnnamed;
+        const OSSL_PARAM params[] = {OSSL_PARAM_construct_int(OSSL_PKEY_PARAM_DH_PRIV_LEN, &bits),
+                                     OSSL_PARAM_construct_end()};
+        return EVP_PKEY_CTX_set_params(&ctx, params) > 0;
     }
 
     unsigned bits_;

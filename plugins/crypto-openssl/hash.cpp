@@ -56,7 +56,10 @@ racoon_status Hash::hmac(racoon_span key, const racoon_span* parts, std::size_t 
     for (std::size_t i = 0; i < count; ++i)
         if (!EVP_MAC_update(ctx.get(), parts[i].data, parts[i].size)) return crypto_failure();
     std::size_t size = 0;
-    return EVP_MAC_final(ctx.get(), out, &size, RACOON_MAX_DIGEST) ? RACOON_OK : crypto_failure();
+    const int done = EVP_MAC_final(ctx.get(), out, &size, RACOON_MAX_DIGEST);
+    // The context keeps a copy of its key: none of ours may outlive the call.
+    EVP_MAC_init(ctx.get(), &kEmptyKey, 0, nullptr);
+    return done ? RACOON_OK : crypto_failure();
 }
 
 Hashes::Hashes() {
