@@ -28,8 +28,15 @@ extern "C" {
 #define RACOON_ABI_MINOR 0u
 
 /* True if the struct that `p` points to was filled by somebody who knew `member`. */
+#ifdef __cplusplus
+#define RACOON_HAS(p, member)                                                              \
+    ((p)->struct_size >= static_cast<size_t>(reinterpret_cast<const char*>(&(p)->member) - \
+                                             reinterpret_cast<const char*>(p)) +           \
+                             sizeof((p)->member))
+#else
 #define RACOON_HAS(p, member) \
     ((p)->struct_size >= (size_t)((const char*)&(p)->member - (const char*)(p)) + sizeof((p)->member))
+#endif
 
 /* Result of a call. An unknown negative value from a newer plugin is taken as RACOON_INTERNAL. */
 typedef int32_t racoon_status;
