@@ -1,0 +1,108 @@
+#include "psk_file.hpp"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace credential_files {
+namespace {
+
+class PskFile : public testing::Test {
+  protected:
+    void parse(const std::string& text) {
+        memory_.assign(text.begin(), text.end());
+        index_ = PskIndex::parse(memory_);
+    }
+    /// The key for `id`; "<none>" and "<problem: …>" for the other answers.
+    std::string key(std::string_view id) const {
+        const PskEntry* entry = index_.find(id);
+        if (!entry) return "<none>";
+        if (entry->problem) return std::string("<problem: ") + entry->problem + ">";
+        return std::string(entry->key.begin(), entry->key.end());
+    }
+    std::vector<std::uint8_t> memory_;
+    PskIndex index_;
+};
+
+TEST_F(PskFile, KeyRunsToTheEndOfTheLineWithItsBlanks) {
+    parse("192.0.2.1 \t a key, with blanks  \n2001:db8::1\tother\n");
+    EXPECT_EQ(key("192.0.2.1"), "a key, with blanks  ");
+    EXPECT_EQ(key("2001:db8::1"), "other");
+    EXPECT_EQ(key("192.0.2.2"), "<none>");
+}
+
+TEST_F(PskFile, LastLineNeedsNoNewline) {
+    parse("a key");
+    EXPECT_EQ(key("a"), "key");
+}
+
+TEST_F(PskFile, CommentsStartInTheFirstColumnOnly) {
+    parse("# a x\n#a y\na key # not a comment\n");
+    EXPECT_EQ(key("a"), "key # not a comment");
+    EXPECT_EQ(key("#a"), "<none>");
+}
+
+TEST_F(PskFile, IdentifiersAreComparedAsTheyAre) {
+    parse("VPN.example.org upper\n192.0.2.001 padded\n");
+    EXPECT_EQ(key("vpn.example.org"), "<none>");
+    EXPECT_EQ(key("VPN.example.or"), "<none>");
+    EXPECT_EQ(key("VPN.example.org"), "upper");
+    EXPECT_EQ(key("192.0.2.1"), "<none>");
+}
+
+TEST_F(PskFile, FirstMatchWinsLiteralOrStar) {
+    parse("a first\na second\n* star\nb too late\n* star again\n");
+    EXPECT_EQ(key("a"), "first");
+    EXPECT_EQ(key("b"), "star");
+    EXPECT_EQ(key("anything"), "star");
+}
+
+TEST_F(PskFile, HexKeysAreDecoded) {
+    parse("a 0x6B65790001fF\nb 0x00\n");
+    EXPECT_EQ(key("a"), std::string("key\0\x01\xff", 6));
+    EXPECT_EQ(key("b"), std::string("\0", 1));
+}
+
+TEST_F(PskFile, ABrokenLineThatMatchesIsAnErrorAndNotTheNextMatch) {
+    parse("a 0x123\nb 0x12zz\nc 0x\nd 0x41 \n* star\n");
+    for (const char* id : {"a", "b", "c", "d"}) EXPECT_EQ(key(id).rfind("<problem: ", 0), 0u) << id << " gave " << key(id);
+    EXPECT_EQ(key("e"), "star");
+    ASSERT_EQ(index_.remarks().size(), 4u);
+    EXPECT_EQ(index_.remarks()[1].line, 2u);
+}
+
+TEST_F(PskFile, LinesOfMoreThan1023BytesAreRefusedAndNotCut) {
+    const std::string fits = "a " + std::string(kMaxLine - 2, 'k');
+    parse(fits + "\n" + "b " + std::string(kMaxLine - 1, 'k') + "\nc key\n");
+    EXPECT_EQ(key("a").size(), kMaxLine - 2);
+    EXPECT_EQ(key("b").rfind("<problem: ", 0), 0u);
+    EXPECT_EQ(key("c"), "key");
+}
+
+TEST_F(PskFile, LinesWithoutAKeyOrIndentedAreSkippedWithARemark) {
+    parse("a\na   \n  a indented\n\n   \na key\n");
+    EXPECT_EQ(key("a"), "key");
+    ASSERT_EQ(index_.remarks().size(), 3u);
+    EXPECT_EQ(index_.remarks()[2].line, 3u);
+}
+
+TEST_F(PskFile, ACarriageReturnStaysInTheKeyAndIsRemarked) {
+    parse("a key\r\n");
+    EXPECT_EQ(key("a"), "key\r");
+    ASSERT_EQ(index_.remarks().size(), 1u);
+}
+
+TEST_F(PskFile, ANulIsRefused) {
+    parse(std::string("a k\0y\n* star\n", 13));
+    EXPECT_EQ(key("a").rfind("<problem: ", 0), 0u);
+}
+
+TEST_F(PskFile, RemarksAreBounded) {
+    std::string text;
+    for (int i = 0; i < 1000; ++i) text += "x\n";
+    parse(text);
+    EXPECT_EQ(index_.remarks().size(), kMaxRemarks);
+}
+
+}  // namespace
+}  // namespace credential_files
