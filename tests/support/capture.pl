@@ -1,0 +1,100 @@
+# Records the packets of one interface, and answers questions about a recording. A tool of our own because
+# tcpdump gives up its identity, which a user namespace with a single uid cannot; files are plain pcap.
+#
+#   perl capture.pl record INTERFACE FILE     says "capturing" when it does; ends on SIGTERM
+#   perl capture.pl count FILE KIND           all, isakmp, esp, natt, link, plain
+#   perl capture.pl holds FILE HEX            exit status 0 when the bytes stand in some packet
+use strict;
+use warnings;
+
+my ($verb, @rest) = @ARGV;
+if    (($verb // '') eq 'record') { record(@rest) }
+elsif (($verb // '') eq 'count')  { print count(@rest), "\n" }
+elsif (($verb // '') eq 'holds')  { exit(holds(@rest) ? 0 : 1) }
+else { die "usage: capture.pl record INTERFACE FILE | count FILE KIND | holds FILE HEX\n" }
+
+sub record {
+    my ($interface, $path) = @_;
+    my ($PF_PACKET, $SOCK_RAW, $ETH_P_ALL, $SOL_SOCKET, $SO_RCVBUFFORCE) = (17, 3, 3, 1, 33);
+    my $network = pack('n', $ETH_P_ALL);
+    socket(my $socket, $PF_PACKET, $SOCK_RAW, unpack('S', $network)) or die "packet socket: $!\n";
+    setsockopt($socket, $SOL_SOCKET, $SO_RCVBUFFORCE, pack('i', 8 << 20));
+    my $index = pack('a16i', $interface, 0);
+    ioctl($socket, 0x8933, $index) or die "$interface: $!\n";    # SIOCGIFINDEX
+    bind($socket, pack('Sa2iSCCa8', $PF_PACKET, $network, unpack('x16i', $index), 0, 0, 0, ''))
+        or die "bind to $interface: $!\n";
+    open(my $file, '>:raw', $path) or die "$path: $!\n";
+    $file->autoflush(1) if $file->can('autoflush');
+    select((select($file), $| = 1)[0]);
+    print $file pack('LSSlLLL', 0xa1b23c4d, 2, 4, 0, 0, 262144, 1);    # nanoseconds, Ethernet
+    $SIG{TERM} = sub { exit 0 };
+    $| = 1;
+    print "capturing\n";
+    while (defined(recv($socket, my $packet, 262144, 0))) {
+        my $now = pack('x16');
+        syscall(228, 0, $now);    # clock_gettime(CLOCK_REALTIME), x86-64
+        my ($seconds, $nanoseconds) = unpack('qq', $now);
+        print $file pack('LLLL', $seconds, $nanoseconds, (length $packet) x 2), $packet;
+    }
+}
+
+sub packets {
+    my ($path) = @_;
+    open(my $file, '<:raw', $path) or die "$path: $!\n";
+    local $/;
+    my $bytes = <$file> // '';
+    my ($at, @packets) = (24);
+    while ($at + 16 <= length $bytes) {
+        my $length = unpack('L', substr($bytes, $at + 8, 4));
+        push @packets, substr($bytes, $at + 16, $length);
+        $at += 16 + $length;
+    }
+    return @packets;
+}
+
+sub kind {
+    my ($packet) = @_;
+    my $type = unpack('n', substr($packet, 12, 2));
+    return 'link' if $type == 0x0806;    # ARP; below, what IPv6 says to its link in its place
+    my ($protocol, $above);
+    if ($type == 0x0800) {
+        my $header = (ord(substr($packet, 14, 1)) & 15) * 4;
+        $protocol = ord(substr($packet, 23, 1));
+        return 'plain' if unpack('n', substr($packet, 20, 2)) & 0x1fff && $protocol != 50;
+        $above = substr($packet, 14 + $header);
+    } elsif ($type == 0x86dd) {
+        $protocol = ord(substr($packet, 20, 1));
+        $above = substr($packet, 54);
+        if ($protocol == 0) {    # hop-by-hop options: multicast listener reports carry them
+            $protocol = ord(substr($above, 0, 1));
+            $above = substr($above, 8 * (1 + ord(substr($above, 1, 1))));
+        }
+        return 'link' if $protocol == 58 && ord($above) >= 130 && ord($above) <= 143;
+        if ($protocol == 44) {    # a fragment: ESP stays ESP, anything else is not ours
+            $protocol = ord(substr($above, 0, 1));
+            return $protocol == 50 ? 'esp' : 'plain';
+        }
+    } else {
+        return 'plain';
+    }
+    return 'esp' if $protocol == 50;
+    if ($protocol == 17) {
+        my ($from, $to) = unpack('nn', $above);
+        return 'isakmp' if $from == 500 && $to == 500;
+        return 'natt' if $from == 4500 || $to == 4500;
+    }
+    return 'plain';
+}
+
+sub count {
+    my ($path, $wanted) = @_;
+    my @kinds = map { kind($_) } packets($path);
+    return scalar @kinds if $wanted eq 'all';
+    return scalar grep { $_ eq $wanted } @kinds;
+}
+
+sub holds {
+    my ($path, $hex) = @_;
+    my $bytes = pack('H*', $hex);
+    return scalar grep { index($_, $bytes) >= 0 } packets($path);
+}

@@ -1,0 +1,81 @@
+# Sourced after hosts.sh: the racoon under test on one of the hosts. RACOON_BUILD is the build tree.
+# shellcheck shell=bash
+
+# racoon_configure HOST [NAME=VALUE]...: writes racoon.conf, psk.txt and policies.conf for a tunnel between
+# the protected nets. Names, with their defaults:
+#   kernel=userspace  families="4 6"  cipher="aes 256"  hash=sha256  group=modp2048  pfs= (a group, or none)
+#   esp_cipher="aes 256"  esp_auth=hmac_sha256  phase1="8 hour"  phase2="1 hour"  remote= (further lines)
+#   top= (further top-level lines)  policies=yes
+racoon_configure() {
+    local host=$1 kernel=userspace families="4 6" cipher="aes 256" hash=sha256 group=modp2048 pfs= \
+        esp_cipher="aes 256" esp_auth=hmac_sha256 phase1="8 hour" phase2="1 hour" remote= top= policies=yes \
+        setting family dir
+    shift
+    for setting in "$@"; do
+        local "${setting%%=*}=${setting#*=}"
+    done
+    dir=$work/$host/racoon
+    mkdir -p "$dir"
+    : >"$dir/psk.txt"
+    : >"$dir/policies.conf"
+    chmod 600 "$dir/psk.txt"
+    {
+        echo "path module \"$RACOON_BUILD/lib/racoon/modules\";"
+        echo "path pre_shared_key \"$dir/psk.txt\";"
+        echo "path pidfile \"$dir/racoon.pid\";"
+        echo "kernel $kernel;"
+        [ -z "$policies" ] || echo "policy file \"$dir/policies.conf\";"
+        echo "listen { adminsock \"$dir/racoon.sock\"; }"
+        echo "$top"
+    } >"$dir/racoon.conf"
+    for family in $families; do
+        addresses "$host" "$family"
+        echo "$peer $shared_secret" >>"$dir/psk.txt"
+        cat >>"$dir/policies.conf" <<POLICY
+spdadd $own_net $peer_net any -P out ipsec esp/tunnel/$own-$peer/require;
+spdadd $peer_net $own_net any -P in ipsec esp/tunnel/$peer-$own/require;
+POLICY
+        cat >>"$dir/racoon.conf" <<CONF
+remote $peer {
+    exchange_mode main;
+    lifetime time $phase1;
+    $remote
+    proposal {
+        encryption_algorithm $cipher;
+        hash_algorithm $hash;
+        authentication_method pre_shared_key;
+        dh_group $group;
+    }
+}
+sainfo address $own_net any address $peer_net any {
+    ${pfs:+pfs_group $pfs;}
+    lifetime time $phase2;
+    encryption_algorithm $esp_cipher;
+    authentication_algorithm $esp_auth;
+    compression_algorithm deflate;
+}
+CONF
+    done
+}
+
+racoon_start() { # HOST [OPTION]...: in the foreground of a job of its own; sets racoon_pid when it answers
+    local host=$1 dir=$work/$1/racoon
+    shift
+    on_background "$host" "$RACOON_BUILD/sbin/racoon" -F -f "$dir/racoon.conf" "$@" >>"$dir/log" 2>&1
+    racoon_pid=$!
+    racoon_ready "$host" "$racoon_pid" || { racoon_log "$host"; return 1; }
+}
+racoon_ready() {
+    wait_until 20 racoon_up_or_gone "$1" "$2" && [ -S "$work/$1/racoon/racoon.sock" ] && ! process_gone "$2"
+}
+racoon_up_or_gone() { [ -S "$work/$1/racoon/racoon.sock" ] || process_gone "$2"; }
+
+racoon_ctl() { # HOST RACOONCTL-ARGUMENT...
+    local host=$1
+    shift
+    "$RACOON_BUILD/sbin/racoonctl" -s "$work/$host/racoon/racoon.sock" "$@"
+}
+racoon_log() { sed "s/^/    $1: /" "$work/$1/racoon/log" >&2; }
+
+# racoon_established HOST: how many IPsec SA pairs its log tells of since it started
+racoon_pairs() { grep -c 'IPsec-SA established' "$work/$1/racoon/log"; }

@@ -1,0 +1,76 @@
+# Sourced after hosts.sh: strongSwan's charon on one of the hosts, driven by swanctl.
+# shellcheck shell=bash
+
+# charon_configure HOST IKE ESP [FAMILY]: one connection "peer" with the child "net" between the protected
+# nets, as strongSwan spells algorithms, e.g. aes256-sha256-modp2048. Lifetimes are a day: what happens in
+# a test happens because the test, or the other side, asked for it.
+charon_configure() {
+    local host=$1 ike=$2 esp=$3
+    addresses "$host" "${4:-4}"
+    mkdir -p "$work/$host/swanctl/conf.d"
+    cat >"$work/$host/swanctl/swanctl.conf" <<CONF
+connections {
+  peer {
+    version = 1
+    local_addrs = $own
+    remote_addrs = $peer
+    proposals = $ike
+    rekey_time = 24h
+    dpd_delay = 0
+    local { auth = psk }
+    remote { auth = psk }
+    children {
+      net {
+        local_ts = $own_net
+        remote_ts = $peer_net
+        esp_proposals = $esp
+        rekey_time = 23h
+        life_time = 24h
+      }
+    }
+  }
+}
+secrets {
+  ike-shared {
+    secret = "$shared_secret"
+  }
+}
+CONF
+}
+
+charon_start() { # HOST: sets charon_pid when it answers
+    local dir=$work/$1
+    mkdir -p "$dir"/swanctl/{x509,x509ca,private,rsa,conf.d}
+    cat >"$dir/strongswan.conf" <<CONF
+charon {
+  load = random nonce aes sha1 sha2 md5 hmac drbg openssl gmp gcm ctr kdf kernel-netlink socket-default vici updown
+  install_routes = no
+  retransmit_tries = 3
+  plugins {
+    vici { socket = unix://$dir/charon.vici }
+  }
+  filelog {
+    log {
+      path = $dir/charon.log
+      flush_line = yes
+      default = 1
+      ike = 2
+    }
+  }
+}
+CONF
+    STRONGSWAN_CONF=$dir/strongswan.conf on_background "$1" /usr/lib/ipsec/charon >"$dir/charon.out" 2>&1
+    charon_pid=$!
+    wait_until 30 test -S "$dir/charon.vici" && charon_reload "$1"
+}
+
+swan() { # HOST SWANCTL-ARGUMENT...
+    local dir=$work/$1
+    shift
+    STRONGSWAN_CONF=$dir/strongswan.conf SWANCTL_DIR=$dir/swanctl \
+        swanctl "$@" --uri "unix://$dir/charon.vici"
+}
+charon_reload() { swan "$1" --load-all --noprompt >"$work/$1/load.out" 2>&1 || { cat "$work/$1/load.out"; return 1; }; }
+charon_initiate() { swan "$1" --initiate --child net --timeout "${2:-20}" >"$work/$1/initiate.out" 2>&1; }
+charon_sas() { swan "$1" --list-sas; }
+charon_has_no_sa() { [ -z "$(swan "$1" --list-sas)" ]; }
