@@ -1,0 +1,119 @@
+// The keeper's side: it owns the device, the routes and the tables of what is installed, and tells the
+// data process. Keys pass through it to that process and are not kept.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+
+#include <racoon/kernel_backend.hpp>
+
+#include "bytes.hpp"
+#include "devices.hpp"
+#include "protocol.hpp"
+#include "routes.hpp"
+
+namespace racoon::kernel_userspace {
+
+struct Settings {
+    std::string device = "racoon0";
+    int mtu = 1380;
+    std::uint32_t table = 7261;
+    std::uint32_t mark = 29281;
+};
+
+class Backend final : public sdk::KernelBackend {
+  public:
+    explicit Backend(const racoon_host* host) : host_(host) {}
+    ~Backend() override { close(); }
+    Backend(const Backend&) = delete;
+    Backend& operator=(const Backend&) = delete;
+
+    const sdk::HostServices& host() const { return host_; }
+    void set(const Settings& settings) { settings_ = settings; }
+
+    racoon_status probe(racoon_error* err) override;
+    void capabilities(racoon_kernel_caps* out) override;
+    racoon_status open(const racoon_kernel_events& events, racoon_error* err) override;
+    void close() override;
+    racoon_status bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) override;
+    racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op op,
+                          racoon_kernel_spi_result* out, racoon_error* err) override;
+    racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
+    racoon_status sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
+    racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op, racoon_error* err) override;
+    racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_op op, racoon_kernel_sa_info* out,
+                           racoon_error* err) override;
+    racoon_status sa_dump(EachSa each, void* arg, racoon_error* err) override;
+    racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op op,
+                             racoon_error* err) override;
+    racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
+    racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
+    racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
+
+  private:
+    using SaKey = std::array<std::uint8_t, 22>;
+    struct Sa {
+        racoon_kernel_sa_info info{};
+        std::uint32_t policy_id = 0;
+        std::uint64_t serial = 0;
+    };
+    struct Pending {
+        racoon_op op = 0;
+        bool installs = false;  // else a query
+        SaKey key{};
+    };
+    // What the host calls back with: a killed process may report its end after the next one began.
+    struct Link {
+        Backend* owner;
+        std::uint64_t generation;
+    };
+    struct Larval {
+        std::int64_t ends;
+        std::uint64_t serial;
+        SaKey key;
+    };
+
+    static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
+    racoon_status install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err);
+    bool start_data(racoon_error* err);
+    bool send(ByteView frame);
+    void send_policy(const racoon_kernel_policy& policy);
+    void on_message(ByteView bytes);
+    void on_reply(const Frame& frame);
+    void on_event(racoon_kernel_event event);
+    void on_ended(std::int32_t wait_status);
+    void on_larval_timer();
+    void arm_larval_timer();
+    void restart();
+    void emit(std::uint32_t type, const Sa& sa);
+    void complete(const Pending& pending, racoon_status status, const void* result, std::size_t size);
+    void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
+
+    sdk::HostServices host_;
+    Settings settings_;
+    racoon_kernel_events events_{};
+    bool opened_ = false;
+    Fd tun_;
+    Fd raw4_;
+    Fd raw6_;
+    Routes routes_;
+    bool data_runs_ = false;
+    std::map<std::uint64_t, Link> links_;  // by generation
+    std::uint64_t generation_ = 0;
+    std::uint64_t data_ = 0;
+    bool restart_armed_ = false;
+    std::uint64_t restart_timer_ = 0;
+    bool larval_armed_ = false;
+    std::uint64_t larval_timer_ = 0;
+    std::map<SaKey, Sa> sas_;
+    std::deque<Larval> larvals_;  // by age, which is by end
+    std::map<std::uint32_t, racoon_kernel_policy> policies_;
+    std::map<std::uint32_t, Pending> pending_;
+    std::uint32_t numbers_ = 0;
+    std::uint64_t serial_ = 0;
+};
+
+}  // namespace racoon::kernel_userspace

@@ -1,0 +1,389 @@
+#include "data_path.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <racoon/kernel_backend.hpp>
+
+namespace racoon::kernel_userspace {
+namespace {
+
+std::int64_t after(std::int64_t now, std::int64_t delay) {
+    return delay > kNever - now ? kNever : now + delay;
+}
+
+}  // namespace
+
+DataPath::SaKey DataPath::key_of(const racoon_addr& dst, std::uint32_t spi) {
+    SaKey key{};
+    key[0] = dst.family;
+    for (std::size_t i = 0; i < 4; ++i) key[1 + i] = static_cast<std::uint8_t>(spi >> (24 - 8 * i));
+    std::memcpy(key.data() + 5, dst.bytes, dst.family == 4 ? 4 : 16);
+    return key;
+}
+
+// ---- packets
+
+const racoon_kernel_policy* DataPath::policy_for(bool outbound, const racoon_addr& local,
+                                                 const racoon_addr& remote, const Flow& flow) const {
+    for (const auto& p : policies_) {
+        if ((p.direction == RACOON_DIR_OUT) == outbound && covers(p.selector, local, remote, flow)) {
+            return &p;
+        }
+    }
+    return nullptr;
+}
+
+// The youngest SA that is not about to end. A template without a request id takes any SA between its
+// end points.
+DataPath::Sa* DataPath::sa_for(const racoon_kernel_policy& policy, const Flow& flow) {
+    const racoon_kernel_template& t = policy.templates[0];
+    Sa* best = nullptr;
+    const auto range = t.reqid != 0 ? outbound_.equal_range(t.reqid)
+                                    : std::make_pair(outbound_.begin(), outbound_.end());
+    for (auto it = range.first; it != range.second; ++it) {
+        const auto at = sas_.find(it->second);
+        if (at == sas_.end()) continue;
+        Sa& sa = at->second;
+        if (!sdk::same_address(sa.facts.src, t.local) || !sdk::same_address(sa.facts.dst, t.remote)) {
+            continue;
+        }
+        const bool limited = sa.facts.selector.local.family != 0;
+        if (limited && !covers(sa.facts.selector, flow.source, flow.destination, flow)) continue;
+        const bool better = best == nullptr || (sa.state == 1 && best->state != 1) ||
+                            (sa.state == best->state && sa.serial > best->serial);
+        if (better) best = &sa;
+    }
+    return best;
+}
+
+void DataPath::from_tun(ByteView packet, std::int64_t now) {
+    const auto flow = parse_packet(packet);
+    if (!flow) {
+        ++drops_.malformed;
+        return;
+    }
+    const ByteView whole = packet.first(flow->size);
+    const racoon_kernel_policy* policy = policy_for(true, flow->source, flow->destination, *flow);
+    if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC || policy->template_count != 1) {
+        ++drops_.no_policy;
+        return;
+    }
+    if (Sa* sa = sa_for(*policy, *flow)) {
+        protect(*sa, whole, *flow, now);
+        return;
+    }
+    hold(policy->id, whole);
+    acquire(*policy, *flow, now);
+}
+
+// DSCP and ECN go to the outer header as they are (RFC 4301 5.1.2.1, RFC 6040 4.1); TTL was lowered
+// by whoever routed the packet here.
+void DataPath::protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t now) {
+    Bytes esp;
+    const std::uint8_t next = flow.source.family == 4 ? kProtoIpv4 : kProtoIpv6;
+    if (!sa.esp->seal(packet, next, &esp)) {
+        ++drops_.no_sa;
+        end_sa(key_of(sa.facts.dst, sa.facts.spi), true);
+        return;
+    }
+    Outer outer;
+    outer.src = sa.facts.src;
+    outer.dst = sa.facts.dst;
+    outer.traffic_class = flow.traffic_class;
+    output_.to_wire(outer, esp);
+    count(sa, packet.size(), now);
+}
+
+bool DataPath::admits(const Sa& sa, const Flow& flow) const {
+    const bool limited = sa.facts.selector.local.family != 0;
+    if (limited && !covers(sa.facts.selector, flow.destination, flow.source, flow)) return false;
+    // As Linux: what came out of a tunnel needs an inbound policy that asked for just that.
+    const racoon_kernel_policy* policy = policy_for(false, flow.destination, flow.source, flow);
+    if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC) return false;
+    const racoon_kernel_template& t = policy->templates[0];
+    return (t.reqid == 0 || t.reqid == sa.facts.reqid) &&
+           sdk::same_address(t.local, sa.facts.dst) && sdk::same_address(t.remote, sa.facts.src);
+}
+
+void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now) {
+    Reader in(esp);
+    const std::uint32_t spi = in.u32();
+    if (!in.ok()) {
+        ++drops_.malformed;
+        return;
+    }
+    const auto at = sas_.find(key_of(outer.dst, spi));
+    // A tunnel's outer source is part of the SA here, since nothing moves end points yet.
+    if (at == sas_.end() || at->second.facts.direction != RACOON_DIR_IN ||
+        !sdk::same_address(outer.src, at->second.facts.src)) {
+        ++drops_.no_sa;
+        return;
+    }
+    Sa& sa = at->second;
+    ByteView inner;
+    std::uint8_t next = 0;
+    const Opened opened = sa.esp->open(esp, &inner, &next);
+    if (opened == Opened::Replayed) ++drops_.replayed;
+    if (opened == Opened::Forged) ++drops_.forged;
+    if (opened == Opened::Malformed) ++drops_.malformed;
+    if (opened != Opened::Packet) return;
+    const auto flow = parse_packet(inner);
+    if (!flow || flow->source.family != (next == kProtoIpv4 ? 4 : 6)) {
+        ++drops_.malformed;
+        return;
+    }
+    if (!admits(sa, *flow)) {
+        ++drops_.not_selected;
+        return;
+    }
+    const auto ecn = ecn_after_tunnel(outer.traffic_class, flow->traffic_class);
+    if (!ecn) {
+        ++drops_.malformed;
+        return;
+    }
+    Bytes packet(inner.begin(), inner.begin() + static_cast<std::ptrdiff_t>(flow->size));
+    if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
+    output_.to_tun(packet);
+    count(sa, packet.size(), now);
+}
+
+void DataPath::count(Sa& sa, std::size_t bytes, std::int64_t now) {
+    sa.bytes += bytes;
+    sa.packets += 1;
+    sa.last_used = now;
+    if (sa.facts.hard_bytes != 0 && sa.bytes >= sa.facts.hard_bytes) {
+        end_sa(key_of(sa.facts.dst, sa.facts.spi), true);
+    } else if (sa.facts.soft_bytes != 0 && sa.bytes >= sa.facts.soft_bytes && sa.state == 1) {
+        sa.state = 2;
+        tell(RACOON_KERNEL_EXPIRE_SOFT, sa);
+    }
+}
+
+// ---- acquires and the packets that wait for them
+
+void DataPath::acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now) {
+    const auto at = acquires_.find(policy.id);
+    if (at != acquires_.end() && at->second.ends > now) return;
+    const std::uint64_t token = ++tokens_;
+    acquires_[policy.id] = {token, after(now, kAcquireNs)};
+    racoon_kernel_event event{};
+    event.type = RACOON_KERNEL_ACQUIRE;
+    event.policy_id = policy.id;
+    event.protocol = policy.templates[0].protocol;
+    event.acquire_token = token;
+    event.src = flow.source;
+    event.dst = flow.destination;
+    Writer out = begin_frame(Message::Event, 0);
+    write_event(out, event);
+    output_.to_keeper(out.view());
+}
+
+void DataPath::hold(std::uint32_t policy_id, ByteView packet) {
+    const auto waits = [&](const Held& h) { return h.policy_id == policy_id; };
+    const auto mine = std::count_if(held_.begin(), held_.end(), waits);
+    if (static_cast<std::size_t>(mine) >= kHeldPerPolicy) {
+        ++drops_.held_too_many;
+        return;
+    }
+    if (held_.size() >= kHeldInAll) {
+        held_.pop_front();
+        ++drops_.held_too_many;
+    }
+    held_.push_back({policy_id, Bytes(packet.begin(), packet.end())});
+}
+
+void DataPath::release(std::uint32_t policy_id, std::int64_t now, bool send) {
+    std::vector<Bytes> mine;
+    for (auto it = held_.begin(); it != held_.end();) {
+        if (it->policy_id != policy_id) {
+            ++it;
+            continue;
+        }
+        mine.push_back(std::move(it->packet));
+        it = held_.erase(it);
+    }
+    if (!send) return;
+    for (const Bytes& packet : mine) from_tun(packet, now);
+}
+
+// ---- lifetimes
+
+void DataPath::tell(std::uint32_t type, const Sa& sa) {
+    racoon_kernel_event event{};
+    event.type = type;
+    event.policy_id = sa.facts.policy_id;
+    event.protocol = sa.facts.protocol;
+    event.spi = sa.facts.spi;
+    event.src = sa.facts.src;
+    event.dst = sa.facts.dst;
+    Writer out = begin_frame(Message::Event, 0);
+    write_event(out, event);
+    output_.to_keeper(out.view());
+}
+
+void DataPath::end_sa(const SaKey& key, bool with_event) {
+    const auto at = sas_.find(key);
+    if (at == sas_.end()) return;
+    const Sa& sa = at->second;
+    if (with_event) tell(RACOON_KERNEL_EXPIRE_HARD, sa);
+    deadlines_.erase({sa.soft_at, sa.serial, false, key});
+    deadlines_.erase({sa.hard_at, sa.serial, true, key});
+    const auto range = outbound_.equal_range(sa.facts.reqid);
+    for (auto it = range.first; it != range.second; ++it) {
+        if (it->second == key) {
+            outbound_.erase(it);
+            break;
+        }
+    }
+    sas_.erase(at);
+}
+
+void DataPath::advance(std::int64_t now) {
+    while (!deadlines_.empty() && deadlines_.begin()->at <= now) {
+        const Deadline due = *deadlines_.begin();
+        deadlines_.erase(deadlines_.begin());
+        if (due.hard) {
+            end_sa(due.key, true);
+            continue;
+        }
+        const auto at = sas_.find(due.key);
+        if (at == sas_.end() || at->second.state != 1) continue;
+        at->second.state = 2;
+        tell(RACOON_KERNEL_EXPIRE_SOFT, at->second);
+    }
+}
+
+// ---- commands
+
+void DataPath::reply(std::uint32_t number, racoon_status status, ByteView body) {
+    if (number == 0) return;
+    Writer out = begin_frame(Message::Reply, number);
+    out.u32(static_cast<std::uint32_t>(status));
+    out.bytes(body);
+    output_.to_keeper(out.view());
+}
+
+void DataPath::refuse(std::uint32_t number, racoon_status status, std::string_view text) {
+    reply(number, status, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+}
+
+void DataPath::command(ByteView bytes, std::int64_t now) {
+    const auto frame = parse_frame(bytes);
+    if (!frame) return;
+    switch (frame->type) {
+        case Message::SaSet: return set_sa(*frame, now);
+        case Message::SaDelete: return delete_sa(*frame);
+        case Message::SaQuery: return query_sa(*frame, now);
+        case Message::PolicySet: return set_policy(*frame);
+        case Message::PolicyDelete: return delete_policy(*frame);
+        case Message::AcquireDone: return acquire_done(*frame, now);
+        default: return refuse(frame->number, RACOON_NOT_SUPPORTED, "unknown message");
+    }
+}
+
+void DataPath::set_sa(const Frame& frame, std::int64_t now) {
+    auto facts = read_sa(frame.body);
+    if (!facts || sdk::check_sa(*facts, nullptr) != RACOON_OK) {
+        return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed SA");
+    }
+    const SaKey key = key_of(facts->dst, facts->spi);
+    if (sas_.count(key) != 0) return refuse(frame.number, RACOON_STATE, "SA exists");
+    if (sas_.size() >= kMaxSas) return refuse(frame.number, RACOON_NO_MEMORY, "too many SAs");
+    std::string error;
+    Sa sa;
+    sa.esp = EspSa::make(*facts, &error);
+    wipe(facts->enc.key, sizeof(facts->enc.key));
+    wipe(facts->auth.key, sizeof(facts->auth.key));
+    if (!sa.esp) return refuse(frame.number, RACOON_NOT_SUPPORTED, error);
+    sa.facts = *facts;
+    sa.serial = ++serial_;
+    if (facts->soft_ns > 0) sa.soft_at = after(now, facts->soft_ns);
+    if (facts->hard_ns > 0) sa.hard_at = after(now, facts->hard_ns);
+    if (sa.soft_at != kNever) deadlines_.insert({sa.soft_at, sa.serial, false, key});
+    if (sa.hard_at != kNever) deadlines_.insert({sa.hard_at, sa.serial, true, key});
+    const bool outbound = facts->direction == RACOON_DIR_OUT;
+    if (outbound) outbound_.emplace(facts->reqid, key);
+    sas_.emplace(key, std::move(sa));
+    reply(frame.number, RACOON_OK, {});
+    if (!outbound) return;
+    // Those that wait may be of any policy with this request id.
+    std::vector<std::uint32_t> waiting;
+    for (const auto& p : policies_) {
+        const bool ours = p.direction == RACOON_DIR_OUT && p.template_count == 1 &&
+                          (p.templates[0].reqid == 0 || p.templates[0].reqid == facts->reqid);
+        if (!ours) continue;
+        acquires_.erase(p.id);
+        waiting.push_back(p.id);
+    }
+    if (held_.empty()) return;
+    for (const std::uint32_t id : waiting) release(id, now, true);
+}
+
+void DataPath::delete_sa(const Frame& frame) {
+    const auto name = read_name(frame.body);
+    if (!name) return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed name");
+    const SaKey key = key_of(name->dst, name->spi);
+    if (sas_.count(key) == 0) return refuse(frame.number, RACOON_NOT_FOUND, "no such SA");
+    end_sa(key, false);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::query_sa(const Frame& frame, std::int64_t now) {
+    const auto name = read_name(frame.body);
+    if (!name) return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed name");
+    const auto at = sas_.find(key_of(name->dst, name->spi));
+    if (at == sas_.end()) return refuse(frame.number, RACOON_NOT_FOUND, "no such SA");
+    const Sa& sa = at->second;
+    SaFacts facts;
+    facts.state = sa.state;
+    facts.bytes = sa.bytes;
+    facts.packets = sa.packets;
+    facts.idle_ns = sa.last_used < 0 ? -1 : now - sa.last_used;
+    facts.replay_window = sa.facts.direction == RACOON_DIR_IN ? sa.esp->replay_window() : 0;
+    Writer body;
+    write_facts(body, facts);
+    reply(frame.number, RACOON_OK, body.view());
+}
+
+void DataPath::set_policy(const Frame& frame) {
+    const auto policy = read_policy(frame.body);
+    if (!policy || sdk::check_policy(*policy, nullptr) != RACOON_OK) {
+        return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed policy");
+    }
+    if (policies_.size() >= kMaxPolicies) {
+        return refuse(frame.number, RACOON_NO_MEMORY, "too many policies");
+    }
+    const auto at = std::find_if(policies_.begin(), policies_.end(),
+                                 [&](const auto& p) { return p.priority < policy->priority; });
+    policies_.insert(at, *policy);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::delete_policy(const Frame& frame) {
+    Reader in(frame.body);
+    const std::uint32_t id = in.u32();
+    const auto at = std::find_if(policies_.begin(), policies_.end(),
+                                 [&](const auto& p) { return p.id == id; });
+    if (!in.ok() || at == policies_.end()) {
+        return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
+    }
+    policies_.erase(at);
+    acquires_.erase(id);
+    release(id, 0, false);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::acquire_done(const Frame& frame, std::int64_t now) {
+    Reader in(frame.body);
+    const std::uint64_t token = in.u64();
+    const bool success = in.u8() == 1;
+    const auto at = std::find_if(acquires_.begin(), acquires_.end(),
+                                 [&](const auto& a) { return a.second.token == token; });
+    if (!in.ok() || at == acquires_.end()) return;
+    const std::uint32_t policy_id = at->first;
+    acquires_.erase(at);
+    release(policy_id, now, success);
+}
+
+}  // namespace racoon::kernel_userspace

@@ -1,0 +1,105 @@
+#include "devices.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace racoon::kernel_userspace {
+namespace {
+
+constexpr int kReceiveBuffer = 1 << 20;
+
+bool fail(Failure* failure, const std::string& text) {
+    failure->os_errno = errno;
+    failure->text = text + ": " + std::strerror(errno);
+    return false;
+}
+
+// Best effort: /proc/sys may be read-only in a container, and the defaults then have to do.
+void write_setting(const std::string& path, const char* value) {
+    const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file) return;
+    if (::write(file.get(), value, std::strlen(value)) < 0) return;
+}
+
+bool set_name(ifreq* request, const std::string& name) {
+    if (name.size() >= sizeof(request->ifr_name)) return false;
+    std::memcpy(request->ifr_name, name.c_str(), name.size() + 1);
+    return true;
+}
+
+}  // namespace
+
+Fd::~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Fd open_tun(const std::string& name, Failure* failure) {
+    ifreq request{};
+    if (!set_name(&request, name)) {
+        errno = ENAMETOOLONG;
+        fail(failure, "device \"" + name + "\"");
+        return Fd();
+    }
+    Fd fd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    if (!fd) {
+        fail(failure, "/dev/net/tun (load the module tun, or give the container the device)");
+        return Fd();
+    }
+    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+        fail(failure, "TUN device \"" + name + "\" (needs CAP_NET_ADMIN and a free name)");
+        return Fd();
+    }
+    return fd;
+}
+
+bool start_tun(const std::string& name, int mtu, Failure* failure) {
+    const Fd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    if (!control || !set_name(&request, name)) return fail(failure, "control socket");
+    request.ifr_mtu = mtu;
+    if (::ioctl(control.get(), SIOCSIFMTU, &request) != 0) {
+        return fail(failure, "MTU " + std::to_string(mtu) + " of " + name);
+    }
+    write_setting("/proc/sys/net/ipv4/conf/" + name + "/rp_filter", "2");
+    write_setting("/proc/sys/net/ipv6/conf/" + name + "/addr_gen_mode", "1");
+    if (::ioctl(control.get(), SIOCGIFFLAGS, &request) != 0) return fail(failure, "flags of " + name);
+    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+    if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return fail(failure, name + " up");
+    return true;
+}
+
+Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure) {
+    const bool v4 = family == 4;
+    const std::string what = v4 ? "raw ESP socket for IPv4" : "raw ESP socket for IPv6";
+    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ESP));
+    if (!fd) {
+        fail(failure, what + " (needs CAP_NET_RAW)");
+        return Fd();
+    }
+    const int on = 1;
+    // Fragment what grows beyond the path's MTU: the inner packet has been let through already.
+    const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
+    const bool set =
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 &&
+        ::setsockopt(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                     v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &fragment, sizeof(fragment)) == 0 &&
+        (v4 || (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) == 0 &&
+                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) == 0));
+    if (!set) {
+        fail(failure, what);
+        return Fd();
+    }
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
+    return fd;
+}
+
+}  // namespace racoon::kernel_userspace

@@ -1,0 +1,42 @@
+// The descriptors that the data process is handed: the TUN device and the raw ESP sockets.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace racoon::kernel_userspace {
+
+/// A descriptor that closes itself.
+class Fd {
+  public:
+    Fd() = default;
+    explicit Fd(int fd) : fd_(fd) {}
+    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd& operator=(Fd&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~Fd();
+    int get() const { return fd_; }
+    explicit operator bool() const { return fd_ >= 0; }
+
+  private:
+    int fd_ = -1;
+};
+
+/// What failed: text with the remedy, and errno.
+struct Failure {
+    std::string text;
+    int os_errno = 0;
+};
+
+/// A TUN device of that name ("" lets the kernel choose one), not yet up.
+Fd open_tun(const std::string& name, Failure* failure);
+/// Sets the MTU and brings it up; loosens its reverse path filter, since the routes to the protected
+/// nets are chosen by rule.
+bool start_tun(const std::string& name, int mtu, Failure* failure);
+/// A raw ESP socket for IPv4 or IPv6; its packets carry the mark.
+Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure);
+
+}  // namespace racoon::kernel_userspace

@@ -1,0 +1,344 @@
+#include "routes.hpp"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include <racoon/kernel_backend.hpp>
+
+namespace racoon::kernel_userspace {
+namespace {
+
+constexpr std::uint8_t kRuleProtocol = 114;  // marks our rules for the clean-up
+constexpr std::uint32_t kMarkPriority = 15000;
+constexpr std::uint32_t kMiddlePriority = 20000;
+constexpr std::int32_t kPrioritySpread = 4000;
+constexpr std::uint32_t kHintPriority = 24001;
+constexpr std::uint32_t kMainRule = 32766;  // the kernel's own rule for the main table
+constexpr std::size_t kMessage = 1024;
+
+int af(std::uint8_t family) { return family == 4 ? AF_INET : AF_INET6; }
+std::size_t address_size(std::uint8_t family) { return family == 4 ? 4 : 16; }
+
+bool in_net(const racoon_addr& net, unsigned prefix, const std::uint8_t* address) {
+    for (unsigned bit = 0; bit < prefix; ++bit) {
+        const unsigned mask = 0x80u >> (bit % 8);
+        if (((net.bytes[bit / 8] ^ address[bit / 8]) & mask) != 0) return false;
+    }
+    return true;
+}
+
+// The kernel refuses a net with bits beyond its prefix.
+void put_net(nlmsghdr* head, std::uint16_t type, const racoon_addr& net, unsigned prefix) {
+    std::uint8_t bytes[16];
+    std::memcpy(bytes, net.bytes, sizeof(bytes));
+    for (unsigned bit = prefix; bit < 128; ++bit) {
+        bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] & ~(0x80u >> (bit % 8)));
+    }
+    mnl_attr_put(head, type, address_size(net.family), bytes);
+}
+
+void put_port(nlmsghdr* head, std::uint16_t type, std::uint16_t port) {
+    const fib_rule_port_range range{port, port};
+    if (port != 0) mnl_attr_put(head, type, sizeof(range), &range);
+}
+
+template <typename Each>
+void each_attribute(const nlmsghdr* head, std::size_t skip, const Each& each) {
+    const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(head));
+    const auto* a = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(head, skip));
+    const auto left = [&] { return static_cast<int>(end - reinterpret_cast<const std::uint8_t*>(a)); };
+    for (; mnl_attr_ok(a, left()); a = mnl_attr_next(a)) each(a);
+}
+
+template <typename Each>
+void each_answer(int fd, std::vector<std::uint8_t>& request, const Each& each) {
+    if (::send(fd, request.data(), reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_len, 0) < 0) return;
+    std::vector<std::uint8_t> buffer(65536);
+    while (true) {
+        const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
+        if (n <= 0) return;
+        int left = static_cast<int>(n);
+        auto* head = reinterpret_cast<nlmsghdr*>(buffer.data());
+        for (; mnl_nlmsg_ok(head, left); head = mnl_nlmsg_next(head, &left)) {
+            if (head->nlmsg_type == NLMSG_DONE || head->nlmsg_type == NLMSG_ERROR) return;
+            each(head);
+        }
+    }
+}
+
+}  // namespace
+
+bool Routes::talk(std::vector<std::uint8_t>& message, int* error) {
+    auto* head = reinterpret_cast<nlmsghdr*>(message.data());
+    head->nlmsg_seq = ++sequence_;
+    head->nlmsg_flags = static_cast<std::uint16_t>(head->nlmsg_flags | NLM_F_REQUEST | NLM_F_ACK);
+    *error = 0;
+    if (::send(netlink_.get(), head, head->nlmsg_len, 0) < 0) {
+        *error = errno;
+        return false;
+    }
+    alignas(nlmsghdr) std::uint8_t buffer[8192];
+    while (true) {
+        const ssize_t n = ::recv(netlink_.get(), buffer, sizeof(buffer), 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            *error = errno;
+            return false;
+        }
+        const auto* answer = reinterpret_cast<const nlmsghdr*>(buffer);
+        if (!mnl_nlmsg_ok(answer, static_cast<int>(n)) || answer->nlmsg_seq != sequence_) continue;
+        if (answer->nlmsg_type != NLMSG_ERROR ||
+            mnl_nlmsg_get_payload_len(answer) < sizeof(nlmsgerr)) {
+            continue;
+        }
+        *error = -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(answer))->error;
+        return *error == 0;
+    }
+}
+
+bool Routes::change_rule(bool add, const Rule& rule, int* error) {
+    std::vector<std::uint8_t> message(kMessage);
+    nlmsghdr* head = mnl_nlmsg_put_header(message.data());
+    head->nlmsg_type = add ? RTM_NEWRULE : RTM_DELRULE;
+    if (add) head->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+    auto* body = static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(head, sizeof(fib_rule_hdr)));
+    body->family = static_cast<std::uint8_t>(af(rule.family));
+    body->action = rule.action;
+    body->flags = rule.flags;
+    mnl_attr_put_u32(head, FRA_PRIORITY, rule.priority);
+    mnl_attr_put_u8(head, FRA_PROTOCOL, kRuleProtocol);
+    if (rule.action == FR_ACT_TO_TBL) mnl_attr_put_u32(head, FRA_TABLE, rule.table);
+    if (rule.action == FR_ACT_GOTO) mnl_attr_put_u32(head, FRA_GOTO, kMainRule);
+    if (rule.mark != 0) {
+        mnl_attr_put_u32(head, FRA_FWMARK, rule.mark);
+        mnl_attr_put_u32(head, FRA_FWMASK, 0xffffffffu);
+    }
+    if (rule.selector != nullptr) {
+        const racoon_selector& s = *rule.selector;
+        body->dst_len = s.remote_prefix;
+        if (s.remote_prefix != 0) put_net(head, FRA_DST, s.remote, s.remote_prefix);
+        if (rule.unspecified_source) {
+            const std::uint8_t zero[16] = {};
+            body->src_len = static_cast<std::uint8_t>(address_size(rule.family) * 8);
+            mnl_attr_put(head, FRA_SRC, address_size(rule.family), zero);
+        } else {
+            body->src_len = s.local_prefix;
+            if (s.local_prefix != 0) put_net(head, FRA_SRC, s.local, s.local_prefix);
+        }
+        if (s.protocol != 0) mnl_attr_put_u8(head, FRA_IP_PROTO, s.protocol);
+        put_port(head, FRA_SPORT_RANGE, s.local.port);
+        put_port(head, FRA_DPORT_RANGE, s.remote.port);
+    }
+    return talk(message, error);
+}
+
+bool Routes::change_route(bool add, std::uint8_t family, const racoon_addr* net, unsigned prefix,
+                          const racoon_addr* source, int* error) {
+    std::vector<std::uint8_t> message(kMessage);
+    nlmsghdr* head = mnl_nlmsg_put_header(message.data());
+    head->nlmsg_type = add ? RTM_NEWROUTE : RTM_DELROUTE;
+    if (add) head->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+    auto* body = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(head, sizeof(rtmsg)));
+    body->rtm_family = static_cast<std::uint8_t>(af(family));
+    body->rtm_dst_len = static_cast<std::uint8_t>(prefix);
+    body->rtm_table = RT_TABLE_UNSPEC;
+    body->rtm_protocol = RTPROT_STATIC;
+    body->rtm_scope = family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    body->rtm_type = RTN_UNICAST;
+    mnl_attr_put_u32(head, RTA_TABLE, table_);
+    mnl_attr_put_u32(head, RTA_OIF, device_index_);
+    if (net != nullptr && prefix != 0) put_net(head, RTA_DST, *net, prefix);
+    if (source != nullptr) mnl_attr_put(head, RTA_PREFSRC, address_size(family), source->bytes);
+    return talk(message, error);
+}
+
+bool Routes::local_address_in(const racoon_addr& net, unsigned prefix, racoon_addr* found) {
+    std::vector<std::uint8_t> message(kMessage);
+    nlmsghdr* head = mnl_nlmsg_put_header(message.data());
+    head->nlmsg_type = RTM_GETADDR;
+    head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    head->nlmsg_seq = ++sequence_;
+    auto* body = static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(head, sizeof(ifaddrmsg)));
+    body->ifa_family = static_cast<std::uint8_t>(af(net.family));
+    bool done = false;
+    each_answer(netlink_.get(), message, [&](const nlmsghdr* answer) {
+        if (done || answer->nlmsg_type != RTM_NEWADDR ||
+            mnl_nlmsg_get_payload_len(answer) < sizeof(ifaddrmsg)) {
+            return;
+        }
+        each_attribute(answer, sizeof(ifaddrmsg), [&](const nlattr* a) {
+            const std::uint16_t wanted = net.family == 4 ? IFA_LOCAL : IFA_ADDRESS;
+            const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(a));
+            if (done || mnl_attr_get_type(a) != wanted ||
+                mnl_attr_get_payload_len(a) != address_size(net.family) || !in_net(net, prefix, bytes)) {
+                return;
+            }
+            *found = {};
+            found->family = net.family;
+            std::memcpy(found->bytes, bytes, address_size(net.family));
+            done = true;
+        });
+    });
+    return done;
+}
+
+void Routes::remove_leftovers() {
+    for (const std::uint8_t family : families_) {
+        std::vector<std::uint8_t> message(kMessage);
+        nlmsghdr* head = mnl_nlmsg_put_header(message.data());
+        head->nlmsg_type = RTM_GETRULE;
+        head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        head->nlmsg_seq = ++sequence_;
+        auto* body = static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(head, sizeof(fib_rule_hdr)));
+        body->family = static_cast<std::uint8_t>(af(family));
+        std::vector<std::vector<std::uint8_t>> ours;
+        each_answer(netlink_.get(), message, [&](const nlmsghdr* answer) {
+            bool protocol = false;
+            bool scope = false;  // our table, or our mark: another instance has others
+            if (mnl_nlmsg_get_payload_len(answer) < sizeof(fib_rule_hdr)) return;
+            each_attribute(answer, sizeof(fib_rule_hdr), [&](const nlattr* a) {
+                const std::size_t size = mnl_attr_get_payload_len(a);
+                const int type = mnl_attr_get_type(a);
+                if (type == FRA_PROTOCOL && size == 1) protocol = mnl_attr_get_u8(a) == kRuleProtocol;
+                if (type == FRA_TABLE && size == 4 && mnl_attr_get_u32(a) == table_) scope = true;
+                if (type == FRA_FWMARK && size == 4 && mnl_attr_get_u32(a) == mark_) scope = true;
+            });
+            if (!protocol || !scope) return;
+            const auto* bytes = reinterpret_cast<const std::uint8_t*>(answer);
+            ours.emplace_back(bytes, bytes + answer->nlmsg_len);
+        });
+        for (auto& rule : ours) {  // a rule is deleted by sending it back
+            auto* again = reinterpret_cast<nlmsghdr*>(rule.data());
+            again->nlmsg_type = RTM_DELRULE;
+            again->nlmsg_flags = 0;
+            int error = 0;
+            talk(rule, &error);
+        }
+    }
+}
+
+bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t mark, Failure* failure) {
+    table_ = table;
+    mark_ = mark;
+    device_index_ = ::if_nametoindex(device.c_str());
+    netlink_ = Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!netlink_ || device_index_ == 0) {
+        *failure = {"rtnetlink socket, or no device " + device, errno};
+        return false;
+    }
+    families_ = {4, 6};
+    remove_leftovers();
+    families_.clear();
+    for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+        int error = 0;
+        Rule bypass;
+        bypass.family = family;
+        bypass.action = FR_ACT_GOTO;
+        bypass.priority = kMarkPriority;
+        bypass.mark = mark_;
+        const bool done = change_route(true, family, nullptr, 0, nullptr, &error) &&
+                          change_rule(true, bypass, &error);
+        if (done) {
+            families_.push_back(family);
+        } else if (family == 4) {  // a kernel without IPv6 is no failure
+            *failure = {std::string("routing rule: ") + std::strerror(error), error};
+            return false;
+        }
+    }
+    return true;
+}
+
+void Routes::close() {
+    if (!netlink_) return;
+    while (!added_.empty()) remove(added_.begin()->first);
+    remove_leftovers();
+    for (const std::uint8_t family : families_) {
+        int error = 0;
+        change_route(false, family, nullptr, 0, nullptr, &error);
+    }
+    families_.clear();
+    netlink_ = Fd();
+}
+
+Routes::Rule Routes::policy_rule(const racoon_kernel_policy& policy) const {
+    Rule rule;
+    rule.family = policy.selector.local.family;
+    rule.table = table_;
+    rule.action = policy.action == RACOON_POLICY_IPSEC     ? FR_ACT_TO_TBL
+                  : policy.action == RACOON_POLICY_DISCARD ? FR_ACT_BLACKHOLE
+                                                           : FR_ACT_GOTO;
+    const std::int32_t step = std::clamp(policy.priority, -kPrioritySpread, kPrioritySpread);
+    rule.priority = static_cast<std::uint32_t>(static_cast<std::int32_t>(kMiddlePriority) - step);
+    // An IPv6 packet without a source yet passes such a rule and is given one that fits it.
+    if (rule.family == 6 && policy.selector.local_prefix != 0) rule.flags = FIB_RULE_FIND_SADDR;
+    return rule;
+}
+
+bool Routes::shares_route(const racoon_kernel_policy& policy) const {
+    for (const auto& [id, other] : added_) {
+        const racoon_selector& a = other.policy.selector;
+        const racoon_selector& b = policy.selector;
+        if (id != policy.id && other.source_hint && a.remote_prefix == b.remote_prefix &&
+            sdk::same_address(a.remote, b.remote)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool Routes::add(const racoon_kernel_policy& policy, Failure* failure) {
+    const std::uint8_t family = policy.selector.local.family;
+    if (std::find(families_.begin(), families_.end(), family) == families_.end()) {
+        *failure = {"this kernel has no IPv6", EAFNOSUPPORT};
+        return false;
+    }
+    Added& entry = added_[policy.id];
+    entry.policy = policy;
+    Rule rule = policy_rule(policy);
+    rule.selector = &entry.policy.selector;
+    int error = 0;
+    if (!change_rule(true, rule, &error)) {
+        *failure = {std::string("routing rule: ") + std::strerror(error), error};
+        added_.erase(policy.id);
+        return false;
+    }
+    // A socket without an address gets one that the policy covers; this is comfort, not protection,
+    // and a net that holds no address of this host needs none.
+    racoon_addr source{};
+    const racoon_selector& s = entry.policy.selector;
+    const bool wanted = family == 4 && policy.action == RACOON_POLICY_IPSEC && s.remote_prefix != 0;
+    if (!wanted || !local_address_in(s.local, s.local_prefix, &source)) return true;
+    Rule hint = rule;
+    hint.priority = kHintPriority;
+    hint.unspecified_source = true;
+    entry.source_hint = change_route(true, family, &s.remote, s.remote_prefix, &source, &error);
+    if (entry.source_hint) change_rule(true, hint, &error);
+    return true;
+}
+
+void Routes::remove(std::uint32_t policy_id) {
+    const auto at = added_.find(policy_id);
+    if (at == added_.end()) return;
+    int error = 0;
+    Rule rule = policy_rule(at->second.policy);
+    rule.selector = &at->second.policy.selector;
+    change_rule(false, rule, &error);
+    if (at->second.source_hint && !shares_route(at->second.policy)) {
+        const racoon_selector& s = at->second.policy.selector;
+        rule.priority = kHintPriority;
+        rule.unspecified_source = true;
+        change_rule(false, rule, &error);
+        change_route(false, s.remote.family, &s.remote, s.remote_prefix, nullptr, &error);
+    }
+    added_.erase(at);
+}
+
+}  // namespace racoon::kernel_userspace
