@@ -71,26 +71,6 @@ Result<Bytes> read_file(const std::string& path) {
     return out;
 }
 
-Status check_abi(const Manifest& m) {
-    const AbiVersion host{RACOON_ABI_MAJOR, RACOON_ABI_MINOR};
-    if (m.abi.major != host.major)
-        return refuse(kMsgAbiMajor, Errc::Abi,
-                      fmt::format("built for plugin ABI {}, this racoon speaks {}: install a build of "
-                                  "{} for ABI {}", m.abi.text(), host.text(), m.name, host.major));
-    // Nothing is frozen before racoon 1.0, so a minor is a different ABI until then.
-    const bool before_one = std::string_view(RACOON_VERSION).substr(0, 2) == "0.";
-    if (before_one && m.abi.minor != host.minor)
-        return refuse(kMsgAbiMinor, Errc::Abi,
-                      fmt::format("built for plugin ABI {}, racoon {} wants exactly {}: rebuild {} with "
-                                  "the SDK of this racoon", m.abi.text(), RACOON_VERSION, host.text(),
-                                  m.name));
-    if (m.min_host.major != host.major || m.min_host.minor > host.minor)
-        return refuse(kMsgMinHost, Errc::Abi,
-                      fmt::format("needs a host of plugin ABI {} or newer, this racoon has {}: install a "
-                                  "newer racoon", m.min_host.text(), host.text()));
-    return ok();
-}
-
 Status check_platform(const Manifest& m) {
     if (m.platforms.empty() ||
         std::find(m.platforms.begin(), m.platforms.end(), kPlatform) != m.platforms.end())
@@ -133,6 +113,24 @@ Status check_trust(const std::string& path, const TrustPolicy& policy) {
 }
 
 }  // namespace
+
+Status check_abi(const Manifest& m, AbiVersion host, std::string_view racoon_version) {
+    if (m.abi.major != host.major)
+        return refuse(kMsgAbiMajor, Errc::Abi,
+                      fmt::format("built for plugin ABI {}, this racoon speaks {}: install a build of "
+                                  "{} for ABI {}", m.abi.text(), host.text(), m.name, host.major));
+    const bool before_one = racoon_version.starts_with("0.");
+    if (before_one && m.abi.minor != host.minor)
+        return refuse(kMsgAbiMinor, Errc::Abi,
+                      fmt::format("built for plugin ABI {}, racoon {} wants exactly {}: rebuild {} with "
+                                  "the SDK of this racoon", m.abi.text(), racoon_version, host.text(),
+                                  m.name));
+    if (m.min_host.major != host.major || m.min_host.minor > host.minor)
+        return refuse(kMsgMinHost, Errc::Abi,
+                      fmt::format("needs a host of plugin ABI {} or newer, this racoon has {}: install a "
+                                  "newer racoon", m.min_host.text(), host.text()));
+    return ok();
+}
 
 bool serves_zone(const Manifest& manifest, Zone zone) {
     return std::any_of(manifest.provides.begin(), manifest.provides.end(), [&](const Offer& o) {
@@ -189,7 +187,7 @@ Result<ModuleFile> read_module(const std::string& dir, std::string_view name) {
 Result<ModuleFile> inspect_module(const std::string& dir, std::string_view name,
                                   const TrustPolicy& trust) {
     RACOON_TRY(ModuleFile file, read_module(dir, name));
-    RACOON_TRY_STATUS(check_abi(file.manifest));
+    RACOON_TRY_STATUS(check_abi(file.manifest, {RACOON_ABI_MAJOR, RACOON_ABI_MINOR}, RACOON_VERSION));
     RACOON_TRY_STATUS(check_platform(file.manifest));
     RACOON_TRY_STATUS(check_privileges(file.manifest));
     RACOON_TRY_STATUS(check_trust(file.path, trust));

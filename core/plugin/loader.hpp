@@ -37,6 +37,9 @@ Result<ModuleFile> read_module(const std::string& dir, std::string_view name);
 /// All checks before dlopen.
 Result<ModuleFile> inspect_module(const std::string& dir, std::string_view name,
                                   const TrustPolicy& trust);
+/// Would a host of this ABI and version load it? Before racoon 1.0 nothing is frozen, so the minor must
+/// be the same; after it, any that is not younger than the module's min_host.
+Status check_abi(const Manifest& manifest, AbiVersion host, std::string_view racoon_version);
 /// Names of the module files in a folder, sorted; a folder that is missing has none.
 std::vector<std::string> installed_modules(const std::string& dir);
 /// Does the module offer a point of this zone?

@@ -1,4 +1,5 @@
-# racoon_add_plugin(NAME acme-otp SOURCES … MANIFEST plugin.json [LIBRARIES …])
+# racoon_add_plugin(NAME acme-otp SOURCES … MANIFEST plugin.json [LIBRARIES …]
+#                   [NO_INSTALL] [OUTPUT_DIRECTORY dir])
 #
 # Makes the module NAME.so: no `lib` prefix, one exported symbol, and the manifest both as an ELF note
 # (owner "Racoon", type 1) and as racoon_manifest[] for the plugin's entry table, declared by the
@@ -7,7 +8,7 @@ include_guard(GLOBAL)
 set(RACOON_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
 function(racoon_add_plugin)
-  cmake_parse_arguments(ARG "" "NAME;MANIFEST" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "NO_INSTALL" "NAME;MANIFEST;OUTPUT_DIRECTORY" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT ARG_NAME OR NOT ARG_SOURCES OR NOT ARG_MANIFEST)
     message(FATAL_ERROR "racoon_add_plugin: NAME, SOURCES and MANIFEST are required")
   endif()
@@ -41,11 +42,14 @@ function(racoon_add_plugin)
   configure_file("${RACOON_PLUGIN_CMAKE_DIR}/racoon_manifest.h.in" "${generated_dir}/racoon_manifest.h" @ONLY)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${manifest}")
 
+  if(NOT ARG_OUTPUT_DIRECTORY)
+    set(ARG_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib/racoon/modules")
+  endif()
   add_library(${ARG_NAME} MODULE ${ARG_SOURCES} "${generated}")
   set_target_properties(${ARG_NAME} PROPERTIES
     PREFIX "" SUFFIX ".so" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
-    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib/racoon/modules")
+    LIBRARY_OUTPUT_DIRECTORY "${ARG_OUTPUT_DIRECTORY}")
   if(TARGET racoon_sdk)
     target_link_libraries(${ARG_NAME} PRIVATE racoon_sdk)
   else()
@@ -61,6 +65,9 @@ function(racoon_add_plugin)
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${ARG_NAME} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-gnu-unique>)
+  endif()
+  if(ARG_NO_INSTALL)
+    return()
   endif()
   install(TARGETS ${ARG_NAME} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/racoon/modules")
 endfunction()
