@@ -148,6 +148,7 @@ struct PolicyTemplate {
     bool tunnel = true;
     Level level = Level::Require;
     ReqId reqid;                 // of `unique:N`, else given by assign_policy_ids()
+    bool reqid_written = false;  // it is the N of `unique:N`
     IpAddr local, remote;        // tunnel endpoints; family None in transport mode
 };
 
@@ -160,6 +161,7 @@ struct Policy {
     std::int32_t priority = 0;
     TrafficSelector selector;
     std::vector<PolicyTemplate> templates;
+    bool copied = false;  // a `fwd` policy that was not written but follows from an `in` policy
     Location where;
 };
 
@@ -190,6 +192,8 @@ struct Config {
     std::vector<Remote> remotes;  // in file order; never changes, so pointers into it are stable
     std::vector<SaInfo> sainfos;
     std::vector<Policy> policies;
+    std::uint32_t next_policy_id = 1;  // never used before by this configuration or an earlier one
+    std::uint32_t next_reqid = 0x10000;  // beyond what `unique:N` is meant to name
 };
 
 using ConfigPtr = std::shared_ptr<const Config>;

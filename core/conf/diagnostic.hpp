@@ -67,6 +67,8 @@ class Diagnostics {
     void warning(const Span& where, std::string message) {
         add(Severity::Warning, where, std::move(message));
     }
+    /// At a place whose span is gone; no source line is shown.
+    void warning(const Location& where, std::string message);
     /// About a file as a whole.
     void file_error(std::string file, std::string message);
 

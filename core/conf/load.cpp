@@ -1,0 +1,149 @@
+#include "conf/load.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "conf/build.hpp"
+#include "conf/parser.hpp"
+#include "conf/policies.hpp"
+
+namespace racoon::conf {
+
+namespace {
+
+constexpr std::size_t kMaxIncludeDepth = 10;
+constexpr std::size_t kMaxFiles = 20'000;
+constexpr std::size_t kMaxTotalBytes = 64u * 1024 * 1024;
+
+/// Parses a file and, in their places, those that it includes.
+class Expander {
+  public:
+    Expander(FileSource& files, Sources& sources, Diagnostics& diagnostics)
+        : files_(files), sources_(sources), diagnostics_(diagnostics) {}
+
+    bool main_file(const std::string& path) {
+        auto bytes = files_.read(path);
+        if (!bytes) {
+            diagnostics_.file_error(path, fmt::format("cannot read the configuration: {}", bytes.error().text()));
+            return false;
+        }
+        open_.push_back(path);
+        file(path, std::move(*bytes));
+        return true;
+    }
+    std::vector<Statement> take() { return std::move(out_); }
+
+  private:
+    void file(const std::string& path, std::string bytes) {
+        total_ += bytes.size();
+        const std::uint32_t index = sources_.add(path, std::move(bytes));
+        for (Statement& s : parse(sources_, index, diagnostics_)) {
+            if (s.directive->word == Word::Include) {
+                include(s, path);
+                continue;
+            }
+            if (s.directive->word == Word::PathKind && s.directive->keyword == "include")
+                base_ = std::string(s.values[0].text);
+            out_.push_back(std::move(s));
+        }
+    }
+
+    void include(const Statement& s, const std::string& from) {
+        const Value& v = s.values[0];
+        if (v.text.empty()) return diagnostics_.error(v.where, "include takes a name that is not empty");
+        const std::string pattern = resolve_path(v.text, base_, from);
+        if (open_.size() > kMaxIncludeDepth)
+            return diagnostics_.error(v.where, fmt::format("include is nested too deeply; the most is {}",
+                                                           kMaxIncludeDepth));
+        auto names = files_.glob(pattern);
+        if (!names || names->empty())
+            return diagnostics_.error(v.where, fmt::format("no file matches {}{}", quoted(pattern),
+                                                           names ? "" : ": " + names.error().text()));
+        for (const std::string& name : *names) one(s, name, names->size() > 1);
+    }
+
+    void one(const Statement& s, const std::string& name, bool of_many) {
+        const Span& where = s.values[0].where;
+        for (const std::string& open : open_)
+            if (open == name)
+                return diagnostics_.error(where, fmt::format("{} includes itself", quoted(name)));
+        if (++count_ > kMaxFiles || total_ > kMaxTotalBytes) {
+            if (!told_) diagnostics_.error(where, fmt::format("more than {} files or {} MiB are included", kMaxFiles,
+                                                              kMaxTotalBytes >> 20));
+            told_ = true;
+            return;
+        }
+        auto bytes = files_.read(name);
+        if (!bytes) {
+            const std::string message = fmt::format("cannot read {}: {}", quoted(name), bytes.error().text());
+            if (of_many) diagnostics_.warning(where, message + "; it is left out");
+            else diagnostics_.error(where, message);
+            return;
+        }
+        open_.push_back(name);
+        file(name, std::move(*bytes));
+        open_.pop_back();
+    }
+
+    FileSource& files_;
+    Sources& sources_;
+    Diagnostics& diagnostics_;
+    std::vector<Statement> out_;
+    std::vector<std::string> open_;  // the chain of files that are being read
+    std::string base_;               // `path include`
+    std::size_t count_ = 0;
+    std::size_t total_ = 0;
+    bool told_ = false;
+};
+
+}  // namespace
+
+LoadResult load(const std::string& path, FileSource& files, const Catalog& catalog,
+                const LoadOptions& options) {
+    LoadResult out;
+    Sources sources;
+    Diagnostics diagnostics(sources);
+    Expander expander(files, sources, diagnostics);
+    if (expander.main_file(path)) {
+        const std::vector<Statement> statements = expander.take();
+        const BuildInput input{statements, sources, catalog, files, options.offline};
+        auto config = build(input, path, diagnostics);
+        assign_policy_ids(options.previous, *config);
+        if (diagnostics.errors() == 0) out.config = std::move(config);
+    }
+    out.diagnostics = diagnostics.take();
+    return out;
+}
+
+ModuleScan scan_modules(const std::string& path, FileSource& files) {
+    ModuleScan out;
+    Sources sources;
+    Diagnostics syntax(sources);  // load() reports these
+    Diagnostics own(sources);
+    Expander expander(files, sources, syntax);
+    if (!expander.main_file(path)) {
+        out.ok = false;
+        out.diagnostics = syntax.take();
+        return out;
+    }
+    std::set<std::string> seen;
+    for (const Statement& s : expander.take()) {
+        if (s.directive->word == Word::PathKind && s.directive->keyword == "module") {
+            if (s.values[0].text.starts_with('/')) out.module_path = std::string(s.values[0].text);
+            else own.error(s.values[0].where, fmt::format("path module takes an absolute name, found {}",
+                                                          quoted(s.values[0].text)));
+        } else if (s.directive->word == Word::Module) {
+            ModuleBlock block = build_module(s, sources, own);
+            if (seen.insert(block.name).second) out.modules.push_back(std::move(block));
+        } else if (s.directive->word == Word::Kernel) {
+            out.kernel = std::string(s.values[0].text);
+        }
+    }
+    out.ok = own.errors() == 0;
+    out.diagnostics = own.take();
+    return out;
+}
+
+}  // namespace racoon::conf

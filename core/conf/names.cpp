@@ -1,0 +1,227 @@
+// Names of algorithms, methods and backends against the Catalog. A word that racoon or an installed
+// module knows but no loaded module provides is a warning as long as something is left to offer.
+#include <fmt/format.h>
+
+#include "conf/builder.hpp"
+#include "conf/nearest.hpp"
+#include "conf/token.hpp"
+
+namespace racoon::conf {
+
+namespace {
+
+/// Words that racoon.conf(5) has always known, whoever provides them (reference: enumerations).
+std::string_view classic_words(Kind kind) {
+    switch (kind) {
+        case Kind::Cipher:
+            return "des idea blowfish rc5 3des cast128 aes rijndael camellia twofish null_enc null rc4 "
+                   "3idea des_iv64 des_iv32";
+        case Kind::Hash: return "md5 sha1 tiger sha256 sha2_256 sha384 sha2_384 sha512 sha2_512";
+        case Kind::Group:
+            return "modp768 modp1024 ec2n155 ec2n185 modp1536 modp2048 modp3072 modp4096 modp6144 modp8192 "
+                   "1 2 3 4 5 14 15 16 17 18";
+        case Kind::AuthMethod:
+            return "pre_shared_key rsasig dsssig rsaenc rsarev gssapi_krb hybrid_rsa_server "
+                   "hybrid_dss_server hybrid_rsa_client hybrid_dss_client xauth_psk_server "
+                   "xauth_psk_client xauth_rsa_server xauth_rsa_client";
+        case Kind::EspEncryption:
+            return "des_iv64 des 3des rc5 idea cast128 blowfish 3idea des_iv32 rc4 null_enc null aes "
+                   "rijndael twofish camellia";
+        case Kind::EspIntegrity:
+            return "hmac_md5 hmac_sha1 des_mac kpdk hmac_sha256 hmac_sha2_256 hmac_sha384 hmac_sha2_384 "
+                   "hmac_sha512 hmac_sha2_512 non_auth";
+        case Kind::Compression: return "oui deflate lzs";
+        case Kind::Kernel: return "xfrm pfkey userspace";
+        case Kind::Credential: return {};
+    }
+    return {};
+}
+
+/// "aes256": the whole word is looked up first, then name and trailing digits.
+struct NameAndBits {
+    std::string_view name;
+    std::uint64_t bits = 0;
+    bool has_bits = false;
+    Span where;
+};
+NameAndBits split_digits(const Value& v) {
+    NameAndBits out{v.text, 0, false, v.where};
+    std::size_t n = v.text.size();
+    while (n > 0 && is_digit(v.text[n - 1])) --n;
+    if (n == 0 || n == v.text.size() || v.text.size() - n > 5) return out;
+    out.name = v.text.substr(0, n);
+    out.bits = parse_number(v.text.substr(n)).value;
+    out.has_bits = true;
+    out.where.offset += static_cast<std::uint32_t>(n);
+    out.where.column += static_cast<std::uint32_t>(n);
+    out.where.length -= static_cast<std::uint32_t>(n);
+    return out;
+}
+
+}  // namespace
+
+void Builder::no_provider(Kind kind, std::string_view directive, const Value& v, std::string_view name) {
+    const auto classic = split_words(classic_words(kind));
+    const auto offering = in_.catalog.module_offering(kind, name);
+    const auto known = in_.catalog.names(kind);
+    bool is_classic = false;
+    for (const std::string& word : classic) is_classic = is_classic || word == name;
+    if (offering) {
+        missing_ = true;
+        missing_where_ = v.where;
+        missing_message_ = fmt::format("{} {}: no loaded module provides it; installed: {}; add: module \"{}\";",
+                                       directive, name, *offering, *offering);
+        return;
+    }
+    for (const std::string& word : known) is_classic = is_classic || word == name;
+    if (is_classic) {
+        missing_ = true;
+        missing_where_ = v.where;
+        missing_message_ = fmt::format("{} {}: no installed module provides it", directive, name);
+        return;
+    }
+    std::vector<std::string> candidates = known;
+    std::string listing;
+    if (known.empty()) candidates = classic;
+    const auto close = nearest(v.text, candidates);
+    if (!close && !known.empty() && known.size() <= 24) listing = "; there is " + fmt::format("{}", fmt::join(known, ", "));
+    diagnostics_.error(v.where, fmt::format("unknown {} {}{}", directive, quoted(v.text),
+                                            close ? fmt::format("; did you mean \"{}\"?", *close) : listing));
+}
+
+bool Builder::key_length(const KeyBits& key, std::string_view name, const Value& v, std::uint64_t bits,
+                         const Span& where, std::uint16_t& out) {
+    (void)v;
+    if (key.fixed()) {
+        if (bits == key.min && bits != 0) {
+            out = 0;
+            return true;
+        }
+        diagnostics_.error(where, fmt::format("{} has no choice of key length; remove the {}", name, bits));
+        return false;
+    }
+    if (bits > 65535 || !key.allows(static_cast<unsigned>(bits))) {
+        std::string range = fmt::format("{} to {} in steps of {}", key.min, key.max, key.step);
+        if (key.step > 0 && (key.max - key.min) / key.step <= 4) {
+            std::vector<std::string> all;
+            for (unsigned b = key.min; b <= key.max; b += key.step) all.push_back(std::to_string(b));
+            range.clear();
+            for (std::size_t i = 0; i < all.size(); ++i)
+                range += (i == 0 ? "" : i + 1 == all.size() ? " or " : ", ") + all[i];
+        }
+        diagnostics_.error(where, fmt::format("{} takes a key of {} bits, found {}", name, range, bits));
+        return false;
+    }
+    out = static_cast<std::uint16_t>(bits);
+    return true;
+}
+
+const CipherInfo* Builder::cipher(const Value& v, std::uint16_t& key_bits) {
+    const CipherInfo* found = in_.catalog.cipher(v.text);
+    std::uint64_t bits = v.number;
+    bool has_bits = v.has_number;
+    Span where = v.number_where;
+    std::string_view name = v.text;
+    if (!found && !has_bits) {
+        const NameAndBits parts = split_digits(v);
+        if (parts.has_bits) {
+            found = in_.catalog.cipher(parts.name);
+            bool known = found != nullptr || in_.catalog.module_offering(Kind::Cipher, parts.name);
+            for (const auto& w : split_words(classic_words(Kind::Cipher))) known = known || w == parts.name;
+            if (known && !in_.catalog.module_offering(Kind::Cipher, v.text)) {
+                name = parts.name;
+                bits = parts.bits;
+                has_bits = true;
+                where = parts.where;
+            }
+        }
+    }
+    if (!found) {
+        no_provider(Kind::Cipher, "encryption_algorithm", v, name);
+        return nullptr;
+    }
+    key_bits = found->key.fixed() ? std::uint16_t{0} : found->key.standard;
+    if (has_bits && !key_length(found->key, name, v, bits, where, key_bits)) return nullptr;
+    return found;
+}
+
+const TransformInfo* Builder::esp_encryption(const Value& v, std::uint16_t& key_bits) {
+    const TransformInfo* found = in_.catalog.esp_encryption(v.text);
+    std::uint64_t bits = v.number;
+    bool has_bits = v.has_number;
+    Span where = v.number_where;
+    std::string_view name = v.text;
+    if (!found && !has_bits) {
+        const NameAndBits parts = split_digits(v);
+        if (parts.has_bits) {
+            found = in_.catalog.esp_encryption(parts.name);
+            bool known = found != nullptr || in_.catalog.module_offering(Kind::EspEncryption, parts.name);
+            for (const auto& w : split_words(classic_words(Kind::EspEncryption)))
+                known = known || w == parts.name;
+            if (known && !in_.catalog.module_offering(Kind::EspEncryption, v.text)) {
+                name = parts.name;
+                bits = parts.bits;
+                has_bits = true;
+                where = parts.where;
+            }
+        }
+    }
+    if (!found) {
+        no_provider(Kind::EspEncryption, "encryption_algorithm", v, name);
+        return nullptr;
+    }
+    key_bits = found->key.fixed() ? std::uint16_t{0} : found->key.standard;
+    if (has_bits && !key_length(found->key, name, v, bits, where, key_bits)) return nullptr;
+    return found;
+}
+
+const HashInfo* Builder::hash(const Value& v) {
+    if (v.has_number) {
+        diagnostics_.error(v.number_where, fmt::format("hash_algorithm takes no number; remove {}", v.number));
+        return nullptr;
+    }
+    const HashInfo* found = in_.catalog.hash(v.text);
+    if (!found) no_provider(Kind::Hash, "hash_algorithm", v, v.text);
+    return found;
+}
+
+const AuthMethodInfo* Builder::auth_method(const Value& v) {
+    if (v.has_number) {
+        diagnostics_.error(v.number_where,
+                           fmt::format("authentication_method takes no number; remove {}", v.number));
+        return nullptr;
+    }
+    const AuthMethodInfo* found = in_.catalog.auth_method(v.text);
+    if (!found) no_provider(Kind::AuthMethod, "authentication_method", v, v.text);
+    return found;
+}
+
+const GroupInfo* Builder::group(const Value& v, std::string_view directive) {
+    const GroupInfo* found = in_.catalog.group(v.text);
+    if (found) return found;
+    if (v.text == "none") {
+        diagnostics_.error(v.where, fmt::format("{} takes a group; for none, leave the line out", directive));
+        return nullptr;
+    }
+    no_provider(Kind::Group, directive, v, v.text);
+    return nullptr;
+}
+
+const TransformInfo* Builder::esp_integrity(const Value& v) {
+    if (v.has_number) {
+        diagnostics_.error(v.number_where,
+                           fmt::format("authentication_algorithm takes no number; remove {}", v.number));
+        return nullptr;
+    }
+    const TransformInfo* found = in_.catalog.esp_integrity(v.text);
+    if (!found) no_provider(Kind::EspIntegrity, "authentication_algorithm", v, v.text);
+    return found;
+}
+
+const TransformInfo* Builder::compression(const Value& v) {
+    const TransformInfo* found = in_.catalog.compression(v.text);
+    if (!found) no_provider(Kind::Compression, "compression_algorithm", v, v.text);
+    return found;
+}
+
+}  // namespace racoon::conf

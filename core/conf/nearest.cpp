@@ -1,0 +1,52 @@
+#include "conf/nearest.hpp"
+
+#include <algorithm>
+
+namespace racoon::conf {
+
+namespace {
+constexpr std::size_t kLongest = 64;
+}
+
+unsigned edit_distance(std::string_view a, std::string_view b, unsigned limit) {
+    const std::size_t gap = a.size() > b.size() ? a.size() - b.size() : b.size() - a.size();
+    if (gap > limit || a.size() > kLongest || b.size() > kLongest) return limit + 1;
+    std::vector<unsigned> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) above[j] = static_cast<unsigned>(j);
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        row[0] = static_cast<unsigned>(i);
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const unsigned change = above[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u);
+            row[j] = std::min({above[j] + 1, row[j - 1] + 1, change});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = std::min(row[j], before[j - 2] + 1);
+        }
+        std::swap(before, above);
+        std::swap(above, row);
+    }
+    return std::min(above[b.size()], limit + 1);
+}
+
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
+    if (word.empty() || word.size() > kLongest) return std::nullopt;
+    // A third of the word may be wrong; a short word only in one place.
+    unsigned best = static_cast<unsigned>(std::max<std::size_t>(1, word.size() / 3)) + 1;
+    const std::string* found = nullptr;
+    for (const std::string& candidate : candidates) {
+        if (candidate.size() == 1) continue;
+        const unsigned d = edit_distance(word, candidate, best - 1);
+        if (d < best && d < candidate.size()) {
+            best = d;
+            found = &candidate;
+        }
+    }
+    if (!found) return std::nullopt;
+    return *found;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
+    const auto found = nearest(word, candidates);
+    return found ? "; did you mean \"" + *found + "\"?" : "";
+}
+
+}  // namespace racoon::conf

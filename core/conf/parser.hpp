@@ -1,0 +1,81 @@
+// Parser: the text of one file to statements, by the directive table. It reports every error of the
+// file: after one it goes on behind the next `;` or block, or at the next line that begins with a
+// known word.
+//
+//     auto statements = parse(sources, file, diagnostics);
+//
+// Bounded: blocks nest two deep, and it stops when the diagnostics are full. Time is linear.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/ast.hpp"
+#include "conf/diagnostic.hpp"
+#include "conf/token.hpp"
+
+namespace racoon::conf {
+
+/// One file; includes are left as statements. What was in error is left out.
+std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics);
+
+class Parser {
+  public:
+    Parser(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics)
+        : sources_(sources), diagnostics_(diagnostics),
+          lexer_(sources, file, diagnostics, Lexer::Mode::Racoon) {}
+
+    std::vector<Statement> file();
+
+  private:
+    // parser.cpp: statements and recovery
+    void block(Context context, const Token* opened_by, std::vector<Statement>& out);
+    void statement(Context context, std::vector<Statement>& out);
+    void unknown_word(Context context, const Token& word);
+    void unsupported(const Directive& directive, const Token& word);
+    void free_key(const Token& word, std::vector<Statement>& out);
+    bool ends_statement(const Directive& directive, Statement& s, Context context);
+    bool begins_statement(Context context, const Token& token) const;
+    void recover(Context context);
+    bool body(const Directive& directive, const Token& keyword, Statement& s);
+
+    // parser_forms.cpp: arguments. False: reported, the caller recovers.
+    bool arguments(const Directive& directive, Context context, Statement& s);
+    bool text(const Directive& directive, Statement& s);
+    bool number(const Directive& directive, Statement& s);
+    bool time(const Directive& directive, Statement& s);
+    bool lifetime(const Directive& directive, Statement& s);
+    bool choice(const Directive& directive, Statement& s);
+    bool choices(const Directive& directive, Context context, Statement& s);
+    bool address(const Directive& directive, Statement& s);
+    bool port(Value& address, bool any_allowed);
+    bool admin_socket(const Directive& directive, Statement& s);
+    bool admin_port();
+    bool identifier(const Directive& directive, Statement& s);
+    bool algorithm(const Directive& directive, Statement& s);
+    bool algorithms(const Directive& directive, Statement& s);
+    bool remote_head(Statement& s);
+    bool remote_index(Statement& s);
+    bool sainfo_head(Statement& s);
+    bool sainfo_side(Statement& s, bool remote);
+    bool policy(Statement& s);
+
+    bool expected(std::string_view what, const Directive& directive);
+    std::optional<Value> quoted_text(const Directive& directive);
+    std::optional<std::uint64_t> read_number(const Directive& directive);
+    static Value value_of(const Token& token);
+    std::string unquoted_run(const Token& from) const;
+
+    const Sources& sources_;
+    Diagnostics& diagnostics_;
+    Lexer lexer_;
+};
+
+/// The seconds of a time unit; 0: not one.
+std::uint32_t unit_seconds(std::string_view unit);
+/// "a, b or c"
+std::string one_of(const std::vector<std::string>& words);
+
+}  // namespace racoon::conf

@@ -1,0 +1,91 @@
+#include "conf/policies.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+namespace racoon::conf {
+
+namespace {
+
+/// A template without the number that we gave it.
+using TemplateKey = std::tuple<std::uint8_t, bool, Level, std::uint32_t, IpAddr, IpAddr>;
+using Templates = std::vector<TemplateKey>;
+/// What a policy says, place and numbers aside.
+using PolicyKey = std::tuple<Direction, PolicyAction, std::int32_t, TrafficSelector, Templates>;
+/// What a policy and its mirror images have in common: selectors are seen from this host in every
+/// direction, so they are equal as they stand.
+using MirrorKey = std::tuple<TrafficSelector, Templates>;
+
+Templates template_keys(const Policy& p) {
+    Templates out;
+    for (const PolicyTemplate& t : p.templates)
+        out.emplace_back(t.protocol, t.tunnel, t.level, t.reqid_written ? t.reqid.value : 0, t.local, t.remote);
+    return out;
+}
+
+PolicyKey policy_key(const Policy& p) {
+    return {p.direction, p.action, p.priority, p.selector, template_keys(p)};
+}
+
+MirrorKey mirror_key(const Policy& p) {
+    Templates templates = template_keys(p);
+    // `unique` on one side and `require` on the other still mean one pair of SAs.
+    for (TemplateKey& t : templates) {
+        std::get<2>(t) = Level::Require;
+        std::get<3>(t) = 0;
+    }
+    return {p.selector, std::move(templates)};
+}
+
+}  // namespace
+
+void assign_policy_ids(const Config* previous, Config& fresh) {
+    std::map<PolicyKey, const Policy*> kept;
+    std::map<MirrorKey, std::uint32_t> reqids;
+    std::set<std::uint32_t> taken;
+    if (previous) {
+        fresh.next_policy_id = std::max(fresh.next_policy_id, previous->next_policy_id);
+        fresh.next_reqid = std::max(fresh.next_reqid, previous->next_reqid);
+        for (const Policy& p : previous->policies) {
+            kept.emplace(policy_key(p), &p);
+            for (const PolicyTemplate& t : p.templates)
+                if (!t.reqid_written && t.reqid.value != 0) reqids.emplace(mirror_key(p), t.reqid.value);
+        }
+    }
+    for (const Policy& p : fresh.policies)
+        for (const PolicyTemplate& t : p.templates)
+            if (t.reqid_written) taken.insert(t.reqid.value);
+
+    // Several policies in one direction may have the same mirror key (they differ in priority): only
+    // the first of each direction may share, the others need a ReqId of their own.
+    std::set<std::tuple<MirrorKey, Direction, std::uint32_t>> shared;
+    for (Policy& p : fresh.policies) {
+        const auto found = kept.find(policy_key(p));
+        if (found != kept.end()) {
+            p.id = found->second->id;
+            kept.erase(found);
+        } else {
+            p.id = PolicyId{fresh.next_policy_id++};
+        }
+        if (p.templates.empty()) continue;
+        const MirrorKey key = mirror_key(p);
+        auto reqid = reqids.find(key);
+        const bool used = reqid != reqids.end() && !shared.insert({key, p.direction, reqid->second}).second;
+        std::uint32_t number = 0;
+        if (reqid == reqids.end() || used) {
+            while (taken.contains(fresh.next_reqid)) ++fresh.next_reqid;
+            number = fresh.next_reqid++;
+            reqids.insert_or_assign(key, number);
+            shared.insert({key, p.direction, number});
+        } else {
+            number = reqid->second;
+        }
+        for (PolicyTemplate& t : p.templates)
+            if (!t.reqid_written) t.reqid = ReqId{number};
+    }
+}
+
+}  // namespace racoon::conf

@@ -1,0 +1,272 @@
+#include "conf/token.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace racoon::conf {
+
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr std::size_t kWrongQuoteReach = 256;  // how far a closing wrong quote is looked for
+
+/// The bytes of the UTF-8 character at the start of `text`, 1 when it is none.
+std::size_t character_length(std::string_view text) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    std::size_t n = lead >= 0xf0 && lead < 0xf8 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
+    if (lead >= 0xf8) n = 1;
+    if (n > text.size()) return 1;
+    for (std::size_t i = 1; i < n; ++i)
+        if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 1;
+    return n;
+}
+
+}  // namespace
+
+std::string describe(const Token& token) {
+    switch (token.kind) {
+        case TokenKind::End: return "the end of the file";
+        case TokenKind::String: return "the string " + quoted(token.text);
+        default: return quoted(token.text);
+    }
+}
+
+ParsedNumber parse_number(std::string_view text) {
+    unsigned base = 10;
+    if (text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+        base = 16;
+        text.remove_prefix(2);
+    }
+    if (text.empty()) return {NumberFault::NotANumber, 0};
+    std::uint64_t value = 0;
+    bool too_large = false;
+    for (const char c : text) {
+        unsigned digit;
+        if (is_digit(c)) digit = static_cast<unsigned>(c - '0');
+        else if (base == 16 && c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
+        else if (base == 16 && c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
+        else return {NumberFault::NotANumber, 0};
+        if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / base) too_large = true;
+        else value = value * base + digit;
+    }
+    if (too_large) return {NumberFault::TooLarge, 0};
+    return {NumberFault::None, value};
+}
+
+Lexer::Lexer(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics, Mode mode)
+    : bytes_(sources.at(file).bytes), file_(file), diagnostics_(diagnostics), mode_(mode) {
+    if (bytes_.starts_with(kByteOrderMark)) place_.at = kByteOrderMark.size();
+    last_.span = Span{file, place_.at, 0, 1, 1};
+}
+
+Lexer::Lexer(const Sources& sources, const Span& part, Diagnostics& diagnostics, Mode mode)
+    : bytes_(std::string_view(sources.at(part.file).bytes).substr(0, part.offset + part.length)),
+      file_(part.file), diagnostics_(diagnostics), mode_(mode) {
+    place_ = {part.offset, part.line, part.offset - (part.column - 1), true};
+    last_.span = part;
+    last_.span.length = 0;
+}
+
+const Token& Lexer::peek() {
+    if (!peeked_) {
+        before_peek_ = place_;
+        peeked_ = scan();
+    }
+    return *peeked_;
+}
+
+Token Lexer::next() {
+    last_ = peek();
+    peeked_.reset();
+    return last_;
+}
+
+Token Lexer::split(const Token& word, std::size_t n) {
+    peeked_.reset();
+    last_ = word;
+    last_.text = word.text.substr(0, n);
+    last_.span.length = static_cast<std::uint32_t>(n);
+    place_.at = word.span.offset + static_cast<std::uint32_t>(n);
+    place_.line = word.span.line;
+    place_.line_start = word.span.offset - (word.span.column - 1);
+    place_.line_empty = false;
+    return last_;
+}
+
+Span Lexer::raw_statement() {
+    const Token first = peek();
+    Span out = first.span;
+    if (first.is(TokenKind::End) || first.is(TokenKind::Semicolon)) {
+        out.length = 0;
+        return out;
+    }
+    split(first, 0);  // read again from its first byte
+    std::uint32_t end = place_.at;
+    while (place_.at < bytes_.size() && bytes_[place_.at] != ';') {
+        if (skip_blank()) continue;
+        ++place_.at;
+        end = place_.at;
+        place_.line_empty = false;
+    }
+    out.length = end - out.offset;
+    last_.span = out;
+    return out;
+}
+
+bool Lexer::is_word_char(char c) const {
+    return is_letter(c) || is_digit(c) || c == '_' || c == '.' || c == ':' || c == '%' || c == '-' ||
+           (c == '+' && mode_ == Mode::Setkey);
+}
+
+/// White space and comments; whether there was any.
+bool Lexer::skip_blank() {
+    const std::uint32_t start = place_.at;
+    while (place_.at < bytes_.size()) {
+        const char c = bytes_[place_.at];
+        if (c == '\n') {
+            newline_at(place_.at++);
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v') {
+            ++place_.at;
+        } else if (c == '#') {
+            const auto end = bytes_.find('\n', place_.at);
+            place_.at = static_cast<std::uint32_t>(end == bytes_.npos ? bytes_.size() : end);
+        } else {
+            break;
+        }
+    }
+    return place_.at != start;
+}
+
+Token Lexer::make(TokenKind kind, std::uint32_t start, std::uint32_t length, bool glued) const {
+    Token t;
+    t.kind = kind;
+    t.span = Span{file_, start, length, place_.line, start - place_.line_start + 1};
+    t.text = bytes_.substr(start, length);
+    t.first_on_line = place_.line_empty;
+    t.glued = glued;
+    return t;
+}
+
+Token Lexer::scan() {
+    bool glued = true;
+    for (;;) {
+        if (skip_blank()) glued = false;
+        if (place_.at >= bytes_.size())
+            return make(TokenKind::End, static_cast<std::uint32_t>(bytes_.size()), 0, false);
+        const std::uint32_t start = place_.at;
+        const char c = bytes_[start];
+        if (is_word_char(c)) {
+            std::uint32_t end = start + 1;
+            while (end < bytes_.size() && is_word_char(bytes_[end])) ++end;
+            Token t = make(TokenKind::Word, start, end - start, glued);
+            place_.at = end;
+            place_.line_empty = false;
+            return t;
+        }
+        std::optional<TokenKind> single;
+        switch (c) {
+            case ';': single = TokenKind::Semicolon; break;
+            case ',': single = TokenKind::Comma; break;
+            case '{': single = TokenKind::OpenBrace; break;
+            case '}': single = TokenKind::CloseBrace; break;
+            case '[': single = TokenKind::OpenBracket; break;
+            case ']': single = TokenKind::CloseBracket; break;
+            case '/': single = TokenKind::Slash; break;
+            case '"': return string_token(glued);
+            default: break;
+        }
+        if (single) {
+            Token t = make(*single, start, 1, glued);
+            ++place_.at;
+            place_.line_empty = false;
+            return t;
+        }
+        if (c == '\'')
+            if (auto t = quoted_wrongly(glued, 1, "'")) return *t;
+        for (const std::string_view open : {"\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x9e"})
+            if (rest().starts_with(open))
+                if (auto t = quoted_wrongly(glued, open.size(), "\xe2\x80\x9d")) return *t;
+        bad_character();
+        glued = false;
+    }
+}
+
+Token Lexer::string_token(bool glued) {
+    const std::uint32_t start = place_.at;
+    auto end = bytes_.find('"', start + 1);
+    bool closed = end != bytes_.npos;
+    if (!closed) {  // take the line, so that what follows is still read
+        end = bytes_.find('\n', start);
+        if (end == bytes_.npos) end = bytes_.size();
+        while (end > start + 1 && (bytes_[end - 1] == '\r' || bytes_[end - 1] == ' ' ||
+                                   bytes_[end - 1] == ';'))
+            --end;
+    }
+    const std::uint32_t stop = static_cast<std::uint32_t>(end) + (closed ? 1 : 0);
+    Token t = make(TokenKind::String, start, stop - start, glued);
+    t.text = bytes_.substr(start + 1, end - start - 1);
+    if (!closed) {
+        Span mark = t.span;
+        mark.length = 1;
+        diagnostics_.error(mark, "the string that opens here is never closed: its second \" is missing");
+    } else if (t.text.find('\0') != t.text.npos) {
+        diagnostics_.error(t.span, "a string cannot hold a NUL byte");
+    }
+    place_.line_empty = false;
+    for (auto nl = t.text.find('\n'); nl != t.text.npos; nl = t.text.find('\n', nl + 1))
+        newline_at(start + 1 + static_cast<std::uint32_t>(nl));
+    if (closed) place_.line_empty = false;
+    place_.at = stop;
+    return t;
+}
+
+/// '…' and typographic quotation marks: one error, and the text is taken as the string that was meant.
+std::optional<Token> Lexer::quoted_wrongly(bool glued, std::size_t open, std::string_view close) {
+    const std::uint32_t start = place_.at;
+    const std::string_view window = bytes_.substr(start + open, kWrongQuoteReach);
+    const auto end = window.find(close);
+    const auto newline = window.find('\n');
+    if (end == window.npos || newline < end) return std::nullopt;
+    const auto length = static_cast<std::uint32_t>(open + end + close.size());
+    Token t = make(TokenKind::String, start, length, glued);
+    t.text = bytes_.substr(start + open, end);
+    diagnostics_.error(t.span, fmt::format("a string stands in double quotes: write {}", quoted(t.text)));
+    place_.at = start + length;
+    place_.line_empty = false;
+    return t;
+}
+
+/// A character that begins no token. racoon skipped them all without a word, which turned `counter
+/// @3` into zero; real files rely on that only for `=` and parentheses.
+void Lexer::bad_character() {
+    const std::uint32_t start = place_.at;
+    const char c = bytes_[start];
+    const std::size_t length = character_length(bytes_.substr(start));
+    Span span = make(TokenKind::Word, start, static_cast<std::uint32_t>(length), true).span;
+    place_.at = start + static_cast<std::uint32_t>(length);
+    place_.line_empty = false;
+    if (mode_ == Mode::Racoon && (c == '=' || c == '(' || c == ')')) {
+        diagnostics_.warning(span, fmt::format("\"{}\" means nothing here and is skipped; remove it", c));
+        return;
+    }
+    // A run of the same character is one mistake.
+    while (place_.at < bytes_.size() && length == 1 && bytes_[place_.at] == c) {
+        ++place_.at;
+        ++span.length;
+    }
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '\0')
+        diagnostics_.error(span, "a NUL byte; is this a text file?");
+    else if (c == '\'')
+        diagnostics_.error(span, "single quotes mean nothing here; a string stands in double quotes");
+    else if (length > 1)
+        diagnostics_.error(span, fmt::format("the character \"{}\" means nothing here; remove it",
+                                             bytes_.substr(start, length)));
+    else if (code < 0x20 || code >= 0x7f)
+        diagnostics_.error(span, fmt::format("the byte 0x{:02x} means nothing here; remove it", code));
+    else
+        diagnostics_.error(span, fmt::format("the character \"{}\" means nothing here; remove it", c));
+}
+
+}  // namespace racoon::conf
