@@ -233,7 +233,9 @@ void FakeHost::close() {
 void FakeHost::crash() {
     while (!helpers_.empty()) end_helper(helpers_.begin()->first, false);
     opened_ = false;
-    plugin_ctx_ = nullptr;  // leaked on purpose: its process is imagined dead
+    static auto* const abandoned = new std::vector<void*>;  // their processes are imagined dead
+    abandoned->push_back(plugin_ctx_);
+    plugin_ctx_ = nullptr;
     timers_.clear();
     watches_.clear();
 }
