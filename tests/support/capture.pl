@@ -6,6 +6,7 @@
 #   perl capture.pl holds FILE HEX            exit status 0 when the bytes stand in some packet
 use strict;
 use warnings;
+use Errno;
 
 my ($verb, @rest) = @ARGV;
 if    (($verb // '') eq 'record') { record(@rest) }
@@ -24,13 +25,19 @@ sub record {
     bind($socket, pack('Sa2iSCCa8', $PF_PACKET, $network, unpack('x16i', $index), 0, 0, 0, ''))
         or die "bind to $interface: $!\n";
     open(my $file, '>:raw', $path) or die "$path: $!\n";
-    $file->autoflush(1) if $file->can('autoflush');
-    select((select($file), $| = 1)[0]);
+    select((select($file), $| = 1)[0]);    # each packet is in the file at once
     print $file pack('LSSlLLL', 0xa1b23c4d, 2, 4, 0, 0, 262144, 1);    # nanoseconds, Ethernet
-    $SIG{TERM} = sub { exit 0 };
+    my ($ending, $MSG_DONTWAIT) = (0, 0x40);
+    $SIG{TERM} = sub { $ending = 1 };
     $| = 1;
     print "capturing\n";
-    while (defined(recv($socket, my $packet, 262144, 0))) {
+    # What had reached the socket before the signal still belongs to the recording.
+    while (1) {
+        my $packet;
+        if (!defined recv($socket, $packet, 262144, $ending ? $MSG_DONTWAIT : 0)) {
+            last if $ending && !$!{EINTR};
+            next;
+        }
         my $now = pack('x16');
         syscall(228, 0, $now);    # clock_gettime(CLOCK_REALTIME), x86-64
         my ($seconds, $nanoseconds) = unpack('qq', $now);

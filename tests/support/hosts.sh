@@ -169,6 +169,13 @@ ping_stop() {
         }' "$ping_log")"
 }
 
+# kernel_has_esp: whether an ESP SA can be installed here (SPIs can be had even where ESP is missing)
+kernel_has_esp() {
+    local sa="src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x101"
+    ip -n l xfrm state add $sa mode tunnel enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff \
+        auth 'hmac(sha256)' "0x$(printf '%064d' 0)" 2>/dev/null && ip -n l xfrm state delete $sa
+}
+
 # ping_once HOST FROM TO [SECONDS]: until one answer came; the packets before it may wait for a tunnel
 ping_once() {
     wait_until "${4:-30}" enter "$1" ping -n -q -c 1 -W 1 -I "$2" "$3" >/dev/null 2>&1

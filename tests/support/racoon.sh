@@ -1,6 +1,14 @@
 # Sourced after hosts.sh: the racoon under test on one of the hosts. RACOON_BUILD is the build tree.
 # shellcheck shell=bash
 
+# racoon_install: the programs and modules where everything above them belongs to root, as it would once
+# installed. The daemon loads no module below a folder that somebody else may write, as a build tree can be.
+racoon_install() {
+    racoon_home=$work/installed
+    mkdir -p "$racoon_home" && cp -r "$RACOON_BUILD/sbin" "$RACOON_BUILD/lib" "$racoon_home" &&
+        chmod -R go-w "$racoon_home" && [ -x "$racoon_home/sbin/racoon" ]
+}
+
 # racoon_configure HOST [NAME=VALUE]...: writes racoon.conf, psk.txt and policies.conf for a tunnel between
 # the protected nets. Names, with their defaults:
 #   kernel=userspace  families="4 6"  cipher="aes 256"  hash=sha256  group=modp2048  pfs= (a group, or none)
@@ -20,7 +28,7 @@ racoon_configure() {
     : >"$dir/policies.conf"
     chmod 600 "$dir/psk.txt"
     {
-        echo "path module \"$RACOON_BUILD/lib/racoon/modules\";"
+        echo "path module \"$racoon_home/lib/racoon/modules\";"
         echo "path pre_shared_key \"$dir/psk.txt\";"
         echo "path pidfile \"$dir/racoon.pid\";"
         echo "kernel $kernel;"
@@ -61,7 +69,7 @@ CONF
 racoon_start() { # HOST [OPTION]...: in the foreground of a job of its own; sets racoon_pid when it answers
     local host=$1 dir=$work/$1/racoon
     shift
-    on_background "$host" "$RACOON_BUILD/sbin/racoon" -F -f "$dir/racoon.conf" "$@" >>"$dir/log" 2>&1
+    on_background "$host" "$racoon_home/sbin/racoon" -F -f "$dir/racoon.conf" "$@" >>"$dir/log" 2>&1
     racoon_pid=$!
     racoon_ready "$host" "$racoon_pid" || { racoon_log "$host"; return 1; }
 }
@@ -73,9 +81,9 @@ racoon_up_or_gone() { [ -S "$work/$1/racoon/racoon.sock" ] || process_gone "$2";
 racoon_ctl() { # HOST RACOONCTL-ARGUMENT...
     local host=$1
     shift
-    "$RACOON_BUILD/sbin/racoonctl" -s "$work/$host/racoon/racoon.sock" "$@"
+    "$racoon_home/sbin/racoonctl" -s "$work/$host/racoon/racoon.sock" "$@"
 }
 racoon_log() { sed "s/^/    $1: /" "$work/$1/racoon/log" >&2; }
 
-# racoon_established HOST: how many IPsec SA pairs its log tells of since it started
+# racoon_pairs HOST: how many IPsec SA pairs its log tells of since it started
 racoon_pairs() { grep -c 'IPsec-SA established' "$work/$1/racoon/log"; }

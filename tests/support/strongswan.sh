@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 
 # charon_configure HOST IKE ESP [FAMILY]: one connection "peer" with the child "net" between the protected
-# nets, as strongSwan spells algorithms, e.g. aes256-sha256-modp2048. Lifetimes are a day: what happens in
-# a test happens because the test, or the other side, asked for it.
+# nets, as strongSwan spells algorithms, e.g. aes256-sha256-modp2048. Unless ike_rekey or
+# child_rekey are set, lifetimes are a day: what happens, happens because the test or the other side asked.
 charon_configure() {
     local host=$1 ike=$2 esp=$3
     addresses "$host" "${4:-4}"
@@ -15,7 +15,7 @@ connections {
     local_addrs = $own
     remote_addrs = $peer
     proposals = $ike
-    rekey_time = 24h
+    rekey_time = ${ike_rekey:-24h}
     dpd_delay = 0
     local { auth = psk }
     remote { auth = psk }
@@ -24,7 +24,7 @@ connections {
         local_ts = $own_net
         remote_ts = $peer_net
         esp_proposals = $esp
-        rekey_time = 23h
+        rekey_time = ${child_rekey:-23h}
         life_time = 24h
       }
     }

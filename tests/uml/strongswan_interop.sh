@@ -10,6 +10,7 @@ support=$(cd "$(dirname "$0")/../support" && pwd)
 under_test=${PEER_UNDER_TEST:-racoon}
 hosts_private "$0" "$@"
 hosts_up || exit 1
+[ "$under_test" = charon ] || racoon_install || exit 1
 
 suite() { # NAME PFS
     local strong_pfs= pfs=
