@@ -175,6 +175,13 @@ Result<ModuleFile> read_module(const std::string& dir, std::string_view name) {
         return refuse(kMsgManifest, manifest.error().code(),
                       fmt::format("{}: manifest: {}", file.path, manifest.error().text()));
     file.manifest = std::move(*manifest);
+    // lib/racoon/modules/x.so has its helpers in lib/racoon/helper, built or installed.
+    for (Helper& helper : file.manifest.helpers) {
+        if (helper.program.front() == '/') continue;
+        const std::size_t end = dir.find_last_not_of('/');
+        const std::size_t slash = dir.rfind('/', end);
+        helper.program = fmt::format("{}/helper/{}", dir.substr(0, slash), helper.program);
+    }
     file.manifest_text = elf->manifest;
     file.build_id = elf->build_id;
     if (file.manifest.name != name)

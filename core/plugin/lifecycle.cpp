@@ -178,10 +178,10 @@ const conf::ModuleBlock* PluginHost::block_of(const conf::Config& config, const 
 
 Status PluginHost::configure(std::shared_ptr<const conf::Config> config) {
     rollback();
-    pending_ = std::move(config);
+    pending_ = config;  // our own hold on it outlasts a rollback below
     shared_.config = pending_.get();
     // Until hot loading exists, a new module takes a restart.
-    for (const conf::ModuleBlock& b : pending_->modules) {
+    for (const conf::ModuleBlock& b : config->modules) {
         const bool known = std::any_of(entries_.begin(), entries_.end(),
                                        [&](const Entry& e) { return e.file.name == b.name; });
         if (!known) {
@@ -193,7 +193,7 @@ Status PluginHost::configure(std::shared_ptr<const conf::Config> config) {
     }
     for (Entry& e : entries_) {
         if (!e.error.empty()) continue;
-        const conf::ModuleBlock* block = block_of(*pending_, e.file.name);
+        const conf::ModuleBlock* block = block_of(*config, e.file.name);
         const Status accepted = e.loaded ? e.loaded->configure(block) : check_section(e.file.manifest, block);
         if (accepted) continue;
         rollback();

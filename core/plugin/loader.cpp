@@ -79,7 +79,7 @@ Status LoadedModule::init() {
     racoon_status status = RACOON_INTERNAL;
     {
         const Callout call(name(), "init");
-        status = known_status(entry_.init(&context_->host, &ctx_, &error));
+        status = entry_.init(&context_->host, &ctx_, &error);
     }
     context_->in_init = false;
     initialised_ = status == RACOON_OK;
@@ -114,7 +114,7 @@ Status LoadedModule::self_test() {
     racoon_error error = empty_error();
     // Once, at start, and cryptography is slow: no budget.
     const Callout call(name(), "self_test", Callout::Budget::None);
-    const racoon_status status = known_status(entry_.self_test(ctx_, &error));
+    const racoon_status status = entry_.self_test(ctx_, &error);
     if (status == RACOON_OK) return ok();
     const Status failure = plugin_failure(error, status);
     return refuse(kMsgSelfTest, Errc::Crypto,
@@ -131,8 +131,7 @@ Status LoadedModule::configure(const conf::ModuleBlock* block) {
     pending_ = nullptr;
     {
         const Callout call(name(), "configure");
-        status = known_status(
-            entry_.configure(ctx_, block ? section.opaque() : nullptr, &pending_, &error));
+        status = entry_.configure(ctx_, block ? section.opaque() : nullptr, &pending_, &error);
     }
     configuring_ = status == RACOON_OK;
     if (configuring_) return ok();
@@ -164,12 +163,13 @@ Status LoadedModule::start() {
     if (!entry_.start) return ok();
     racoon_error error = empty_error();
     const Callout call(name(), "start", Callout::Budget::None);
-    const racoon_status status = known_status(entry_.start(ctx_, &error));
+    const racoon_status status = entry_.start(ctx_, &error);
     if (status == RACOON_OK) return ok();
     started_ = false;
     const Status failure = plugin_failure(error, status);
     return refuse(kMsgStart, failure.error().code(),
-                  fmt::format("module \"{}\": start failed: {}", name(), failure.error().text()));
+                  fmt::format("module \"{}\": start failed: {}", name(), failure.error().text()))
+        .os(failure.error().os_errno());
 }
 
 void LoadedModule::stop() {

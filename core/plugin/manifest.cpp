@@ -363,8 +363,10 @@ Status parse_helpers(Object& top, bool newer, std::vector<Helper>& out) {
         RACOON_TRY_STATUS(o.text("program", h.program, true));
         RACOON_TRY_STATUS(o.text("user", h.user, true));
         RACOON_TRY_STATUS(no_unknown_keys(o, newer));
-        if (h.program.front() != '/' || h.program.find("/../") != std::string::npos)
-            return wrong(where + ".program", "\"" + log::escaped(h.program, 80) + "\"", "an absolute path");
+        const bool bare = h.program.find('/') == std::string::npos && h.program.front() != '.';
+        if (!bare && (h.program.front() != '/' || h.program.find("/../") != std::string::npos))
+            return wrong(where + ".program", "\"" + log::escaped(h.program, 80) + "\"",
+                         "an absolute path, or a name in the folder helper beside the modules'");
         out.push_back(std::move(h));
     }
     return ok();

@@ -72,7 +72,7 @@ struct ConfigKey {
 
 /// A helper program that the keeper may start for the module, by its index.
 struct Helper {
-    std::string program;  // absolute
+    std::string program;  // absolute; as parsed also a bare name, which read_module resolves
     std::string user;
 };
 
