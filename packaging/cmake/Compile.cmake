@@ -22,6 +22,10 @@ if(RACOON_SANITIZE)
   endif()
 endif()
 
+if(RACOON_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # libFuzzer steers by what it sees reached
+endif()
+
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection
                       -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
