@@ -6,8 +6,8 @@ formatter=$(command -v clang-format-14) || skip "there is no clang-format-14"
 list=$(mktemp)
 mapfile -t sources < <(find core plugins sdk tests -name '*.[ch]' -o -name '*.[ch]pp')
 at_least "sources looked at" ${#sources[@]} 50
-"$formatter" --dry-run "${sources[@]}" 2>&1 | sed -nE 's/^([^: ]+):[0-9]+:[0-9]+: (warning|error):.*/\1/p' | sort | uniq -c >/tmp/formatted.$$
-badly=$(wc -l </tmp/formatted.$$)
-equal "sources to be formatted (clang-format-14 -i FILE)" "$badly" 0 || cat /tmp/formatted.$$
-rm -f /tmp/formatted.$$
+"$formatter" --dry-run "${sources[@]}" 2>&1 | sed -nE 's/^([^: ]+):[0-9]+:[0-9]+: (warning|error):.*/\1/p' | sort | uniq -c >"$list"
+badly=$(wc -l <"$list")
+equal "sources to be formatted (clang-format-14 -i FILE)" "$badly" 0 || cat "$list"
+rm -f "$list"
 cases_end

@@ -14,10 +14,10 @@ check() {
     shift
     if "$@"; then pass "$what"; else failed "$what   [$*]"; return 1; fi
 }
-refute() { # check that the command fails
+refute() { # "WHAT" COMMAND...: WHAT is not so, for the command fails
     local what=$1
     shift
-    if "$@"; then failed "$what   [not: $*]"; return 1; else pass "$what"; fi
+    if "$@"; then failed "not so: $what   [$*]"; return 1; else pass "not so: $what"; fi
 }
 equal() { # "WHAT" IS SHOULD
     if [ "$2" = "$3" ]; then pass "$1: $2"; else failed "$1: $2, expected $3"; return 1; fi

@@ -1,18 +1,18 @@
 #include "support/plugin_fixture.hpp"
 
-#include <dlfcn.h>
-#include <sys/random.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <sys/random.h>
 
 namespace racoon::test {
 namespace {
 
-FakeHost& self(void* host) { return *static_cast<FakeHost*>(host); }
+FakeHost& self(void* host) {
+    return *static_cast<FakeHost*>(host);
+}
 
 racoon_status provide(void* ctx, const char* point, const char* key, const void* vtable, void* impl,
                       racoon_error*) noexcept {
@@ -20,15 +20,20 @@ racoon_status provide(void* ctx, const char* point, const char* key, const void*
     return RACOON_OK;
 }
 
-std::int32_t log_enabled(void*, std::uint32_t) noexcept { return 1; }
+std::int32_t log_enabled(void*, std::uint32_t) noexcept {
+    return 1;
+}
 void log_write(void* host, std::uint32_t level, const char* text, std::size_t size) noexcept {
-    static const char* const names[] = {"?", "ERROR", "WARNING", "NOTIFY", "INFO", "DEBUG", "DEBUG2"};
+    static const char* const names[] = {"?",    "ERROR", "WARNING", "NOTIFY",
+                                        "INFO", "DEBUG", "DEBUG2"};
     self(host).log_lines.push_back(std::string(names[level <= 6 ? level : 0]) + ": " +
                                    std::string(text, size));
 }
 const racoon_log_service kLog = {sizeof(kLog), log_enabled, log_write};
 
-std::int64_t clock_now(void* host) noexcept { return self(host).now_ns; }
+std::int64_t clock_now(void* host) noexcept {
+    return self(host).now_ns;
+}
 const racoon_clock_service kClock = {sizeof(kClock), clock_now, clock_now};
 
 const std::string* setting(void* host, const char* key) {
@@ -36,19 +41,22 @@ const std::string* setting(void* host, const char* key) {
     const auto found = all.find(key);
     return found == all.end() ? nullptr : &found->second;
 }
-racoon_status conf_flag(void* host, const racoon_section*, const char* key, std::int32_t* out) noexcept {
+racoon_status conf_flag(void* host, const racoon_section*, const char* key,
+                        std::int32_t* out) noexcept {
     const std::string* value = setting(host, key);
     if (!value) return RACOON_NOT_FOUND;
     *out = *value == "on" ? 1 : 0;
     return RACOON_OK;
 }
-racoon_status conf_integer(void* host, const racoon_section*, const char* key, std::int64_t* out) noexcept {
+racoon_status conf_integer(void* host, const racoon_section*, const char* key,
+                           std::int64_t* out) noexcept {
     const std::string* value = setting(host, key);
     if (!value) return RACOON_NOT_FOUND;
     *out = std::strtoll(value->c_str(), nullptr, 10);
     return RACOON_OK;
 }
-racoon_status conf_text(void* host, const racoon_section*, const char* key, racoon_span* out) noexcept {
+racoon_status conf_text(void* host, const racoon_section*, const char* key,
+                        racoon_span* out) noexcept {
     const std::string* value = setting(host, key);
     if (!value) return RACOON_NOT_FOUND;
     *out = span_of(*value);
@@ -60,14 +68,16 @@ racoon_status conf_path(void* host, const char* kind, racoon_span* out) noexcept
     *out = span_of(found->second);
     return RACOON_OK;
 }
-const racoon_conf_service kConf = {sizeof(kConf), conf_flag,  conf_integer,
+const racoon_conf_service kConf = {sizeof(kConf), conf_flag, conf_integer,
                                    conf_integer,  conf_text, conf_path};
 
 void* secret_allocate(void* host, std::size_t size) noexcept {
     self(host).secret_bytes += size;
     return std::calloc(1, size ? size : 1);
 }
-void secret_wipe(void*, void* memory, std::size_t size) noexcept { std::memset(memory, 0, size); }
+void secret_wipe(void*, void* memory, std::size_t size) noexcept {
+    std::memset(memory, 0, size);
+}
 void secret_free(void* host, void* memory, std::size_t size) noexcept {
     if (!memory) return;
     secret_wipe(host, memory, size);
@@ -123,7 +133,9 @@ void op_complete(void* host, racoon_op op, racoon_status status, const void* res
     self(host).completions.push_back({op, status, {}});
     if (bytes) self(host).completions.back().result.assign(bytes, bytes + size);
 }
-std::int32_t op_alive(void*, racoon_op) noexcept { return 1; }
+std::int32_t op_alive(void*, racoon_op) noexcept {
+    return 1;
+}
 const racoon_op_service kOp = {sizeof(kOp), op_complete, op_alive};
 
 const void* get_service(void* ctx, const char* name) noexcept {
@@ -141,7 +153,8 @@ const void* get_service(void* ctx, const char* name) noexcept {
 }  // namespace
 
 FakeHost::FakeHost()
-    : abi_{sizeof(racoon_host), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, "test", this, get_service, provide} {}
+    : abi_{sizeof(racoon_host), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, "test", this,
+           get_service,         provide} {}
 
 const FakeHost::Provided* FakeHost::find(std::string_view point, std::string_view key) const {
     for (const Provided& p : provided)

@@ -28,8 +28,8 @@ struct Completion {
     std::vector<std::uint8_t> result;
 };
 
-/// What the module sees: log, clock, conf, secret, random, crypto and op services. hash and hmac come
-/// from the hashes that the modules loaded under this host have provided.
+/// What the module sees: log, clock, conf, secret, random, crypto and op services. hash and hmac
+/// come from the hashes that the modules loaded under this host have provided.
 class FakeHost {
   public:
     FakeHost();
@@ -44,12 +44,12 @@ class FakeHost {
     };
 
     std::vector<Provided> provided;
-    std::map<std::string, std::string> paths;    // get_path: kind → path
-    std::map<std::string, std::string> settings; // typed getters, any section; durations in ns
-    std::vector<std::string> log_lines;          // "WARNING: text"
+    std::map<std::string, std::string> paths;     // get_path: kind → path
+    std::map<std::string, std::string> settings;  // typed getters, any section; durations in ns
+    std::vector<std::string> log_lines;           // "WARNING: text"
     std::vector<Completion> completions;
-    std::vector<std::string> missing_services;   // answered with null
-    std::size_t secret_bytes = 0;                // allocated and not yet freed
+    std::vector<std::string> missing_services;  // answered with null
+    std::size_t secret_bytes = 0;               // allocated and not yet freed
     std::int64_t now_ns = 0;
 
     const racoon_host* abi() const { return &abi_; }
@@ -98,6 +98,8 @@ class LoadedPlugin {
 inline racoon_span span_of(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-inline racoon_span span_of(const std::vector<std::uint8_t>& bytes) { return {bytes.data(), bytes.size()}; }
+inline racoon_span span_of(const std::vector<std::uint8_t>& bytes) {
+    return {bytes.data(), bytes.size()};
+}
 
 }  // namespace racoon::test

@@ -1,0 +1,25 @@
+#!/bin/bash
+# A peer that dies without a word is found by dead peer detection: its SAs go, and the tunnel comes up again
+# by itself when the peer is back.
+. "$(dirname "$0")/begin.sh"
+for host in l r; do
+    racoon_configure $host kernel="$kernel" families=4 \
+        remote="dpd on; dpd_delay 2; dpd_retry 1; dpd_maxfail 3;"
+done
+start_both
+check "the tunnel comes up" ping_once l 192.168.1.1 192.168.2.1
+sas() { racoon_ctl l --json show-sa ipsec | grep -c '"spi"'; }
+has_none() { [ "$(sas)" = 0 ]; }
+at_least "IPsec SAs on l" "$(sas)" 2
+wire_cut
+# delay + retry x (maxfail - 1) + retry = 5 s
+check "l finds its peer dead" wait_until 30 has_none
+check "l's log says so" wait_line "$(log_of l)" 'dead' 5
+stop_process "$pid_r" KILL
+wire_mend
+check "r starts again after its crash" racoon_start r && pid_r=$racoon_pid
+check "the tunnel comes up again" ping_once l 192.168.1.1 192.168.2.1
+check "10 pings" ping_all l 192.168.1.1 192.168.2.1 10
+stop_process "$pid_l"
+stop_process "$pid_r"
+finish
