@@ -68,8 +68,8 @@ Result<ByteView> parse_signature(const Payload& p) {
 Result<Certificate> Certificate::parse(const Payload& p) {
     return parsing(p, [&p](Reader in) -> Result<Certificate> {
         Certificate c;
-        RACOON_TRY(const std::uint8_t encoding, in.u8());
-        c.encoding = static_cast<CertEncoding>(encoding);
+        RACOON_TRY(const std::uint8_t encoding_number, in.u8());
+        c.encoding = static_cast<CertEncoding>(encoding_number);
         if (in.empty() && p.type == PayloadType::Certificate)
             return fail(Errc::Malformed, "there is no certificate in it").at(in.offset());
         c.data = in.rest();
@@ -88,12 +88,12 @@ Result<Notification> Notification::parse(const Payload& p) {
     return parsing(p, [](Reader in) -> Result<Notification> {
         Notification n;
         RACOON_TRY(n.doi, in.u32());
-        RACOON_TRY(const std::uint8_t protocol, in.u8());
-        n.protocol = static_cast<ProtocolId>(protocol);
+        RACOON_TRY(const std::uint8_t protocol_number, in.u8());
+        n.protocol = static_cast<ProtocolId>(protocol_number);
         const std::size_t size_at = in.offset();
         RACOON_TRY(const std::uint8_t spi_size, in.u8());
-        RACOON_TRY(const std::uint16_t type, in.u16());
-        n.type = static_cast<NotifyType>(type);
+        RACOON_TRY(const std::uint16_t type_number, in.u16());
+        n.type = static_cast<NotifyType>(type_number);
         if (spi_size > kMaxSpi)
             return fail(Errc::Malformed, "found an SPI size of " + std::to_string(spi_size) +
                                              ", expected at most 16")
@@ -130,8 +130,8 @@ Result<Delete> Delete::parse(const Payload& p) {
     return parsing(p, [](Reader in) -> Result<Delete> {
         Delete d;
         RACOON_TRY(d.doi, in.u32());
-        RACOON_TRY(const std::uint8_t protocol, in.u8());
-        d.protocol = static_cast<ProtocolId>(protocol);
+        RACOON_TRY(const std::uint8_t protocol_number, in.u8());
+        d.protocol = static_cast<ProtocolId>(protocol_number);
         const std::size_t size_at = in.offset();
         RACOON_TRY(d.spi_size, in.u8());
         if (!spi_size_fits(d.protocol, d.spi_size))
@@ -187,8 +187,8 @@ Bytes Delete::body_of(ProtocolId protocol, Spi spi) {
 Result<ConfigAttributes> ConfigAttributes::parse(const Payload& p) {
     return parsing(p, [](Reader in) -> Result<ConfigAttributes> {
         ConfigAttributes c;
-        RACOON_TRY(const std::uint8_t type, in.u8());
-        c.type = static_cast<ConfigMessage>(type);
+        RACOON_TRY(const std::uint8_t type_number, in.u8());
+        c.type = static_cast<ConfigMessage>(type_number);
         RACOON_TRY_STATUS(in.skip(1));  // reserved; peers differ in what they put there
         RACOON_TRY(c.identifier, in.u16());
         RACOON_TRY(c.attributes, parse_attributes<kMaxConfigAttributes>(in));

@@ -150,7 +150,8 @@ TEST(RacoonsFirstMessage, IsRebuiltByteByByte) {
     EXPECT_EQ(to_hex(b.finish().value()), to_hex(bytes));
 }
 
-/// The values a byte is changed to: every bit flipped, and the numbers that lengths go wrong with.
+/// The values a byte is changed to: all, or its neighbours and the numbers that lengths go wrong
+/// with.
 std::vector<std::uint8_t> damages(std::uint8_t byte, bool all) {
     std::vector<std::uint8_t> out;
     if (all)
@@ -161,7 +162,8 @@ std::vector<std::uint8_t> damages(std::uint8_t byte, bool all) {
     return out;
 }
 
-void damage(ByteView whole, bool all, std::size_t& cases) {
+/// Every prefix, and changes of every byte: of the first `thorough` bytes to every value.
+void damage(ByteView whole, std::size_t thorough, std::size_t& cases) {
     for (std::size_t size = kHeaderSize; size < whole.size(); ++size) {
         Bytes cut = to_bytes(whole.first(size));
         exercise_datagram(cut);
@@ -172,7 +174,7 @@ void damage(ByteView whole, bool all, std::size_t& cases) {
     }
     Bytes damaged = to_bytes(whole);
     for (std::size_t at = 0; at < whole.size(); ++at) {
-        for (const std::uint8_t value : damages(whole[at], all)) {
+        for (const std::uint8_t value : damages(whole[at], at < thorough)) {
             damaged[at] = value;
             exercise_datagram(damaged);
             ++cases;
@@ -185,16 +187,16 @@ TEST(RecordedMessages, SurviveEveryPrefixAndChange) {
     const auto folder = test_data("vectors");
     if (!folder) return;
     std::size_t cases = 0;
-    damage(racoon_first_message(*folder / "packets/racoon-0.6.6-mm1.txt"), true, cases);
+    damage(racoon_first_message(*folder / "packets/racoon-0.6.6-mm1.txt"), 84, cases);
     for (const char* file :
          {"zeek-ipsec-ikev1-isakmp-main-mode.pcap", "zeek-ipsec-ikev1-isakmp-aggressive-mode.pcap"})
         for (const Datagram& d : read_capture(*folder / "pcap" / file).datagrams) {
             const Bytes bytes = d.isakmp();
             const auto m = Message::parse(bytes);
-            if (m && !m->header().encrypted()) damage(bytes, false, cases);
+            if (m && !m->header().encrypted()) damage(bytes, 0, cases);
         }
     std::printf("%zu prefixes and damaged messages\n", cases);
-    EXPECT_GT(cases, 50000u);
+    EXPECT_GT(cases, 30000u);
 }
 
 // The same for what only the holder of a key could send: decrypted messages of the road warrior.
@@ -215,7 +217,7 @@ TEST(RecordedMessages, SurviveEveryPrefixAndChangeAfterDecryption) {
             Writer out;
             write_header(out, header);
             out.bytes(m.body());
-            damage(out.view(), false, cases);
+            damage(out.view(), 0, cases);
         }
     }
     std::printf("%zu prefixes and damaged messages\n", cases);

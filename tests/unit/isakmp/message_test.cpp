@@ -58,10 +58,10 @@ TEST(Message, SurvivesChangesOfEveryByte) {
     }
 }
 
-TEST(Message, SurvivesEveryValueOfEveryByteOfAnOffer) {
+TEST(Message, SurvivesEveryValueOfTheBytesThatStructureAnOffer) {
     const Bytes whole = test::sample_messages()[0];
     Bytes damaged = whole;
-    for (std::size_t at = 0; at < 84; ++at) {
+    for (std::size_t at = 16; at < 60; ++at) {  // from the header's numbers into the attributes
         for (unsigned value = 0; value < 256; ++value) {
             damaged[at] = static_cast<std::uint8_t>(value);
             test::exercise_datagram(damaged);
