@@ -1,8 +1,9 @@
 // auth-psk: authentication by pre-shared key (RFC 2409 section 5.4).
 //
-// The smallest complete auth-method. Whoever computes the right HASH_I or HASH_R has derived it from
-// SKEYID, and so from the key; the method therefore sends the hash that the core gives it, and asks
-// that the peer's HASH payload be the one that the core expects. It sees no key, no SKEYID, no g^xy.
+// The smallest complete auth-method. Whoever computes the right HASH_I or HASH_R has derived it
+// from SKEYID, and so from the key; the method therefore sends the hash that the core gives it, and
+// asks that the peer's HASH payload be the one that the core expects. It sees no key, no SKEYID, no
+// g^xy.
 #include <cstdint>
 #include <cstring>
 #include <new>
@@ -21,8 +22,8 @@ struct Plugin {
     const racoon_secret_service* secret;
 };
 
-// A session is what a method remembers between begin and end of one negotiation. This one has nothing
-// to remember, but a null session would look like a failure.
+// A session is what a method remembers between begin and end of one negotiation. This one has
+// nothing to remember, but a null session would look like a failure.
 racoon_status begin(void* impl, const racoon_auth_params*, void** session) noexcept {
     *session = impl;
     return RACOON_OK;
@@ -30,7 +31,9 @@ racoon_status begin(void* impl, const racoon_auth_params*, void** session) noexc
 
 void end(void*, void*) noexcept {}
 
-std::uint32_t skeyid_recipe(void*, void*) noexcept { return RACOON_SKEYID_PSK; }
+std::uint32_t skeyid_recipe(void*, void*) noexcept {
+    return RACOON_SKEYID_PSK;
+}
 
 racoon_status auth_out(void*, void*, racoon_span hash, racoon_op, racoon_auth_out* out) noexcept {
     if (hash.size > sizeof out->body) return RACOON_BUFFER_TOO_SMALL;
@@ -62,14 +65,15 @@ racoon_status auth_in(void* impl, void*, racoon_span expected_hash, const racoon
 // Nothing here is ever pending.
 void cancel(void*, void*, racoon_op) noexcept {}
 
-const racoon_auth_method kMethod = {sizeof(racoon_auth_method), begin,   end,   skeyid_recipe,
-                                    auth_out,                   auth_in, cancel};
+const racoon_auth_method kMethod = {
+    sizeof(racoon_auth_method), begin, end, skeyid_recipe, auth_out, auth_in, cancel};
 
 racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexcept {
-    const auto* secret =
-        static_cast<const racoon_secret_service*>(host->get_service(host->ctx, RACOON_SERVICE_SECRET));
+    const auto* secret = static_cast<const racoon_secret_service*>(
+        host->get_service(host->ctx, RACOON_SERVICE_SECRET));
     if (!secret) {
-        std::strncpy(err->text, "this racoon has no service " RACOON_SERVICE_SECRET, sizeof err->text - 1);
+        std::strncpy(err->text, "this racoon has no service " RACOON_SERVICE_SECRET,
+                     sizeof err->text - 1);
         return err->status = RACOON_NOT_SUPPORTED;
     }
     auto* plugin = new (std::nothrow) Plugin{host->ctx, secret};
@@ -84,12 +88,22 @@ racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexc
     return RACOON_OK;
 }
 
-void destroy(void* ctx) noexcept { delete static_cast<Plugin*>(ctx); }
+void destroy(void* ctx) noexcept {
+    delete static_cast<Plugin*>(ctx);
+}
 
 }  // namespace
 
 // The one exported symbol. Null: nothing to configure, to start or to stop.
 RACOON_PLUGIN_ENTRY = {
-    RACOON_PLUGIN_HEADER, "auth-psk 1.0.0", init,    nullptr, nullptr,
-    nullptr,              nullptr,          nullptr, destroy, nullptr,
+    RACOON_PLUGIN_HEADER,
+    "auth-psk 1.0.0",
+    init,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    destroy,
+    nullptr,
 };

@@ -1,10 +1,9 @@
-// credential-files: pre-shared keys from `path pre_shared_key` (psk.txt). Served by the keeper; a key
-// never leaves this module, only prf(key, ...) does.
+// credential-files: pre-shared keys from `path pre_shared_key` (psk.txt). Served by the keeper; a
+// key never leaves this module, only prf(key, ...) does.
 #include <arpa/inet.h>
-#include <net/if.h>
-
 #include <cstdint>
 #include <memory>
+#include <net/if.h>
 #include <new>
 #include <string>
 
@@ -42,7 +41,8 @@ std::string address_text(unsigned family, const std::uint8_t* bytes, std::uint32
     if (family != 4 && family != 6) return {};
     if (!::inet_ntop(family == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text)) return {};
     char name[IF_NAMESIZE] = {};
-    if (family == 6 && scope != 0 && ::if_indextoname(scope, name)) return std::string(text) + "%" + name;
+    if (family == 6 && scope != 0 && ::if_indextoname(scope, name))
+        return std::string(text) + "%" + name;
     return text;
 }
 
@@ -53,9 +53,12 @@ std::string identity_text(const racoon_identity& id) {
         case kIdUserFqdn:
         case kIdKeyId:
             return {reinterpret_cast<const char*>(id.data.data), id.data.size};
-        case kIdIpv4Addr: return id.data.size == 4 ? address_text(4, id.data.data, 0) : std::string();
-        case kIdIpv6Addr: return id.data.size == 16 ? address_text(6, id.data.data, 0) : std::string();
-        default: return {};
+        case kIdIpv4Addr:
+            return id.data.size == 4 ? address_text(4, id.data.data, 0) : std::string();
+        case kIdIpv6Addr:
+            return id.data.size == 16 ? address_text(6, id.data.data, 0) : std::string();
+        default:
+            return {};
     }
 }
 
@@ -66,29 +69,40 @@ std::string printable(const std::string& text) {
     return out;
 }
 
+/// Another provider may still have a key, so the caller does not report this: the log must.
+racoon_status not_found(const Services& services, racoon_error* err, const std::string& text) {
+    services.write(RACOON_LOG_NOTIFY, text);
+    return report(err, RACOON_NOT_FOUND, 0, text);
+}
+
 racoon_status psk_find(void* impl, const racoon_psk_query* query, void** handle,
                        racoon_error* err) noexcept {
     auto& plugin = *static_cast<Plugin*>(impl);
     *handle = nullptr;
     racoon_span path{};
     if (plugin.services.conf->get_path(plugin.services.host, "pre_shared_key", &path) != RACOON_OK)
-        return report(err, RACOON_NOT_FOUND, 0,
-                      "racoon.conf has no `path pre_shared_key \"/etc/racoon/psk.txt\";`");
+        return not_found(plugin.services, err,
+                         "racoon.conf has no `path pre_shared_key \"/etc/racoon/psk.txt\";`");
     const std::string file_name(reinterpret_cast<const char*>(path.data), path.size);
     auto file = plugin.store.current(file_name, err);
-    if (!file) return err ? err->status : RACOON_IO;
+    if (!file) {
+        if (err->status == RACOON_NOT_FOUND)
+            return not_found(plugin.services, err, std::string(err->text));
+        return err->status;
+    }
 
     // Main mode knows only the address (RFC 2409 section 5.4); the other modes the identity first.
-    const std::string address = address_text(query->peer.family, query->peer.bytes, query->peer.scope);
+    const std::string address =
+        address_text(query->peer.family, query->peer.bytes, query->peer.scope);
     std::string tried = address;
     const PskEntry* entry = nullptr;
     if (query->has_peer_id) {
         tried = identity_text(query->peer_id);
         entry = file->index().find(tried);
         if (!entry && query->address_fallback) {
-            plugin.services.write(RACOON_LOG_NOTIFY, "couldn't find the proper pskey for \"" + printable(tried) +
-                                                         "\" in " + file_name + ", trying the address " +
-                                                         address);
+            plugin.services.write(RACOON_LOG_NOTIFY, "couldn't find the proper pskey for \"" +
+                                                         printable(tried) + "\" in " + file_name +
+                                                         ", trying the address " + address);
             tried += "\" nor for \"" + address;
             entry = file->index().find(address);
         }
@@ -96,8 +110,9 @@ racoon_status psk_find(void* impl, const racoon_psk_query* query, void** handle,
         entry = file->index().find(address);
     }
     if (!entry)
-        return report(err, RACOON_NOT_FOUND, 0,
-                      file_name + " has no line for \"" + printable(tried) + "\": couldn't find the pskey");
+        return not_found(
+            plugin.services, err,
+            file_name + " has no line for \"" + printable(tried) + "\": couldn't find the pskey");
     if (entry->problem)
         return report(err, RACOON_CONFIG, 0,
                       file_name + ":" + std::to_string(entry->line) + ": " + entry->problem);
@@ -115,7 +130,9 @@ racoon_status psk_prf(void* impl, void* handle, const char* hash, const racoon_s
     return services.crypto->hmac(services.host, hash, {key.data(), key.size()}, parts, count, out);
 }
 
-void release(void*, void* handle) noexcept { delete static_cast<Handle*>(handle); }
+void release(void*, void* handle) noexcept {
+    delete static_cast<Handle*>(handle);
+}
 
 const racoon_credential kCredential = {sizeof(racoon_credential), psk_find, psk_prf, release};
 
@@ -142,11 +159,21 @@ racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexc
     return RACOON_OK;
 }
 
-void destroy(void* ctx) noexcept { delete static_cast<Plugin*>(ctx); }
+void destroy(void* ctx) noexcept {
+    delete static_cast<Plugin*>(ctx);
+}
 
 }  // namespace
 
 RACOON_PLUGIN_ENTRY = {
-    RACOON_PLUGIN_HEADER, "credential-files 1.0.0", init,    nullptr, nullptr,
-    nullptr,              nullptr,                  nullptr, destroy, nullptr,
+    RACOON_PLUGIN_HEADER,
+    "credential-files 1.0.0",
+    init,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    destroy,
+    nullptr,
 };

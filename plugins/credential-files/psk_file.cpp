@@ -6,7 +6,9 @@ namespace credential_files {
 namespace {
 
 // isspace() of the C locale, whatever the locale is.
-bool is_space(std::uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_space(std::uint8_t c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 int hex_digit(std::uint8_t c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -25,9 +27,11 @@ const char* decode_hex(std::span<std::uint8_t> key, std::span<const std::uint8_t
     if (digits.empty()) return "no hex digits after 0x";
     if (digits.size() % 2 != 0) return "an odd number of hex digits after 0x";
     for (const std::uint8_t c : digits)
-        if (hex_digit(c) < 0) return "a character that is no hex digit after 0x (a trailing blank?)";
+        if (hex_digit(c) < 0)
+            return "a character that is no hex digit after 0x (a trailing blank?)";
     for (std::size_t i = 0; i < digits.size() / 2; ++i)
-        key[i] = static_cast<std::uint8_t>(hex_digit(digits[2 * i]) << 4 | hex_digit(digits[2 * i + 1]));
+        key[i] =
+            static_cast<std::uint8_t>(hex_digit(digits[2 * i]) << 4 | hex_digit(digits[2 * i + 1]));
     out = key.first(digits.size() / 2);
     return nullptr;
 }
@@ -46,7 +50,8 @@ PskIndex PskIndex::parse(std::span<std::uint8_t> text) {
         const auto size = static_cast<std::size_t>(newline - text.begin());
         const bool last = newline == text.end();
         if (index.entries_.size() == kMaxEntries) {
-            index.remark(number + 1, "too many entries: this line and all that follow are not read");
+            index.remark(number + 1,
+                         "too many entries: this line and all that follow are not read");
             break;
         }
         index.add_line(text.first(size), ++number);
@@ -76,7 +81,8 @@ void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
         entry.problem = decode_hex(key, entry.key);
     } else if (key.back() == '\r') {
         // As racoon takes it, but hardly what anybody wants.
-        remark(number, "the key ends in a carriage return, which is part of it; remove it (DOS text)");
+        remark(number,
+               "the key ends in a carriage return, which is part of it; remove it (DOS text)");
     }
     if (entry.problem) {
         entry.key = {};

@@ -6,8 +6,8 @@
 //     *                   for everybody else
 //
 // The first line whose identifier matches decides, be it literal or "*". Lines without a key are
-// skipped. What racoon would have read wrongly or cut short is an error as soon as the line matches, so
-// that no later line, for example "*", takes its place unnoticed.
+// skipped. What racoon would have read wrongly or cut short is an error as soon as the line
+// matches, so that no later line, for example "*", takes its place unnoticed.
 #pragma once
 
 #include <cstddef>
@@ -20,16 +20,16 @@
 
 namespace credential_files {
 
-inline constexpr std::size_t kMaxLine = 1023;           // bytes, without the newline
-inline constexpr std::size_t kMaxFile = 16u << 20;      // bytes
+inline constexpr std::size_t kMaxLine = 1023;       // bytes, without the newline
+inline constexpr std::size_t kMaxFile = 16u << 20;  // bytes
 inline constexpr std::size_t kMaxEntries = 200'000;
-inline constexpr std::size_t kMaxRemarks = 20;          // more are counted, not kept
+inline constexpr std::size_t kMaxRemarks = 20;  // more are counted, not kept
 
 struct PskEntry {
-    unsigned line = 0;               // from 1
+    unsigned line = 0;  // from 1
     std::string_view id;
     std::span<const std::uint8_t> key;
-    const char* problem = nullptr;   // not null: the line cannot be used
+    const char* problem = nullptr;  // not null: the line cannot be used
 };
 
 /// Something the administrator should know; never holds key material.
@@ -40,8 +40,8 @@ struct PskRemark {
 
 class PskIndex {
   public:
-    /// Reads `text` and keeps views into it; keys written in hex are decoded in place. The memory is
-    /// the caller's (it holds secrets) and must outlive the index.
+    /// Reads `text` and keeps views into it; keys written in hex are decoded in place. The memory
+    /// is the caller's (it holds secrets) and must outlive the index.
     static PskIndex parse(std::span<std::uint8_t> text);
 
     /// The first entry whose identifier is `id` or "*"; null: none. Constant time in their number.

@@ -1,12 +1,11 @@
 #include "psk_store.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace credential_files {
 namespace {
@@ -25,10 +24,12 @@ class Descriptor {
     int fd_;
 };
 
-std::string owner_text(uid_t uid) { return uid == 0 ? "root" : "uid " + std::to_string(uid); }
+std::string owner_text(uid_t uid) {
+    return uid == 0 ? "root" : "uid " + std::to_string(uid);
+}
 
-/// The rule that racoon has always had: a regular file of the daemon's own, closed to everybody else.
-/// Empty: it holds.
+/// The rule that racoon has always had: a regular file of the daemon's own, closed to everybody
+/// else. Empty: it holds.
 std::string weakness(const std::string& path, const struct stat& st) {
     if (!S_ISREG(st.st_mode)) return path + " is not a regular file";
     char mode[8];
@@ -44,7 +45,8 @@ std::string weakness(const std::string& path, const struct stat& st) {
 
 }  // namespace
 
-racoon_status report(racoon_error* err, racoon_status status, int os_errno, const std::string& text) {
+racoon_status report(racoon_error* err, racoon_status status, int os_errno,
+                     const std::string& text) {
     if (err) {
         err->status = status;
         err->os_errno = os_errno;
@@ -63,10 +65,13 @@ LoadedFile::~LoadedFile() {
 }
 
 bool PskStore::unchanged(const struct stat& now) const {
-    return loaded_ && !seen_too_fresh_ && now.st_dev == seen_.st_dev && now.st_ino == seen_.st_ino &&
-           now.st_size == seen_.st_size && now.st_uid == seen_.st_uid && now.st_mode == seen_.st_mode &&
-           now.st_mtim.tv_sec == seen_.st_mtim.tv_sec && now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec &&
-           now.st_ctim.tv_sec == seen_.st_ctim.tv_sec && now.st_ctim.tv_nsec == seen_.st_ctim.tv_nsec;
+    return loaded_ && !seen_too_fresh_ && now.st_dev == seen_.st_dev &&
+           now.st_ino == seen_.st_ino && now.st_size == seen_.st_size &&
+           now.st_uid == seen_.st_uid && now.st_mode == seen_.st_mode &&
+           now.st_mtim.tv_sec == seen_.st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec &&
+           now.st_ctim.tv_sec == seen_.st_ctim.tv_sec &&
+           now.st_ctim.tv_nsec == seen_.st_ctim.tv_nsec;
 }
 
 std::shared_ptr<const LoadedFile> PskStore::current(const std::string& path, racoon_error* err) {
@@ -78,8 +83,8 @@ std::shared_ptr<const LoadedFile> PskStore::current(const std::string& path, rac
 }
 
 std::shared_ptr<const LoadedFile> PskStore::read(const std::string& path, racoon_error* err) {
-    // O_NONBLOCK: whatever else lies at this path must not stop the daemon. Checks and reading are on
-    // the same descriptor.
+    // O_NONBLOCK: whatever else lies at this path must not stop the daemon. Checks and reading are
+    // on the same descriptor.
     const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (fd.get() < 0) {
         const int why = errno;
@@ -103,7 +108,8 @@ std::shared_ptr<const LoadedFile> PskStore::read(const std::string& path, racoon
     ::clock_gettime(CLOCK_REALTIME, &clock);
     seen_too_fresh_ = clock.tv_sec - seen_.st_ctim.tv_sec < 2;
 
-    auto file = std::make_shared<LoadedFile>(services_, static_cast<std::size_t>(seen_.st_size) + 1);
+    auto file =
+        std::make_shared<LoadedFile>(services_, static_cast<std::size_t>(seen_.st_size) + 1);
     if (!file->memory()) {
         report(err, RACOON_NO_MEMORY, 0, "no memory for " + path);
         return nullptr;
@@ -120,12 +126,14 @@ std::shared_ptr<const LoadedFile> PskStore::read(const std::string& path, racoon
         size += static_cast<std::size_t>(got);
     }
     if (size == file->capacity()) {
-        report(err, RACOON_BUSY, 0, path + " grew while it was read; it is read anew at the next use");
+        report(err, RACOON_BUSY, 0,
+               path + " grew while it was read; it is read anew at the next use");
         return nullptr;
     }
     file->parse(size);
     for (const PskRemark& remark : file->index().remarks())
-        services_.write(RACOON_LOG_WARNING, path + ":" + std::to_string(remark.line) + ": " + remark.text);
+        services_.write(RACOON_LOG_WARNING,
+                        path + ":" + std::to_string(remark.line) + ": " + remark.text);
     return file;
 }
 

@@ -4,9 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
-
 #include <sys/stat.h>
+#include <vector>
 
 #include <racoon/plugin.h>
 
@@ -52,8 +51,8 @@ class PskStore {
     explicit PskStore(const Services& services) : services_(services) {}
 
     /// The file as it is now. Keys found in it stay valid as long as the pointer is held. Null with
-    /// `err` filled: RACOON_NOT_FOUND (no path, no file), RACOON_DENIED (not ours, or open to others;
-    /// the text names owner, mode and the command that mends it), RACOON_IO, RACOON_CONFIG.
+    /// `err` filled: RACOON_NOT_FOUND (no path, no file), RACOON_DENIED (not ours, or open to
+    /// others; the text names owner, mode and the command that mends it), RACOON_IO, RACOON_CONFIG.
     std::shared_ptr<const LoadedFile> current(const std::string& path, racoon_error* err);
 
   private:
@@ -63,10 +62,11 @@ class PskStore {
     const Services& services_;
     std::shared_ptr<const LoadedFile> loaded_;
     std::string path_;
-    struct stat seen_{};
+    struct stat seen_ {};
     bool seen_too_fresh_ = false;  // a later write could leave the same times
 };
 
-racoon_status report(racoon_error* err, racoon_status status, int os_errno, const std::string& text);
+racoon_status report(racoon_error* err, racoon_status status, int os_errno,
+                     const std::string& text);
 
 }  // namespace credential_files

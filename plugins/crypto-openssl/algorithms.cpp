@@ -22,14 +22,15 @@ const char* Algorithms::load() {
 std::vector<Offer> Algorithms::offers() {
     // What phase 2 may negotiate is data in the manifest; the kernel does the work.
     static const racoon_esp_transform transform = {sizeof(racoon_esp_transform), 0};
-    static const char* const transforms[] = {"aes",       "3des",        "null_enc",    "aes_gcm_16",
-                                             "hmac_md5",  "hmac_sha1",   "hmac_sha256", "hmac_sha384",
-                                             "hmac_sha512", "non_auth"};
+    static const char* const transforms[] = {
+        "aes",       "3des",        "null_enc",    "aes_gcm_16",  "hmac_md5",
+        "hmac_sha1", "hmac_sha256", "hmac_sha384", "hmac_sha512", "non_auth"};
     std::vector<Offer> all;
     ciphers_->offer(all);
     hashes_->offer(all);
     dh_groups_->offer(all);
-    for (const char* key : transforms) all.push_back({RACOON_POINT_ESP_TRANSFORM, key, &transform, nullptr});
+    for (const char* key : transforms)
+        all.push_back({RACOON_POINT_ESP_TRANSFORM, key, &transform, nullptr});
     return all;
 }
 

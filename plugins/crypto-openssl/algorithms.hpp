@@ -1,16 +1,15 @@
-// What this module offers, and the owners of OpenSSL's objects. Algorithms are fetched once, when the
-// module is loaded: a fetch by name costs more than hashing a packet.
+// What this module offers, and the owners of OpenSSL's objects. Algorithms are fetched once, when
+// the module is loaded: a fetch by name costs more than hashing a packet.
 #pragma once
-
-#include <openssl/bn.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <vector>
 
 #include <racoon/plugin.h>
@@ -20,7 +19,9 @@ namespace crypto_openssl {
 template <auto Free>
 struct Deleter {
     template <typename T>
-    void operator()(T* p) const noexcept { Free(p); }
+    void operator()(T* p) const noexcept {
+        Free(p);
+    }
 };
 template <typename T, auto Free>
 using Owned = std::unique_ptr<T, Deleter<Free>>;

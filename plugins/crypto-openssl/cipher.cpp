@@ -1,10 +1,9 @@
 #include "cipher.hpp"
 
-#include <openssl/crypto.h>
-
 #include <climits>
 #include <cstring>
 #include <new>
+#include <openssl/crypto.h>
 
 namespace crypto_openssl {
 
@@ -17,7 +16,8 @@ const char* Cipher::load() {
         for (int encrypt = 0; encrypt < 2; ++encrypt) {
             CipherCtx ctx(EVP_CIPHER_CTX_new());
             // The context keeps a reference to the fetched cipher. Padding is ISAKMP's business.
-            if (!ctx || !EVP_CipherInit_ex2(ctx.get(), cipher.get(), nullptr, nullptr, encrypt, nullptr) ||
+            if (!ctx ||
+                !EVP_CipherInit_ex2(ctx.get(), cipher.get(), nullptr, nullptr, encrypt, nullptr) ||
                 !EVP_CIPHER_CTX_set_padding(ctx.get(), 0))
                 return variant.openssl_name;
             entry.slots[static_cast<std::size_t>(encrypt)].ctx = std::move(ctx);
@@ -57,8 +57,8 @@ void Cipher::key_free(CipherKey* key) {
     delete key;
 }
 
-racoon_status Cipher::crypt(const CipherKey& key, bool encrypt, std::uint8_t* iv, std::uint8_t* data,
-                            std::size_t size) {
+racoon_status Cipher::crypt(const CipherKey& key, bool encrypt, std::uint8_t* iv,
+                            std::uint8_t* data, std::size_t size) {
     if (size % block_ != 0 || size > INT_MAX) return RACOON_INVALID_ARGUMENT;
     if (size == 0) return RACOON_OK;
     Slot& slot = find(key.size)->slots[encrypt ? 1 : 0];
@@ -93,12 +93,14 @@ const char* Ciphers::load() {
 }
 
 void Ciphers::offer(std::vector<Offer>& out) {
-    for (Cipher& cipher : list_) out.push_back({RACOON_POINT_CIPHER, cipher.key(), &kCipherTable, &cipher});
+    for (Cipher& cipher : list_)
+        out.push_back({RACOON_POINT_CIPHER, cipher.key(), &kCipherTable, &cipher});
 }
 
 namespace {
 
-racoon_status table_key_new(void* impl, const std::uint8_t* key, std::size_t size, void** out) noexcept {
+racoon_status table_key_new(void* impl, const std::uint8_t* key, std::size_t size,
+                            void** out) noexcept {
     return static_cast<Cipher*>(impl)->key_new(key, size, out);
 }
 
@@ -108,11 +110,13 @@ void table_key_free(void* impl, void* key) noexcept {
 
 racoon_status table_crypt(void* impl, void* key, std::int32_t encrypt, std::uint8_t* iv,
                           std::uint8_t* data, std::size_t size) noexcept {
-    return static_cast<Cipher*>(impl)->crypt(*static_cast<CipherKey*>(key), encrypt != 0, iv, data, size);
+    return static_cast<Cipher*>(impl)->crypt(*static_cast<CipherKey*>(key), encrypt != 0, iv, data,
+                                             size);
 }
 
 }  // namespace
 
-const racoon_cipher kCipherTable = {sizeof(racoon_cipher), table_key_new, table_key_free, table_crypt};
+const racoon_cipher kCipherTable = {sizeof(racoon_cipher), table_key_new, table_key_free,
+                                    table_crypt};
 
 }  // namespace crypto_openssl

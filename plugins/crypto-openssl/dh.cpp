@@ -1,9 +1,8 @@
 #include "dh.hpp"
 
+#include <cstring>
 #include <openssl/dh.h>
 #include <openssl/obj_mac.h>
-
-#include <cstring>
 
 namespace crypto_openssl {
 
@@ -20,9 +19,10 @@ racoon_status DhGroup::compute(EVP_PKEY& pair, View peer_public, std::uint8_t* s
     if (!acceptable(peer_public)) return RACOON_PROTOCOL;
     const Key peer = peer_key(peer_public);
     KeyCtx ctx(EVP_PKEY_CTX_new_from_pkey(nullptr, &pair, nullptr));
-    // The last argument leaves out OpenSSL's own check of the peer's value, an exponentiation of full
-    // length that takes seven times as long as the derivation. acceptable() is the whole check that a
-    // safe prime (where the subgroups are of order 1, 2, q and 2q) or a curve of cofactor 1 needs.
+    // The last argument leaves out OpenSSL's own check of the peer's value, an exponentiation of
+    // full length that takes seven times as long as the derivation. acceptable() is the whole check
+    // that a safe prime (where the subgroups are of order 1, 2, q and 2q) or a curve of cofactor 1
+    // needs.
     if (!peer || !ctx || EVP_PKEY_derive_init(ctx.get()) <= 0 ||
         EVP_PKEY_derive_set_peer_ex(ctx.get(), peer.get(), 0) <= 0)
         return crypto_failure();
@@ -56,7 +56,8 @@ const char* DhGroups::load() {
 }
 
 void DhGroups::offer(std::vector<Offer>& out) {
-    for (auto& group : list_) out.push_back({RACOON_POINT_DH_GROUP, group->key(), &kDhTable, group.get()});
+    for (auto& group : list_)
+        out.push_back({RACOON_POINT_DH_GROUP, group->key(), &kDhTable, group.get()});
 }
 
 const DhGroup* DhGroups::find(const char* key) const {
@@ -67,7 +68,9 @@ const DhGroup* DhGroups::find(const char* key) const {
 
 namespace {
 
-const DhGroup& as_group(void* impl) { return *static_cast<const DhGroup*>(impl); }
+const DhGroup& as_group(void* impl) {
+    return *static_cast<const DhGroup*>(impl);
+}
 
 racoon_status table_generate(void* impl, std::uint8_t* public_out, void** private_key) noexcept {
     *private_key = nullptr;

@@ -1,5 +1,5 @@
-// Diffie-Hellman groups (racoon.dh-group/1): MODP (RFC 2409 section 6, RFC 3526) and ECP (RFC 5903).
-// Groups are constant after load(), so all calls may come from any thread at once.
+// Diffie-Hellman groups (racoon.dh-group/1): MODP (RFC 2409 section 6, RFC 3526) and ECP (RFC
+// 5903). Groups are constant after load(), so all calls may come from any thread at once.
 #pragma once
 
 #include <span>
@@ -23,8 +23,8 @@ class DhGroup {
     std::size_t secret_size() const { return secret_size_; }
 
     virtual bool load() = 0;
-    /// Everything that makes a peer's value safe to use, at the cost of a comparison or of the curve
-    /// equation.
+    /// Everything that makes a peer's value safe to use, at the cost of a comparison or of the
+    /// curve equation.
     virtual bool acceptable(View peer_public) const = 0;
     /// The key pair with this private value, for known answers; null when it is out of range.
     virtual Key import(View private_value) const = 0;

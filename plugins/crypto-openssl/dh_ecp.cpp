@@ -1,9 +1,8 @@
 // ECP groups 19, 20, 21 (RFC 5903): the public value is x | y, the secret is x alone (section 7).
+#include <cstring>
 #include <openssl/core_names.h>
 #include <openssl/objects.h>
 #include <openssl/params.h>
-
-#include <cstring>
 
 #include "dh.hpp"
 
@@ -29,25 +28,26 @@ class EcpGroup final : public DhGroup {
     }
 
     // The curves have cofactor 1: a point on the curve other than infinity, which x | y cannot
-    // express, is a point of the group. EC_POINT_oct2point refuses coordinates that are not below the
-    // field's prime and points off the curve.
+    // express, is a point of the group. EC_POINT_oct2point refuses coordinates that are not below
+    // the field's prime and points off the curve.
     bool acceptable(View peer_public) const override {
         if (peer_public.size() != public_size()) return false;
         const Point point(EC_POINT_new(group_.get()));
         const Bytes octets = with_prefix(peer_public);
-        return point &&
-               EC_POINT_oct2point(group_.get(), point.get(), octets.data(), octets.size(), nullptr) == 1;
+        return point && EC_POINT_oct2point(group_.get(), point.get(), octets.data(), octets.size(),
+                                           nullptr) == 1;
     }
 
     Key import(View private_value) const override {
-        const Bignum d(BN_bin2bn(private_value.data(), static_cast<int>(private_value.size()), nullptr));
+        const Bignum d(
+            BN_bin2bn(private_value.data(), static_cast<int>(private_value.size()), nullptr));
         const Point point(EC_POINT_new(group_.get()));
         Bytes octets(1 + public_size());
         if (!d || !point || BN_is_zero(d.get()) ||
             BN_cmp(d.get(), EC_GROUP_get0_order(group_.get())) >= 0 ||
             !EC_POINT_mul(group_.get(), point.get(), d.get(), nullptr, nullptr, nullptr) ||
-            EC_POINT_point2oct(group_.get(), point.get(), POINT_CONVERSION_UNCOMPRESSED, octets.data(),
-                               octets.size(), nullptr) != octets.size())
+            EC_POINT_point2oct(group_.get(), point.get(), POINT_CONVERSION_UNCOMPRESSED,
+                               octets.data(), octets.size(), nullptr) != octets.size())
             return nullptr;
         return make_key(EVP_PKEY_KEYPAIR, octets, d.get());
     }
@@ -55,8 +55,8 @@ class EcpGroup final : public DhGroup {
     bool public_of(const EVP_PKEY& pair, std::uint8_t* out) const override {
         Bytes octets(1 + public_size());
         std::size_t size = 0;
-        if (!EVP_PKEY_get_octet_string_param(&pair, OSSL_PKEY_PARAM_PUB_KEY, octets.data(), octets.size(),
-                                             &size) ||
+        if (!EVP_PKEY_get_octet_string_param(&pair, OSSL_PKEY_PARAM_PUB_KEY, octets.data(),
+                                             octets.size(), &size) ||
             size != octets.size() || octets[0] != kUncompressed)
             return false;
         std::memcpy(out, octets.data() + 1, public_size());
@@ -84,14 +84,14 @@ class EcpGroup final : public DhGroup {
         std::size_t count = 0;
         params[count++] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0);
         if (!public_octets.empty())
-            params[count++] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
-                                                                public_octets.data(), public_octets.size());
+            params[count++] = OSSL_PARAM_construct_octet_string(
+                OSSL_PKEY_PARAM_PUB_KEY, public_octets.data(), public_octets.size());
         if (private_value) {
             if (BN_bn2nativepad(private_value, private_octets.data(),
                                 static_cast<int>(private_octets.size())) < 0)
                 return nullptr;
-            params[count++] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, private_octets.data(),
-                                                      private_octets.size());
+            params[count++] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY,
+                                                      private_octets.data(), private_octets.size());
         }
         params[count] = OSSL_PARAM_construct_end();
         const KeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));

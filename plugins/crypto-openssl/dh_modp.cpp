@@ -1,9 +1,8 @@
-// MODP groups over safe primes: groups 1 and 2 (RFC 2409 section 6.1, 6.2), 5 and 14 to 18 (RFC 3526).
-// The generator is 2 in all of them.
+// MODP groups over safe primes: groups 1 and 2 (RFC 2409 section 6.1, 6.2), 5 and 14 to 18 (RFC
+// 3526). The generator is 2 in all of them.
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
-
 #include <string>
 
 #include "dh.hpp"
@@ -20,22 +19,30 @@ constexpr int kPrivateBitsOfUnnamed = 256;
 
 Bignum prime_of(unsigned bits) {
     switch (bits) {
-        case 768: return Bignum(BN_get_rfc2409_prime_768(nullptr));
-        case 1024: return Bignum(BN_get_rfc2409_prime_1024(nullptr));
-        case 1536: return Bignum(BN_get_rfc3526_prime_1536(nullptr));
-        case 2048: return Bignum(BN_get_rfc3526_prime_2048(nullptr));
-        case 3072: return Bignum(BN_get_rfc3526_prime_3072(nullptr));
-        case 4096: return Bignum(BN_get_rfc3526_prime_4096(nullptr));
-        case 6144: return Bignum(BN_get_rfc3526_prime_6144(nullptr));
-        case 8192: return Bignum(BN_get_rfc3526_prime_8192(nullptr));
-        default: return nullptr;
+        case 768:
+            return Bignum(BN_get_rfc2409_prime_768(nullptr));
+        case 1024:
+            return Bignum(BN_get_rfc2409_prime_1024(nullptr));
+        case 1536:
+            return Bignum(BN_get_rfc3526_prime_1536(nullptr));
+        case 2048:
+            return Bignum(BN_get_rfc3526_prime_2048(nullptr));
+        case 3072:
+            return Bignum(BN_get_rfc3526_prime_3072(nullptr));
+        case 4096:
+            return Bignum(BN_get_rfc3526_prime_4096(nullptr));
+        case 6144:
+            return Bignum(BN_get_rfc3526_prime_6144(nullptr));
+        case 8192:
+            return Bignum(BN_get_rfc3526_prime_8192(nullptr));
+        default:
+            return nullptr;
     }
 }
 
 class ModpGroup final : public DhGroup {
   public:
-    ModpGroup(const char* key, unsigned bits)
-        : DhGroup(key, bits / 8, bits / 8), bits_(bits) {
+    ModpGroup(const char* key, unsigned bits) : DhGroup(key, bits / 8, bits / 8), bits_(bits) {
         if (bits >= 1536) name_ = "modp_" + std::to_string(bits);
     }
 
@@ -107,7 +114,8 @@ class ModpGroup final : public DhGroup {
     // A named group brings OpenSSL's own short private length along.
     bool push_group(OSSL_PARAM_BLD* builder) const {
         if (!name_.empty())
-            return OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, name_.c_str(), 0);
+            return OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME,
+                                                   name_.c_str(), 0);
         return OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_P, prime_.get()) &&
                OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_G, generator_.get());
     }

@@ -6,8 +6,8 @@
 namespace crypto_openssl {
 namespace {
 
-// One context per thread and algorithm: making one costs several allocations, more than an HMAC over
-// a packet. The module is never unmapped, so the destructors run safely at the thread's end.
+// One context per thread and algorithm: making one costs several allocations, more than an HMAC
+// over a packet. The module is never unmapped, so the destructors run safely at the thread's end.
 struct ThreadContexts {
     std::array<Owned<EVP_MD_CTX, EVP_MD_CTX_free>, kHashCount> digest;
     std::array<Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>, kHashCount> hmac;

@@ -1,5 +1,5 @@
-// crypto-openssl: the algorithms of phase 1 from OpenSSL 3, and the names of those that phase 2 may ask
-// the kernel for.
+// crypto-openssl: the algorithms of phase 1 from OpenSSL 3, and the names of those that phase 2 may
+// ask the kernel for.
 #include <cstdio>
 #include <new>
 
@@ -22,7 +22,8 @@ racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexc
     auto algorithms = std::make_unique<Algorithms>();
     if (const char* missing = algorithms->load())
         return fail(err, RACOON_NOT_SUPPORTED,
-                    "this OpenSSL has no %s: is the default provider enabled in openssl.cnf?", missing);
+                    "this OpenSSL has no %s: is the default provider enabled in openssl.cnf?",
+                    missing);
     for (const Offer& offer : algorithms->offers()) {
         const racoon_status status =
             host->provide(host->ctx, offer.point, offer.key, offer.table, offer.impl, err);
@@ -32,7 +33,9 @@ racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexc
     return RACOON_OK;
 }
 
-void destroy(void* ctx) noexcept { delete static_cast<Algorithms*>(ctx); }
+void destroy(void* ctx) noexcept {
+    delete static_cast<Algorithms*>(ctx);
+}
 
 racoon_status self_test(void* ctx, racoon_error* err) noexcept {
     if (const char* wrong = static_cast<Algorithms*>(ctx)->self_test())
@@ -43,6 +46,14 @@ racoon_status self_test(void* ctx, racoon_error* err) noexcept {
 }  // namespace
 
 RACOON_PLUGIN_ENTRY = {
-    RACOON_PLUGIN_HEADER, OPENSSL_VERSION_TEXT, init,    nullptr, nullptr,
-    nullptr,              nullptr,              nullptr, destroy, self_test,
+    RACOON_PLUGIN_HEADER,
+    OPENSSL_VERSION_TEXT,
+    init,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    destroy,
+    self_test,
 };

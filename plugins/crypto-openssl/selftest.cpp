@@ -28,8 +28,8 @@ const Offer* find(const std::vector<Offer>& offers, const char* point, const cha
     return nullptr;
 }
 
-bool cipher_right(const std::vector<Offer>& offers, const char* name, const char* key, const char* iv,
-                  const char* plain, const char* cipher) {
+bool cipher_right(const std::vector<Offer>& offers, const char* name, const char* key,
+                  const char* iv, const char* plain, const char* cipher) {
     const Offer* offer = find(offers, RACOON_POINT_CIPHER, name);
     const Bytes key_bytes = unhex(key);
     void* handle = nullptr;
@@ -39,10 +39,11 @@ bool cipher_right(const std::vector<Offer>& offers, const char* name, const char
     const Bytes ciphertext = unhex(cipher);
     Bytes data = plaintext;
     Bytes chain = unhex(iv);
-    bool right = kCipherTable.crypt(offer->impl, handle, 1, chain.data(), data.data(), data.size()) ==
-                     RACOON_OK &&
-                 data == ciphertext &&
-                 std::memcmp(chain.data(), &ciphertext[ciphertext.size() - chain.size()], chain.size()) == 0;
+    bool right =
+        kCipherTable.crypt(offer->impl, handle, 1, chain.data(), data.data(), data.size()) ==
+            RACOON_OK &&
+        data == ciphertext &&
+        std::memcmp(chain.data(), &ciphertext[ciphertext.size() - chain.size()], chain.size()) == 0;
     chain = unhex(iv);
     right = right &&
             kCipherTable.crypt(offer->impl, handle, 0, chain.data(), data.data(), data.size()) ==
@@ -52,7 +53,8 @@ bool cipher_right(const std::vector<Offer>& offers, const char* name, const char
     return right;
 }
 
-bool hash_right(const std::vector<Offer>& offers, const char* name, const char* digest, const char* mac) {
+bool hash_right(const std::vector<Offer>& offers, const char* name, const char* digest,
+                const char* mac) {
     const Offer* offer = find(offers, RACOON_POINT_HASH, name);
     if (!offer) return false;
     Bytes out(unhex(digest).size());
@@ -65,7 +67,8 @@ bool hash_right(const std::vector<Offer>& offers, const char* name, const char* 
 
 Bytes sha256(const Bytes& bytes) {
     Bytes out(32);
-    if (!EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr)) out.clear();
+    if (!EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr))
+        out.clear();
     return out;
 }
 

@@ -49,7 +49,9 @@ int main() {
     void* handle[2] = {};
     for (int i = 0; i < 2; ++i) aes.table->key_new(aes.impl, key[i], 16, &handle[i]);
     std::printf("%-10s 128 bytes, same key  %8.2f   alternating keys %8.2f\n", "aes-128",
-                measure([&] { aes.table->crypt(aes.impl, handle[0], 1, iv, packet.data(), packet.size()); }),
+                measure([&] {
+                    aes.table->crypt(aes.impl, handle[0], 1, iv, packet.data(), packet.size());
+                }),
                 measure([&] {
                     std::swap(handle[0], handle[1]);
                     aes.table->crypt(aes.impl, handle[0], 1, iv, packet.data(), packet.size());
@@ -64,15 +66,17 @@ int main() {
         void* pair = nullptr;
         if (table->generate(p.impl, public_value, &pair)) return 1;
         std::size_t size = 0;
-        while (size <= sizeof public_value && table->check_public(p.impl, {public_value, size})) ++size;
+        while (size <= sizeof public_value && table->check_public(p.impl, {public_value, size}))
+            ++size;
         const double generate = measure([&] {
             void* other = nullptr;
             std::uint8_t scratch[1024];
             table->generate(p.impl, scratch, &other);
             table->free(p.impl, other);
         });
-        const double compute =
-            measure([&] { table->compute(p.impl, pair, {public_value, size}, secret); });
+        const double compute = measure([&] {
+            table->compute(p.impl, pair, {public_value, size}, secret);
+        });
         const double check = measure([&] { table->check_public(p.impl, {public_value, size}); });
         std::printf("%-10s generate %8.1f   compute %8.1f   check %8.2f\n", p.key.c_str(), generate,
                     compute, check);

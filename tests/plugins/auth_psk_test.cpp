@@ -1,5 +1,4 @@
 #include <cstring>
-
 #include <gtest/gtest.h>
 
 #include "base/bytes.hpp"
@@ -28,13 +27,15 @@ class AuthPsk : public testing::Test {
         racoon_status status;
         std::uint32_t verdict;
     };
-    Judgement judge(const Bytes& expected, const std::vector<std::pair<std::uint32_t, Bytes>>& payloads) {
+    Judgement judge(const Bytes& expected,
+                    const std::vector<std::pair<std::uint32_t, Bytes>>& payloads) {
         std::vector<racoon_payload> views;
         for (const auto& [type, body] : payloads) views.push_back({type, span_of(body)});
         racoon_auth_verdict verdict{sizeof(racoon_auth_verdict), RACOON_AUTH_FULL};
         const racoon_identity id{};
-        const racoon_status status = method_.table->auth_in(
-            method_.impl, session_, span_of(expected), views.data(), views.size(), &id, 0, &verdict);
+        const racoon_status status =
+            method_.table->auth_in(method_.impl, session_, span_of(expected), views.data(),
+                                   views.size(), &id, 0, &verdict);
         return {status, verdict.verdict};
     }
 

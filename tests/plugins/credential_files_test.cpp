@@ -1,12 +1,10 @@
 // credential-files with a real file under the daemon's rules.
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
-
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bytes.hpp"
 #include "support/plugin_fixture.hpp"
@@ -17,7 +15,8 @@ namespace {
 class CredentialFiles : public testing::Test {
   protected:
     void SetUp() override {
-        std::string pattern = (std::filesystem::temp_directory_path() / "racoon-psk-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "racoon-psk-XXXXXX").string();
         ASSERT_NE(mkdtemp(pattern.data()), nullptr);
         folder_ = pattern;
         file_ = folder_ / "psk.txt";
@@ -65,7 +64,8 @@ class CredentialFiles : public testing::Test {
         Bytes out(RACOON_MAX_DIGEST);
         racoon_buffer buffer{out.data(), out.size(), 0};
         const racoon_span parts[] = {span_of("mess"), span_of("age")};
-        EXPECT_EQ(files_.table->psk_prf(files_.impl, handle, "sha256", parts, 2, &buffer), RACOON_OK);
+        EXPECT_EQ(files_.table->psk_prf(files_.impl, handle, "sha256", parts, 2, &buffer),
+                  RACOON_OK);
         out.resize(buffer.size);
         return out;
     }
@@ -126,7 +126,8 @@ TEST_F(CredentialFiles, AggressiveModeLooksUpTheIdentityFirst) {
     EXPECT_EQ(ask(aggressive(2, "peer.example.org", true)).prf, under("by name"));
     EXPECT_EQ(ask(aggressive(3, "user@example.org", true)).prf, under("by user"));
     EXPECT_EQ(ask(aggressive(11, "peer.example.org", true)).prf, under("by name"));
-    EXPECT_EQ(ask(aggressive(1, std::string_view("\xc0\x00\x02\x01", 4), false)).prf, under("by address"));
+    EXPECT_EQ(ask(aggressive(1, std::string_view("\xc0\x00\x02\x01", 4), false)).prf,
+              under("by address"));
 }
 
 TEST_F(CredentialFiles, TheAddressIsTriedAfterTheIdentityOnlyWhereAllowed) {
@@ -134,11 +135,15 @@ TEST_F(CredentialFiles, TheAddressIsTriedAfterTheIdentityOnlyWhereAllowed) {
     const Answer refused = ask(aggressive(2, "unknown.example.org", false));
     EXPECT_EQ(refused.status, RACOON_NOT_FOUND);
     EXPECT_NE(refused.error.find("unknown.example.org"), std::string::npos) << refused.error;
-    EXPECT_TRUE(host_.log_lines.empty());
+    ASSERT_EQ(host_.log_lines.size(), 1u);
+    EXPECT_NE(host_.log_lines[0].find("has no line for \"unknown.example.org\""), std::string::npos)
+        << host_.log_lines[0];
 
+    host_.log_lines.clear();
     EXPECT_EQ(ask(aggressive(2, "unknown.example.org", true)).prf, under("by address"));
     ASSERT_EQ(host_.log_lines.size(), 1u);
-    EXPECT_EQ(host_.log_lines[0].rfind("NOTIFY: couldn't find the proper pskey", 0), 0u) << host_.log_lines[0];
+    EXPECT_EQ(host_.log_lines[0].rfind("NOTIFY: couldn't find the proper pskey", 0), 0u)
+        << host_.log_lines[0];
 }
 
 TEST_F(CredentialFiles, AMissingLineNamesFileAndAddress) {
@@ -165,7 +170,8 @@ TEST_F(CredentialFiles, AWeakFileIsDeniedWithOwnerModeAndTheFix) {
         std::snprintf(text, sizeof text, "%04o", mode);
         EXPECT_NE(answer.error.find(text), std::string::npos) << answer.error;
         EXPECT_NE(answer.error.find("has weak file permission"), std::string::npos) << answer.error;
-        EXPECT_NE(answer.error.find("chmod 600 " + file_.string()), std::string::npos) << answer.error;
+        EXPECT_NE(answer.error.find("chmod 600 " + file_.string()), std::string::npos)
+            << answer.error;
     }
     // Mended without a restart.
     ASSERT_EQ(::chmod(file_.c_str(), 0400), 0);
@@ -196,6 +202,7 @@ TEST_F(CredentialFiles, AMissingFileOrPathIsNotFound) {
     Answer answer = ask(main_mode());
     EXPECT_EQ(answer.status, RACOON_NOT_FOUND);
     EXPECT_NE(answer.error.find(file_.string()), std::string::npos) << answer.error;
+    ASSERT_EQ(host_.log_lines.size(), 1u) << "a missing file must be told";
     host_.paths.clear();
     answer = ask(main_mode());
     EXPECT_EQ(answer.status, RACOON_NOT_FOUND);
@@ -230,7 +237,8 @@ TEST_F(CredentialFiles, ABrokenLineIsNamedWhenItIsReadAndWhenItMatches) {
     write("# ours\n192.0.2.1 0x123\n* key\n");
     const Answer answer = ask(main_mode());
     EXPECT_EQ(answer.status, RACOON_CONFIG);
-    EXPECT_NE(answer.error.find("psk.txt:2: an odd number of hex digits"), std::string::npos) << answer.error;
+    EXPECT_NE(answer.error.find("psk.txt:2: an odd number of hex digits"), std::string::npos)
+        << answer.error;
     ASSERT_EQ(host_.log_lines.size(), 1u);
     EXPECT_NE(host_.log_lines[0].find("psk.txt:2:"), std::string::npos);
     EXPECT_EQ(host_.log_lines[0].find("123"), std::string::npos) << "a key in the log";

@@ -1,8 +1,7 @@
 #include "psk_file.hpp"
 
-#include <string>
-
 #include <gtest/gtest.h>
+#include <string>
 
 namespace credential_files {
 namespace {
@@ -65,7 +64,8 @@ TEST_F(PskFile, HexKeysAreDecoded) {
 
 TEST_F(PskFile, ABrokenLineThatMatchesIsAnErrorAndNotTheNextMatch) {
     parse("a 0x123\nb 0x12zz\nc 0x\nd 0x41 \n* star\n");
-    for (const char* id : {"a", "b", "c", "d"}) EXPECT_EQ(key(id).rfind("<problem: ", 0), 0u) << id << " gave " << key(id);
+    for (const char* id : {"a", "b", "c", "d"})
+        EXPECT_EQ(key(id).rfind("<problem: ", 0), 0u) << id << " gave " << key(id);
     EXPECT_EQ(key("e"), "star");
     ASSERT_EQ(index_.remarks().size(), 4u);
     EXPECT_EQ(index_.remarks()[1].line, 2u);

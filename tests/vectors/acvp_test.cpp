@@ -30,12 +30,14 @@ class Acvp : public Vectors {
             void* handle = nullptr;
             ASSERT_EQ(aes.table->key_new(aes.impl, key.data(), key.size(), &handle), RACOON_OK);
             Bytes chain = iv;
-            Bytes before;       // output of the block before
+            Bytes before;  // output of the block before
             Bytes input = text;
             Bytes output;
             for (int j = 0; j < 1000; ++j) {
                 Bytes block = input;
-                ASSERT_EQ(aes.table->crypt(aes.impl, handle, encrypt ? 1 : 0, chain.data(), block.data(), 16), 0);
+                ASSERT_EQ(aes.table->crypt(aes.impl, handle, encrypt ? 1 : 0, chain.data(),
+                                           block.data(), 16),
+                          0);
                 input = j == 0 ? iv : output;
                 before = output;
                 output = block;
@@ -70,10 +72,13 @@ class Acvp : public Vectors {
             for (int j = 0; j < 10'000; ++j) {
                 Block block = input;
                 // Encrypting, the next input is the output before; decrypting, the output itself.
-                status |= tdes.table->crypt(tdes.impl, handle, encrypt ? 1 : 0, chain.data(), block.data(), 8);
+                status |= tdes.table->crypt(tdes.impl, handle, encrypt ? 1 : 0, chain.data(),
+                                            block.data(), 8);
                 last = {block, last[0], last[1]};
-                if (!encrypt) input = block;
-                else input = j == 0 ? block_of(iv) : last[1];
+                if (!encrypt)
+                    input = block;
+                else
+                    input = j == 0 ? block_of(iv) : last[1];
             }
             tdes.table->key_free(tdes.impl, handle);
             ASSERT_EQ(status, RACOON_OK);
@@ -108,7 +113,8 @@ TEST_F(Acvp, AesCbcHolds) {
             if (group["testType"] == "MCT")
                 aes_monte_carlo(expected["resultsArray"], encrypt, key, iv, text);
             else
-                EXPECT_EQ(crypt("aes", key, encrypt, iv, text), unhex(expected[encrypt ? "ct" : "pt"]));
+                EXPECT_EQ(crypt("aes", key, encrypt, iv, text),
+                          unhex(expected[encrypt ? "ct" : "pt"]));
             tally.checked();
         }
     }
@@ -135,7 +141,8 @@ TEST_F(Acvp, TdesCbcHolds) {
             if (group["testType"] == "MCT")
                 tdes_monte_carlo(expected["resultsArray"], encrypt, key, iv, text);
             else
-                EXPECT_EQ(crypt("3des", key, encrypt, iv, text), unhex(expected[encrypt ? "ct" : "pt"]));
+                EXPECT_EQ(crypt("3des", key, encrypt, iv, text),
+                          unhex(expected[encrypt ? "ct" : "pt"]));
             tally.checked();
         }
     }
@@ -146,10 +153,11 @@ TEST_F(Acvp, HmacHolds) {
     const auto root = vectors_root();
     if (!root) return report_absence();
     Tally tally("ACVP HMAC");
-    for (const auto& [set, name] : std::map<std::string, std::string>{{"HMAC-SHA-1-2.0", "sha1"},
-                                                                      {"HMAC-SHA2-256-2.0", "sha256"},
-                                                                      {"HMAC-SHA2-384-2.0", "sha384"},
-                                                                      {"HMAC-SHA2-512-2.0", "sha512"}}) {
+    for (const auto& [set, name] :
+         std::map<std::string, std::string>{{"HMAC-SHA-1-2.0", "sha1"},
+                                            {"HMAC-SHA2-256-2.0", "sha256"},
+                                            {"HMAC-SHA2-384-2.0", "sha384"},
+                                            {"HMAC-SHA2-512-2.0", "sha512"}}) {
         const auto folder = *root / "acvp" / "other" / set;
         const auto results = results_of(folder);
         const Json file = load_json(folder / "prompt.json.gz");

@@ -1,9 +1,8 @@
 #include "vectors/data.hpp"
 
-#include <zlib.h>
-
 #include <cstdio>
 #include <cstdlib>
+#include <zlib.h>
 
 namespace racoon::test {
 
@@ -17,7 +16,9 @@ std::optional<std::filesystem::path> vectors_root() {
 }
 
 void report_absence() {
-    const char* text = "known answers from outside are absent: set RACOON_TEST_DATA to the folder that holds vectors/";
+    const char* text =
+        "known answers from outside are absent: set RACOON_TEST_DATA to the folder that holds "
+        "vectors/";
     if (std::getenv("CI")) {
         FAIL() << text;
     } else {
@@ -35,7 +36,8 @@ Json load_json(const std::filesystem::path& file) {
     std::string text;
     char chunk[1 << 16];
     int got = 0;
-    while ((got = gzread(in, chunk, sizeof chunk)) > 0) text.append(chunk, static_cast<std::size_t>(got));
+    while ((got = gzread(in, chunk, sizeof chunk)) > 0)
+        text.append(chunk, static_cast<std::size_t>(got));
     gzclose(in);
     Json parsed = got < 0 ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
     if (parsed.is_discarded()) {
@@ -59,7 +61,8 @@ std::size_t Tally::skipped_count() const {
 
 Tally::~Tally() {
     std::printf("%s: %zu checked, %zu skipped\n", set_.c_str(), checked_, skipped_count());
-    for (const auto& [reason, count] : skipped_) std::printf("    %zu skipped: %s\n", count, reason.c_str());
+    for (const auto& [reason, count] : skipped_)
+        std::printf("    %zu skipped: %s\n", count, reason.c_str());
 }
 
 Bytes Vectors::digest_of(const std::string& name, ByteView data) {
@@ -87,11 +90,13 @@ Bytes Vectors::hmac_of(const std::string& name, ByteView key, ByteView data) {
     Bytes out(digest_of(name, {}).size());
     const std::size_t half = data.size() / 2;
     const racoon_span parts[] = {{data.data(), half}, {data.data() + half, data.size() - half}};
-    EXPECT_EQ(found.table->hmac(found.impl, {key.data(), key.size()}, parts, 2, out.data()), RACOON_OK);
+    EXPECT_EQ(found.table->hmac(found.impl, {key.data(), key.size()}, parts, 2, out.data()),
+              RACOON_OK);
     return out;
 }
 
-Bytes Vectors::crypt(const std::string& name, ByteView key, bool encrypt, Bytes& iv, ByteView data) {
+Bytes Vectors::crypt(const std::string& name, ByteView key, bool encrypt, Bytes& iv,
+                     ByteView data) {
     const auto found = cipher(name);
     void* handle = nullptr;
     if (!found || found.table->key_new(found.impl, key.data(), key.size(), &handle) != RACOON_OK) {
@@ -99,8 +104,9 @@ Bytes Vectors::crypt(const std::string& name, ByteView key, bool encrypt, Bytes&
         return {};
     }
     Bytes out = to_bytes(data);
-    EXPECT_EQ(found.table->crypt(found.impl, handle, encrypt ? 1 : 0, iv.data(), out.data(), out.size()),
-              RACOON_OK);
+    EXPECT_EQ(
+        found.table->crypt(found.impl, handle, encrypt ? 1 : 0, iv.data(), out.data(), out.size()),
+        RACOON_OK);
     found.table->key_free(found.impl, handle);
     return out;
 }

@@ -6,12 +6,11 @@
 #pragma once
 
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "base/bytes.hpp"
 #include "support/plugin_fixture.hpp"
@@ -27,9 +26,12 @@ void report_absence();
 Json load_json(const std::filesystem::path& file);
 /// Hex text; a failure if it is none.
 Bytes unhex(const std::string& hex);
-inline Bytes unhex(const Json& value) { return unhex(value.get<std::string>()); }
+inline Bytes unhex(const Json& value) {
+    return unhex(value.get<std::string>());
+}
 
-/// Counts what was checked and what was skipped, and prints it. A reason must be given for each skip.
+/// Counts what was checked and what was skipped, and prints it. A reason must be given for each
+/// skip.
 class Tally {
   public:
     explicit Tally(std::string set) : set_(std::move(set)) {}
@@ -52,7 +54,9 @@ class Vectors : public testing::Test {
         module_ = LoadedPlugin::load("crypto-openssl", host_);
         ASSERT_TRUE(module_);
     }
-    Point<racoon_hash> hash(const std::string& name) { return module_->find<racoon_hash>(RACOON_POINT_HASH, name); }
+    Point<racoon_hash> hash(const std::string& name) {
+        return module_->find<racoon_hash>(RACOON_POINT_HASH, name);
+    }
     Point<racoon_cipher> cipher(const std::string& name) {
         return module_->find<racoon_cipher>(RACOON_POINT_CIPHER, name);
     }

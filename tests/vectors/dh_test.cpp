@@ -1,6 +1,7 @@
-// Diffie-Hellman: known exchanges, and what must be refused. Private values can be given only to the
-// module's code, not through its ABI; the rest goes through the loaded module.
+// Diffie-Hellman: known exchanges, and what must be refused. Private values can be given only to
+// the module's code, not through its ABI; the rest goes through the loaded module.
 #include "dh.hpp"
+
 #include "vectors/data.hpp"
 
 namespace racoon::test {
@@ -25,8 +26,9 @@ struct Size {
     const char* name;
     std::size_t public_size;
 };
-constexpr Size kModp[] = {{"modp768", 96},   {"modp1024", 128}, {"modp1536", 192}, {"modp2048", 256},
-                          {"modp3072", 384}, {"modp4096", 512}, {"modp6144", 768}, {"modp8192", 1024}};
+constexpr Size kModp[] = {{"modp768", 96},   {"modp1024", 128}, {"modp1536", 192},
+                          {"modp2048", 256}, {"modp3072", 384}, {"modp4096", 512},
+                          {"modp6144", 768}, {"modp8192", 1024}};
 constexpr Size kEcp[] = {{"ecp256", 64}, {"ecp384", 96}, {"ecp521", 132}};
 
 TEST_F(Dh, BothSidesOfEveryGroupAgree) {
@@ -42,7 +44,9 @@ TEST_F(Dh, BothSidesOfEveryGroupAgree) {
             for (std::size_t i = 0; i < 2; ++i)
                 ASSERT_EQ(g.table->generate(g.impl, publics[i].data(), &pairs[i]), RACOON_OK);
             for (std::size_t i = 0; i < 2; ++i)
-                EXPECT_EQ(g.table->compute(g.impl, pairs[i], span_of(publics[1 - i]), secrets[i].data()), RACOON_OK);
+                EXPECT_EQ(
+                    g.table->compute(g.impl, pairs[i], span_of(publics[1 - i]), secrets[i].data()),
+                    RACOON_OK);
             EXPECT_EQ(secrets[0], secrets[1]);
             EXPECT_NE(secrets[0], Bytes(size));
             EXPECT_NE(publics[0], publics[1]);
@@ -126,9 +130,12 @@ TEST_F(Dh, ExchangesOfStrongSwanHold) {
         {"MODP_2048_256", "groups 22 to 24 (RFC 5114) are not offered"},
         {"ECP_192_BIT", "groups 25 and 26 (RFC 5114) are not offered"},
         {"ECP_224_BIT", "groups 25 and 26 (RFC 5114) are not offered"},
-        {"ECP_224_BP", "Brainpool groups are not offered"}, {"ECP_256_BP", "Brainpool groups are not offered"},
-        {"ECP_384_BP", "Brainpool groups are not offered"}, {"ECP_512_BP", "Brainpool groups are not offered"},
-        {"CURVE_25519", "not registered for IKEv1"},        {"CURVE_448", "not registered for IKEv1"}};
+        {"ECP_224_BP", "Brainpool groups are not offered"},
+        {"ECP_256_BP", "Brainpool groups are not offered"},
+        {"ECP_384_BP", "Brainpool groups are not offered"},
+        {"ECP_512_BP", "Brainpool groups are not offered"},
+        {"CURVE_25519", "not registered for IKEv1"},
+        {"CURVE_448", "not registered for IKEv1"}};
     Tally tally("Diffie-Hellman");
     for (const Json& v : load_json(*root / "strongswan" / "ke_vectors.json")) {
         const std::string method = v["method"];

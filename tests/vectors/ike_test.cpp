@@ -63,7 +63,8 @@ TEST_F(Ike, SkeyidsAreThoseOfNist) {
         } else {  // public key encryption, which is not offered: only what follows SKEYID is ours
             const auto nonces = exchange::digest(prf_hash, {ni, nr});
             ASSERT_TRUE(nonces.has_value());
-            skeyid = exchange::prf(prf_hash, *nonces, {cookies.initiator.view(), cookies.responder.view()});
+            skeyid = exchange::prf(prf_hash, *nonces,
+                                   {cookies.initiator.view(), cookies.responder.view()});
         }
         ASSERT_EQ(bytes_of(skeyid), unhex(v["skeyid"]));
         const auto set = exchange::SkeyidSet::derive(prf_hash, std::move(*skeyid), g_xy, cookies);
@@ -90,10 +91,12 @@ TEST_F(Ike, HashRIsThatOfRealAggressiveModes) {
         const std::string psk = v["psk"];
         const Bytes gxi = unhex(v["g_xi"]), gxr = unhex(v["g_xr"]);
         const Bytes sai_b = unhex(v["sai_b"]), idir_b = unhex(v["idir_b"]);
-        const auto skeyid = exchange::prf(prf_hash, as_bytes(psk), {unhex(v["ni_b"]), unhex(v["nr_b"])});
+        const auto skeyid =
+            exchange::prf(prf_hash, as_bytes(psk), {unhex(v["ni_b"]), unhex(v["nr_b"])});
         ASSERT_TRUE(skeyid.has_value());
         const exchange::Phase1HashInput covered{gxi, gxr, cookies_of(v), sai_b, idir_b};
-        EXPECT_EQ(bytes_of(exchange::hash_r(prf_hash, skeyid->view(), covered)), unhex(v["hash_r"]));
+        EXPECT_EQ(bytes_of(exchange::hash_r(prf_hash, skeyid->view(), covered)),
+                  unhex(v["hash_r"]));
         EXPECT_NE(bytes_of(exchange::hash_i(prf_hash, skeyid->view(), covered)), unhex(v["hash_r"]))
             << "the two directions must differ";
         tally.checked();

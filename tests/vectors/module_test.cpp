@@ -1,11 +1,10 @@
 // crypto-openssl as a module: it loads, offers what its manifest declares, and knows its answers.
 #include <array>
 #include <atomic>
-#include <set>
-#include <thread>
-
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
 
 #include "support/plugin_fixture.hpp"
 
@@ -62,7 +61,8 @@ TEST(CryptoOpensslModule, HashesAndGroupsMayBeUsedFromSeveralThreads) {
             }
             std::array<std::uint8_t, 32> left{}, right{};
             if (group.table->compute(group.impl, a, {theirs.data(), theirs.size()}, left.data()) ||
-                group.table->compute(group.impl, b, {ours.data(), ours.size()}, right.data()) || left != right)
+                group.table->compute(group.impl, b, {ours.data(), ours.size()}, right.data()) ||
+                left != right)
                 ++wrong;
             group.table->free(group.impl, a);
             group.table->free(group.impl, b);

@@ -7,12 +7,14 @@ namespace {
 /// strongSwan's name of an HMAC or hash → ours; empty: not in this module.
 std::string hash_in(const std::string& alg) {
     static const std::map<std::string, std::string> endings = {
-        {"MD5", "md5"},        {"SHA1", "sha1"},     {"SHA256", "sha256"},   {"SHA384", "sha384"},
-        {"SHA512", "sha512"},  {"SHA2_256", "sha256"}, {"SHA2_384", "sha384"}, {"SHA2_512", "sha512"}};
+        {"MD5", "md5"},         {"SHA1", "sha1"},      {"SHA256", "sha256"},
+        {"SHA384", "sha384"},   {"SHA512", "sha512"},  {"SHA2_256", "sha256"},
+        {"SHA2_384", "sha384"}, {"SHA2_512", "sha512"}};
     for (const std::string prefix : {"HASH_", "PRF_HMAC_", "AUTH_HMAC_"}) {
         if (alg.rfind(prefix, 0) != 0) continue;
         std::string rest = alg.substr(prefix.size());
-        if (prefix == "AUTH_HMAC_") rest = rest.substr(0, rest.rfind('_'));  // the truncation, in bits
+        if (prefix == "AUTH_HMAC_")
+            rest = rest.substr(0, rest.rfind('_'));  // the truncation, in bits
         const auto found = endings.find(rest);
         return found == endings.end() ? "" : found->second;
     }
@@ -28,21 +30,30 @@ TEST_F(Vectors, OfStrongSwanForCiphersHashesAndMacsHold) {
         {"kdf", "prf+ is IKEv2's"},
     };
     const std::map<std::string, std::string> other_modules = {
-        {"ENCR_AES_CTR", "no CTR, CFB or ECB in ISAKMP"},   {"ENCR_AES_CFB", "no CTR, CFB or ECB in ISAKMP"},
-        {"ENCR_AES_ECB", "no CTR, CFB or ECB in ISAKMP"},   {"ENCR_DES_ECB", "no CTR, CFB or ECB in ISAKMP"},
+        {"ENCR_AES_CTR", "no CTR, CFB or ECB in ISAKMP"},
+        {"ENCR_AES_CFB", "no CTR, CFB or ECB in ISAKMP"},
+        {"ENCR_AES_ECB", "no CTR, CFB or ECB in ISAKMP"},
+        {"ENCR_DES_ECB", "no CTR, CFB or ECB in ISAKMP"},
         {"ENCR_CAMELLIA_CTR", "no CTR, CFB or ECB in ISAKMP"},
-        {"ENCR_CAMELLIA_CBC", "cipher of the legacy module"}, {"ENCR_TWOFISH_CBC", "cipher of the legacy module"},
-        {"ENCR_BLOWFISH", "cipher of the legacy module"},     {"ENCR_DES", "cipher of the legacy module"},
+        {"ENCR_CAMELLIA_CBC", "cipher of the legacy module"},
+        {"ENCR_TWOFISH_CBC", "cipher of the legacy module"},
+        {"ENCR_BLOWFISH", "cipher of the legacy module"},
+        {"ENCR_DES", "cipher of the legacy module"},
         {"ENCR_CAST", "cipher of the legacy module"},
-        {"PRF_AES128_CMAC", "no XCBC or CMAC in this module"}, {"PRF_AES128_XCBC", "no XCBC or CMAC in this module"},
+        {"PRF_AES128_CMAC", "no XCBC or CMAC in this module"},
+        {"PRF_AES128_XCBC", "no XCBC or CMAC in this module"},
         {"PRF_CAMELLIA128_XCBC", "no XCBC or CMAC in this module"},
-        {"AUTH_AES_XCBC_96", "no XCBC or CMAC in this module"}, {"AUTH_AES_CMAC_96", "no XCBC or CMAC in this module"},
+        {"AUTH_AES_XCBC_96", "no XCBC or CMAC in this module"},
+        {"AUTH_AES_CMAC_96", "no XCBC or CMAC in this module"},
         {"AUTH_CAMELLIA_XCBC_96", "no XCBC or CMAC in this module"},
-        {"HASH_SHA3_224", "hash without an IKEv1 number"}, {"HASH_SHA3_256", "hash without an IKEv1 number"},
-        {"HASH_SHA3_384", "hash without an IKEv1 number"}, {"HASH_SHA3_512", "hash without an IKEv1 number"},
+        {"HASH_SHA3_224", "hash without an IKEv1 number"},
+        {"HASH_SHA3_256", "hash without an IKEv1 number"},
+        {"HASH_SHA3_384", "hash without an IKEv1 number"},
+        {"HASH_SHA3_512", "hash without an IKEv1 number"},
         {"HASH_SHA224", "hash without an IKEv1 number"},
     };
-    const std::map<std::string, std::string> ciphers = {{"ENCR_AES_CBC", "aes"}, {"ENCR_3DES", "3des"}};
+    const std::map<std::string, std::string> ciphers = {{"ENCR_AES_CBC", "aes"},
+                                                        {"ENCR_3DES", "3des"}};
 
     Tally tally("strongSwan");
     for (const Json& v : load_json(*root / "strongswan" / "test_vectors.json")) {
@@ -58,11 +69,14 @@ TEST_F(Vectors, OfStrongSwanForCiphersHashesAndMacsHold) {
             continue;
         }
         if (type == "crypter") {
-            ASSERT_EQ(ciphers.count(alg), 1u) << alg << " is neither known nor on the list of skips";
+            ASSERT_EQ(ciphers.count(alg), 1u)
+                << alg << " is neither known nor on the list of skips";
             Bytes iv = unhex(v["iv"]);
-            EXPECT_EQ(crypt(ciphers.at(alg), unhex(v["key"]), true, iv, unhex(v["plain"])), unhex(v["cipher"]));
+            EXPECT_EQ(crypt(ciphers.at(alg), unhex(v["key"]), true, iv, unhex(v["plain"])),
+                      unhex(v["cipher"]));
             iv = unhex(v["iv"]);
-            EXPECT_EQ(crypt(ciphers.at(alg), unhex(v["key"]), false, iv, unhex(v["cipher"])), unhex(v["plain"]));
+            EXPECT_EQ(crypt(ciphers.at(alg), unhex(v["key"]), false, iv, unhex(v["cipher"])),
+                      unhex(v["plain"]));
         } else {
             const std::string name = hash_in(alg);
             ASSERT_FALSE(name.empty()) << alg << " is neither known nor on the list of skips";
@@ -70,9 +84,12 @@ TEST_F(Vectors, OfStrongSwanForCiphersHashesAndMacsHold) {
                 EXPECT_EQ(digest_of(name, unhex(v["data"])), unhex(v["hash"]));
             } else {
                 Bytes expected = unhex(v[type == "prf" ? "out" : "mac"]);
-                // A MAC's name ends in its bits; sha1_hmac_s4 has more behind them, which nobody reads.
-                if (type == "signer") expected.resize(std::stoul(alg.substr(alg.rfind('_') + 1)) / 8);
-                Bytes mac = hmac_of(name, unhex(v["key"]), unhex(v[type == "prf" ? "seed" : "data"]));
+                // A MAC's name ends in its bits; sha1_hmac_s4 has more behind them, which nobody
+                // reads.
+                if (type == "signer")
+                    expected.resize(std::stoul(alg.substr(alg.rfind('_') + 1)) / 8);
+                Bytes mac =
+                    hmac_of(name, unhex(v["key"]), unhex(v[type == "prf" ? "seed" : "data"]));
                 ASSERT_LE(expected.size(), mac.size());
                 mac.resize(expected.size());
                 EXPECT_EQ(mac, expected);

@@ -12,17 +12,18 @@ TEST_F(Vectors, OfWycheproofForEcdhHoldAndInvalidPointsAreRefused) {
     ASSERT_EQ(groups.load(), nullptr);
     Tally tally("Wycheproof ECDH");
     std::size_t refused = 0;
-    for (const auto& [file, name] : std::map<std::string, std::string>{
-             {"ecdh_secp256r1_ecpoint_test.json.gz", "ecp256"},
-             {"ecdh_secp384r1_ecpoint_test.json.gz", "ecp384"},
-             {"ecdh_secp521r1_ecpoint_test.json.gz", "ecp521"}}) {
+    for (const auto& [file, name] :
+         std::map<std::string, std::string>{{"ecdh_secp256r1_ecpoint_test.json.gz", "ecp256"},
+                                            {"ecdh_secp384r1_ecpoint_test.json.gz", "ecp384"},
+                                            {"ecdh_secp521r1_ecpoint_test.json.gz", "ecp521"}}) {
         const auto* g = groups.find(name.c_str());
         const Json all = load_json(*root / "wycheproof" / file);
         for (const Json& group : all["testGroups"]) {
             for (const Json& test : group["tests"]) {
                 SCOPED_TRACE(file + " tcId " + test["tcId"].dump());
-                // IKE sends x | y: an uncompressed point without its first octet. The other encodings
-                // do not exist in IKE, so they must be refused as they are, "acceptable" or not.
+                // IKE sends x | y: an uncompressed point without its first octet. The other
+                // encodings do not exist in IKE, so they must be refused as they are, "acceptable"
+                // or not.
                 Bytes point = unhex(test["public"]);
                 const bool uncompressed = !point.empty() && point[0] == 4;
                 if (uncompressed) point.erase(point.begin());
@@ -82,7 +83,8 @@ TEST_F(Vectors, OfWycheproofForAesCbcHold) {
             Bytes iv = unhex(test["iv"]);
             const Bytes encrypted = crypt("aes", unhex(test["key"]), true, iv, padded);
             EXPECT_EQ(encrypted, unhex(test["ct"]));
-            EXPECT_EQ(iv, Bytes(encrypted.end() - 16, encrypted.end())) << "the IV of the next message";
+            EXPECT_EQ(iv, Bytes(encrypted.end() - 16, encrypted.end()))
+                << "the IV of the next message";
             iv = unhex(test["iv"]);
             EXPECT_EQ(crypt("aes", unhex(test["key"]), false, iv, encrypted), padded);
             EXPECT_EQ(iv, Bytes(encrypted.end() - 16, encrypted.end()));
