@@ -1,0 +1,40 @@
+#include "daemon/control_adapter.hpp"
+
+#include "control/server.hpp"
+
+namespace racoon::daemon {
+
+namespace {
+
+std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host) {
+    std::vector<control::ModuleRow> rows;
+    for (const auto& module : host.modules()) {
+        control::ModuleRow row;
+        row.name = module.name;
+        row.version = module.version;
+        // Code of the other zone is mapped in the keeper, not here.
+        const bool elsewhere = module.state == "facts only";
+        row.state = elsewhere ? "running" : module.state;
+        row.mode = elsewhere ? "keeper" : "engine";
+        row.abi = std::to_string(RACOON_ABI_MAJOR) + "." + std::to_string(RACOON_ABI_MINOR);
+        row.note = module.error;
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<void>> serve_control(loop::EventLoop& loop, UniqueFd listening,
+                                            exchange::Engine& engine, privsep::ControlCalls calls) {
+    control::Hooks hooks;
+    hooks.reload = std::move(calls.reload);
+    hooks.shutdown = std::move(calls.shutdown);
+    hooks.modules = [host = calls.host] {
+        return host != nullptr ? rows_of(*host) : std::vector<control::ModuleRow>();
+    };
+    RACOON_TRY(auto server, control::Server::make(loop, std::move(listening), engine, std::move(hooks)));
+    return std::shared_ptr<void>(std::shared_ptr<control::Server>(std::move(server)));
+}
+
+}  // namespace racoon::daemon

@@ -1,0 +1,95 @@
+#include "privsep/credentials.hpp"
+
+#include "plugin/callout.hpp"
+#include "privsep/kernel.hpp"
+
+namespace racoon::privsep {
+
+namespace {
+
+using plugin::Callout;
+
+racoon_span span_of(ByteView bytes) { return {bytes.data(), bytes.size()}; }
+
+/// Releases a key handle on every way out.
+class Handle {
+  public:
+    Handle(const plugin::Provider& provider, const racoon_credential& table)
+        : provider_(provider), table_(table) {}
+    ~Handle() {
+        if (raw == nullptr) return;
+        const Callout callout(provider_.module, "release");
+        table_.release(provider_.impl, raw);
+    }
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+    void* raw = nullptr;
+
+  private:
+    const plugin::Provider& provider_;
+    const racoon_credential& table_;
+};
+
+Result<Secret> prf_of(const plugin::Provider& provider, const racoon_credential& table, void* handle,
+                      const std::string& hash, ByteView ni, ByteView nr) {
+    Secret out(RACOON_MAX_DIGEST);
+    racoon_buffer buffer{out.span().data(), out.size(), 0};
+    const racoon_span parts[] = {span_of(ni), span_of(nr)};
+    racoon_status status = RACOON_INTERNAL;
+    {
+        const Callout callout(provider.module, "psk_prf");
+        status = plugin::known_status(
+            table.psk_prf(provider.impl, handle, hash.c_str(), parts, std::size(parts), &buffer));
+    }
+    if (status != RACOON_OK)
+        return fail(plugin::status_errc(status), "module " + provider.module + " cannot compute SKEYID with " +
+                                                     hash);
+    if (buffer.size == 0 || buffer.size > out.size())
+        return fail(Errc::Plugin, "module " + provider.module + " returned a SKEYID of " +
+                                      std::to_string(buffer.size) + " bytes");
+    out.truncate(buffer.size);
+    return out;
+}
+
+}  // namespace
+
+Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& phase1, ByteView our_nonce,
+                          const exchange::Phase1Skeyid& request) {
+    racoon_psk_query query{};
+    query.struct_size = sizeof query;
+    query.role = phase1.initiator ? RACOON_ROLE_INITIATOR : RACOON_ROLE_RESPONDER;
+    query.exchange_type = phase1.exchange_type;
+    query.has_peer_id = request.peer_id.type != 0 ? 1 : 0;
+    query.local = to_abi(phase1.local);
+    query.peer = to_abi(phase1.peer);
+    query.peer_id.type = request.peer_id.type;
+    query.peer_id.port = request.peer_id.port;
+    query.peer_id.protocol = request.peer_id.protocol;
+    query.peer_id.data = span_of(request.peer_id.data);
+    query.section = span_of(as_bytes(phase1.section->name));
+    query.address_fallback = phase1.section->verify_identifier ? 0 : 1;
+
+    const ByteView ni = phase1.initiator ? our_nonce : ByteView(request.peer_nonce);
+    const ByteView nr = phase1.initiator ? ByteView(request.peer_nonce) : our_nonce;
+
+    const auto providers = registry.ranked(RACOON_POINT_CREDENTIAL);
+    for (const plugin::Provider* provider : providers) {
+        const auto* table = provider->as<racoon_credential>();
+        if (table == nullptr) continue;
+        Handle handle(*provider, *table);
+        racoon_error error = plugin::empty_error();
+        racoon_status status = RACOON_INTERNAL;
+        {
+            const Callout callout(provider->module, "psk_find");
+            status = plugin::known_status(table->psk_find(provider->impl, &query, &handle.raw, &error));
+        }
+        if (status == RACOON_NOT_FOUND) continue;
+        if (status != RACOON_OK) return plugin::plugin_failure(error, status);
+        return prf_of(*provider, *table, handle.raw, request.hash, ni, nr);
+    }
+    if (providers.empty())
+        return fail(Errc::Config, "no credential module is loaded; add: module \"credential-files\";");
+    return fail(Errc::NotFound, "couldn't find the proper pskey for " + phase1.peer.addr.text());
+}
+
+}  // namespace racoon::privsep

@@ -1,0 +1,468 @@
+#include "privsep/engine_process.hpp"
+
+#include <sys/random.h>
+
+#include <cerrno>
+#include <deque>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "base/secret.hpp"
+#include "conf/load.hpp"
+#include "log/log.hpp"
+#include "net/listener.hpp"
+#include "privsep/local_operations.hpp"
+#include "privsep/protocol.hpp"
+
+namespace racoon::privsep {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kWorkQueue = 4096;
+// What the log may have waiting in the channel before lines are dropped: it must not crowd out
+// operations.
+constexpr std::size_t kLogBacklog = 512u * 1024;
+// The keeper waits 3 s for us; the last deletes have to be on the wire before.
+constexpr Duration kDrainLimit = milliseconds(2500);
+
+/// Hands log lines to the keeper, which knows where they go. Called under the log's lock, on any
+/// thread; the channel belongs to the loop's.
+class KeeperSink final : public log::Sink {
+  public:
+    KeeperSink(loop::EventLoop& loop, std::weak_ptr<Channel*> channel)
+        : loop_(loop), channel_(std::move(channel)) {}
+
+    void write(const log::Line& line) override {
+        LogLine out;
+        out.level = line.level;
+        out.peer = line.peer;
+        out.text = line.text;
+        out.file = std::string(line.file);
+        out.line = static_cast<std::uint32_t>(line.line);
+        loop_.post([this, channel = channel_, out = std::move(out)] {
+            const auto to = channel.lock();
+            if (!to) return;
+            if ((*to)->queued() > kLogBacklog) {
+                ++dropped_;
+                return;
+            }
+            if (dropped_ != 0) {
+                LogLine note;
+                note.level = log::Level::Warning;
+                note.text = fmt::format("{} log lines of the engine were dropped", dropped_);
+                dropped_ = 0;
+                send(**to, Kind::Log, note);
+            }
+            send(**to, Kind::Log, out);
+        });
+    }
+
+  private:
+    loop::EventLoop& loop_;
+    std::weak_ptr<Channel*> channel_;
+    std::uint64_t dropped_ = 0;
+};
+
+/// The text of what is wrong, one line each, and whether anything is.
+std::string errors_of(const conf::LoadResult& result) {
+    std::string out;
+    for (const auto& d : result.diagnostics) {
+        if (d.severity != conf::Severity::Error) continue;
+        if (!out.empty()) out += "\n";
+        out += d.line();
+    }
+    return out.empty() ? "the configuration cannot be used" : out;
+}
+
+}  // namespace
+
+struct EngineProcess::Impl final : exchange::Output {
+    Impl(loop::EventLoop& l, std::unique_ptr<Channel> k, EngineOptions o)
+        : loop(l), keeper(std::move(k)), options(std::move(o)),
+          workers(loop, options.worker_threads, kWorkQueue) {
+        if (options.forward_log) log::add_sink(std::make_unique<KeeperSink>(loop, keeper_alive));
+        keeper->on_message([this](Message&& m) { message(std::move(m)); });
+        keeper->on_closed([this](const std::string& why) {
+            if (!ended) end(why == "" ? 0 : 1);
+        });
+    }
+    ~Impl() override {
+        if (timer_armed) loop.cancel(timer);
+        if (ending) loop.cancel(end_timer);
+        keeper_alive.reset();
+        if (options.forward_log) log::clear_sinks();
+    }
+
+    loop::EventLoop& loop;
+    std::unique_ptr<Channel> keeper;
+    EngineOptions options;
+    std::shared_ptr<Channel*> keeper_alive = std::make_shared<Channel*>(keeper.get());
+    loop::WorkPool workers;
+    std::unique_ptr<plugin::Runtime> runtime;
+    std::unique_ptr<plugin::PluginHost> own_host;
+    plugin::PluginHost* host = nullptr;
+
+    conf::ConfigPtr config;
+    std::uint32_t generation = 0;
+    std::optional<exchange::KernelCapabilities> capabilities;
+    struct Prepared {
+        conf::ConfigPtr config;
+        std::uint32_t generation;
+    };
+    std::optional<Prepared> prepared;
+
+    std::unique_ptr<LocalOperations> local;
+    std::unique_ptr<net::Listener> listener;
+    std::vector<Endpoint> wildcards;
+    UniqueFd control_fd;
+    std::unique_ptr<exchange::Engine> engine;
+    std::shared_ptr<void> control;
+    std::map<std::uint64_t, std::function<void(Status)>> reloads;
+    std::uint64_t next_reload = 1;
+
+    loop::TimerToken timer, end_timer;
+    bool timer_armed = false;
+    std::optional<TimePoint> timer_due;
+    bool ending = false, ended = false;
+    int status = 0;
+    std::function<void()> on_ended;
+
+    // --- Output: what the engine asks for ---------------------------------------------------------
+
+    void send(const exchange::Datagram& d) override {
+        if (!listener) return;
+        if (const Status sent = listener->send({d.local, d.remote, d.bytes}); !sent)
+            LOGW(d.remote.addr.text(), sent.error().text());
+    }
+
+    void start(exchange::Operation operation) override {
+        if (!exchange::served_by_keeper(operation.kind)) {
+            local->start(std::move(operation));
+            return;
+        }
+        OpRequest request;
+        request.token = operation.token;
+        request.kind = operation.kind;
+        request.request = std::move(operation.request);
+        privsep::send(*keeper, Kind::Operation, request);
+        wipe(request.request);
+    }
+
+    void cancel(OpToken token) override {
+        local->cancel(token);
+        Token out;
+        out.token = token.value;
+        privsep::send(*keeper, Kind::Cancel, out);
+    }
+
+    void event(const exchange::Event& event) override {
+        LOGD(event.remote.addr.text(), fmt::format("event 0x{:04x} {}", event.code, event.text));
+    }
+
+    void random(std::span<std::uint8_t> out) override {
+        while (!out.empty()) {
+            const ssize_t n = ::getrandom(out.data(), out.size(), 0);
+            if (n < 0 && errno == EINTR) continue;
+            RACOON_CHECK(n > 0);
+            out = out.subspan(static_cast<std::size_t>(n));
+        }
+    }
+
+    // --- driving the engine -----------------------------------------------------------------------
+
+    /// After every call into the engine: its next deadline, and the end of a shutdown.
+    void settle() {
+        if (!engine) return;
+        if (ending && engine->pending_operations() == 0) {
+            finish_shutdown();
+            return;
+        }
+        const auto due = engine->next_deadline();
+        if (due == timer_due && timer_armed == due.has_value()) return;
+        if (timer_armed) loop.cancel(timer);
+        timer_armed = due.has_value();
+        timer_due = due;
+        if (due)
+            timer = loop.arm(*due - loop.now(), [this] {
+                timer_armed = false;
+                timer_due.reset();
+                engine->tick(loop.now());
+                settle();
+            });
+    }
+
+    void datagram(const net::Datagram& d) {
+        if (!engine) return;
+        engine->datagram({d.local, d.remote, d.bytes}, loop.now());
+        settle();
+    }
+
+    void complete(OpToken token, const Result<Bytes>& result) {
+        if (!engine) return;
+        engine->complete(token, result, loop.now());
+        settle();
+    }
+
+    // --- messages of the keeper -------------------------------------------------------------------
+
+    void message(Message&& m) {
+        if (ended) return;
+        Status handled = ok();
+        switch (m.kind) {
+            case Kind::Start: handled = on<Start>(m, [&](Start s) { start_up(std::move(s)); }); break;
+            case Kind::Capabilities:
+                handled = on<exchange::KernelCapabilities>(m, [&](exchange::KernelCapabilities c) {
+                    capabilities = std::move(c);
+                    if (engine) engine->kernel_capabilities(*capabilities);
+                });
+                break;
+            case Kind::Sockets:
+                handled = on<SocketList>(m, [&](SocketList list) { take_sockets(list, m.fds); });
+                break;
+            case Kind::Serve: serve(); break;
+            case Kind::Result:
+                handled = on<OpResult>(m, [&](OpResult r) {
+                    if (r.error)
+                        complete(r.token, fail(*r.error));
+                    else
+                        complete(r.token, r.bytes);
+                    wipe(r.bytes);
+                });
+                break;
+            case Kind::KernelEvent:
+                handled = on<exchange::KernelEvent>(m, [&](const exchange::KernelEvent& e) {
+                    if (!engine) return;
+                    engine->kernel_event(e, loop.now());
+                    settle();
+                });
+                break;
+            case Kind::ConfigPrepare:
+                handled = on<ConfigData>(m, [&](ConfigData data) { prepare(std::move(data)); });
+                break;
+            case Kind::ConfigCommit:
+                handled = on<Generation>(m, [&](Generation g) { commit(g.generation); });
+                break;
+            case Kind::ConfigAbort:
+                if (prepared && own_host) own_host->rollback();
+                prepared.reset();
+                break;
+            case Kind::ReloadDone:
+                handled = on<Outcome>(m, [&](const Outcome& o) {
+                    const auto found = reloads.find(o.token);
+                    if (found == reloads.end()) return;
+                    auto done = std::move(found->second);
+                    reloads.erase(found);
+                    done(o.good ? ok() : Status(fail(Errc::Config, o.text)));
+                });
+                break;
+            case Kind::Shutdown: begin_shutdown(); break;
+            default: handled = fail(Errc::Malformed, "an unknown kind"); break;
+        }
+        if (!handled)
+            LOGE("", fmt::format("a message {} of the keeper: {}", static_cast<unsigned>(m.kind),
+                                 handled.error().text()));
+    }
+
+    template <typename T, typename Use>
+    Status on(const Message& m, Use use) {
+        RACOON_TRY(T record, privsep::decode<T>(m.body));
+        use(std::move(record));
+        return ok();
+    }
+
+    void answer(Kind kind, std::uint64_t token, const Status& result) {
+        Outcome out;
+        out.token = token;
+        out.good = result.has_value();
+        if (!result) out.text = result.error().text();
+        privsep::send(*keeper, kind, out);
+    }
+
+    Result<conf::ConfigPtr> parse(ConfigData data) {
+        conf::BundleFiles files(std::move(data.files));
+        conf::LoadOptions load_options;
+        load_options.previous = config.get();
+        const auto result = conf::load(data.path, files, host->registry(), load_options);
+        if (!result.config) return fail(Errc::Config, errors_of(result));
+        auto numbered = std::make_shared<conf::Config>(*result.config);
+        RACOON_TRY_STATUS(data.numbers.apply(*numbered));
+        return conf::ConfigPtr(std::move(numbered));
+    }
+
+    void start_up(Start start) {
+        if (host != nullptr) return;
+        if (options.forward_log) {
+            log::set_level(start.level);
+            log::set_location(start.location);
+        }
+        answer(Kind::Ready, start.config.generation, try_start(start));
+    }
+
+    Status try_start(Start& start) {
+        const std::uint32_t number = start.config.generation;
+        if (options.shared_host != nullptr) {
+            host = options.shared_host;
+        } else {
+            runtime = plugin::make_loop_runtime(loop, workers);
+            own_host = std::make_unique<plugin::PluginHost>(*runtime, plugin::Zone::Engine,
+                                                            start.module_path);
+            host = own_host.get();
+            conf::BundleFiles files(start.config.files);
+            const auto scan = conf::scan_modules(start.config.path, files);
+            RACOON_TRY_STATUS(own_host->load(scan.modules));
+        }
+        RACOON_TRY(config, parse(std::move(start.config)));
+        generation = number;
+        if (own_host) {
+            RACOON_TRY_STATUS(own_host->configure(config));
+            own_host->commit();
+        }
+        if (options.drop) {
+            Identity identity;
+            identity.uid = start.uid;
+            identity.gid = start.gid;
+            identity.change = start.change_ids;
+            identity.chroot = start.chroot;
+            RACOON_TRY_STATUS(options.drop(identity));
+        }
+        if (own_host) RACOON_TRY_STATUS(own_host->start());
+        local = std::make_unique<LocalOperations>(
+            loop, workers, host->registry(),
+            [this](OpToken token, const Result<Bytes>& result) { complete(token, result); });
+        listener = net::Listener::make(loop, [this](const net::Datagram& d) { datagram(d); });
+        return ok();
+    }
+
+    void take_sockets(const SocketList& list, std::vector<UniqueFd>& fds) {
+        if (!listener || fds.size() != list.sockets.size() + (list.has_control ? 1u : 0u)) {
+            LOGE("", "sockets of the keeper came at the wrong time or not at all");
+            return;
+        }
+        for (std::size_t i = 0; i < list.sockets.size(); ++i) {
+            const auto& one = list.sockets[i];
+            net::BoundSocket socket{std::move(fds[i]), one.local, one.natt};
+            if (const Status added = listener->add(std::move(socket)); !added)
+                LOGE("", "socket " + one.local.text() + ": " + added.error().text());
+        }
+        if (list.has_control) control_fd = std::move(fds.back());
+        if (engine) engine->local_endpoints(local_endpoints());
+    }
+
+    /// Wildcards first: they serve when no address is asked for.
+    std::vector<Endpoint> local_endpoints() const {
+        std::vector<Endpoint> out = listener->endpoints();
+        const auto addresses = net::local_addresses();
+        if (!addresses) return out;
+        for (const Endpoint& socket : listener->endpoints()) {
+            if (!socket.addr.is_any()) continue;
+            for (const IpAddr& addr : *addresses)
+                if (addr.family == socket.addr.family) out.push_back({addr, socket.port});
+        }
+        return out;
+    }
+
+    void serve() {
+        if (!listener || engine) return;
+        engine = std::make_unique<exchange::Engine>(config, generation, *this);
+        if (capabilities) engine->kernel_capabilities(*capabilities);
+        engine->local_endpoints(local_endpoints());
+        if (control_fd.valid() && options.serve_control) {
+            auto server = options.serve_control(loop, std::move(control_fd), *engine, control_calls());
+            if (server)
+                control = std::move(*server);
+            else
+                LOGE("", "control socket: " + server.error().text());
+        }
+        privsep::send(*keeper, Kind::Serving);
+        settle();
+    }
+
+    ControlCalls control_calls() {
+        ControlCalls calls;
+        calls.reload = [this](std::function<void(Status)> done) {
+            Token token;
+            token.token = next_reload++;
+            reloads.emplace(token.token, std::move(done));
+            privsep::send(*keeper, Kind::ReloadRequest, token);
+        };
+        calls.shutdown = [this] { privsep::send(*keeper, Kind::ShutdownRequest); };
+        calls.host = host;
+        return calls;
+    }
+
+    // --- reload -----------------------------------------------------------------------------------
+
+    void prepare(ConfigData data) {
+        const std::uint32_t number = data.generation;
+        auto fresh = parse(std::move(data));
+        Status result = fresh ? ok() : Status(fail(fresh.error()));
+        if (result && own_host) result = own_host->configure(*fresh);
+        if (result) prepared = Prepared{std::move(*fresh), number};
+        answer(Kind::Prepared, number, result);
+    }
+
+    void commit(std::uint32_t number) {
+        if (!prepared || prepared->generation != number) return;
+        if (own_host) own_host->commit();
+        config = std::move(prepared->config);
+        generation = number;
+        prepared.reset();
+        if (!engine) return;
+        engine->reconfigure(config, generation, loop.now());
+        engine->local_endpoints(local_endpoints());
+        settle();
+    }
+
+    // --- the end ----------------------------------------------------------------------------------
+
+    void begin_shutdown() {
+        if (ending) return;
+        ending = true;
+        control.reset();
+        if (!engine) {
+            finish_shutdown();
+            return;
+        }
+        end_timer = loop.arm(kDrainLimit, [this] { finish_shutdown(); });
+        engine->shutdown(loop.now());
+        settle();
+    }
+
+    void finish_shutdown() {
+        if (ended) return;
+        if (listener) listener->flush();
+        privsep::send(*keeper, Kind::Drained);
+        keeper->drain(milliseconds(200));
+        end(0);
+    }
+
+    void end(int code) {
+        ended = true;
+        status = code;
+        if (on_ended)
+            loop.post([this] { on_ended(); });
+        else
+            loop.stop();
+    }
+};
+
+EngineProcess::EngineProcess(loop::EventLoop& loop, std::unique_ptr<Channel> keeper, EngineOptions options)
+    : impl_(std::make_unique<Impl>(loop, std::move(keeper), std::move(options))) {}
+
+EngineProcess::~EngineProcess() {
+    impl_->control.reset();
+    impl_->engine.reset();
+    impl_->local.reset();
+    impl_->listener.reset();
+    if (impl_->own_host) impl_->own_host->destroy();
+}
+
+void EngineProcess::on_end(std::function<void()> ended) { impl_->on_ended = std::move(ended); }
+int EngineProcess::exit_status() const { return impl_->status; }
+
+}  // namespace racoon::privsep

@@ -1,0 +1,73 @@
+// Kernel: the active kernel backend as the keeper uses it: our records in, plugin calls out, answers
+// through callbacks whether the plugin answers at once or later.
+//
+//     RACOON_TRY(auto kernel, Kernel::open(host, "auto", [&](const exchange::KernelEvent& e) { … }));
+//     kernel->sa_install(request, replay_window, [](Status s) { … });
+//
+// Nothing is judged here: the caller has checked the request against the configuration.
+// Main thread only. After close() callbacks of pending calls do not come any more.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "conf/config.hpp"
+#include "exchange/operations.hpp"
+#include "plugin/lifecycle.hpp"
+
+namespace racoon::privsep {
+
+class Kernel {
+  public:
+    using Events = std::function<void(const exchange::KernelEvent&)>;
+    using Done = std::function<void(Status)>;
+
+    /// `wanted`: a backend's name, or "auto": the first by manifest priority whose probe says that it
+    /// can work here; the log says which were rejected and why. Errors: Config, Plugin; the text has
+    /// the remedy.
+    static Result<std::unique_ptr<Kernel>> open(plugin::PluginHost& host, const std::string& wanted,
+                                                Events events);
+    ~Kernel();
+    Kernel(const Kernel&) = delete;
+    Kernel& operator=(const Kernel&) = delete;
+
+    const exchange::KernelCapabilities& capabilities() const { return caps_; }
+    /// IKE sockets bypass IPsec.
+    Status bind_socket(int fd, Family family);
+
+    void spi_get(const exchange::SpiGet& request, std::function<void(Result<Spi>)> done);
+    void sa_install(const exchange::SaInstall& request, Done done);
+    void sa_delete(const exchange::SaDelete& request, Done done);
+    void sa_query(const exchange::SaQuery& request,
+                  std::function<void(Result<exchange::SaQuery::Reply>)> done);
+    void acquire_done(std::uint64_t token, bool success);
+    void policy_add(const conf::Policy& policy, Done done);
+    void policy_delete(PolicyId id, Done done);
+    /// Removes what it installed.
+    void close();
+
+  private:
+    Kernel(plugin::PluginHost& host, const plugin::Provider& provider, Events events);
+    Status start();
+    template <typename Call>
+    void call(const char* what, std::size_t result_size, Call plugin_call,
+              std::function<void(Result<Bytes>)> done);
+    static void on_event(void* self, const racoon_kernel_event* event) noexcept;
+
+    plugin::PluginHost& host_;
+    const plugin::Provider& provider_;
+    const racoon_kernel& table_;
+    Events events_;
+    exchange::KernelCapabilities caps_;
+    bool open_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// The C form of an address.
+racoon_addr to_abi(const IpAddr& addr, std::uint16_t port = 0);
+inline racoon_addr to_abi(const Endpoint& e) { return to_abi(e.addr, e.port); }
+/// Errors: Malformed, an unknown family.
+Result<Endpoint> from_abi(const racoon_addr& addr);
+
+}  // namespace racoon::privsep

@@ -1,0 +1,265 @@
+#include "privsep/protocol.hpp"
+
+namespace racoon::privsep {
+
+namespace {
+
+constexpr std::size_t kMaxText = 32u * 1024;
+constexpr std::size_t kMaxPolicies = 1u << 20;
+constexpr std::size_t kMaxTemplates = 4;
+
+void put_text(Writer& out, std::string_view text) { out.counted32(as_bytes(text)); }
+
+Result<std::string> get_text(Reader& in, std::size_t limit = kMaxText) {
+    RACOON_TRY(const ByteView bytes, in.counted32());
+    if (bytes.size() > limit)
+        return fail(Errc::TooLong, "text of " + std::to_string(bytes.size()) + " bytes").at(in.offset());
+    return std::string(as_text(bytes));
+}
+
+Result<bool> get_flag(Reader& in) {
+    RACOON_TRY(const auto value, in.u8());
+    if (value > 1) return fail(Errc::Malformed, "a flag that is neither 0 nor 1").at(in.offset());
+    return value == 1;
+}
+
+Result<log::Level> get_level(Reader& in) {
+    RACOON_TRY(const auto value, in.u8());
+    if (value < 1 || value > static_cast<unsigned>(log::Level::Debug2))
+        return fail(Errc::Malformed, "log level " + std::to_string(value)).at(in.offset());
+    return static_cast<log::Level>(value);
+}
+
+}  // namespace
+
+const char* kind_name(Kind kind) {
+    switch (kind) {
+        case Kind::Start: return "start";
+        case Kind::Sockets: return "sockets";
+        case Kind::Serve: return "serve";
+        case Kind::ConfigPrepare: return "config-prepare";
+        case Kind::ConfigCommit: return "config-commit";
+        case Kind::ConfigAbort: return "config-abort";
+        case Kind::Result: return "result";
+        case Kind::KernelEvent: return "kernel-event";
+        case Kind::Capabilities: return "capabilities";
+        case Kind::ReloadDone: return "reload-done";
+        case Kind::Shutdown: return "shutdown";
+        case Kind::Ready: return "ready";
+        case Kind::Serving: return "serving";
+        case Kind::Prepared: return "prepared";
+        case Kind::Operation: return "operation";
+        case Kind::Cancel: return "cancel";
+        case Kind::ReloadRequest: return "reload-request";
+        case Kind::ShutdownRequest: return "shutdown-request";
+        case Kind::Log: return "log";
+        case Kind::Drained: return "drained";
+    }
+    return nullptr;
+}
+
+PolicyNumbers PolicyNumbers::of(const conf::Config& config) {
+    PolicyNumbers out;
+    for (const auto& policy : config.policies) {
+        One one{policy.id, {}};
+        for (const auto& t : policy.templates) one.reqids.push_back(t.reqid);
+        out.policies.push_back(std::move(one));
+    }
+    return out;
+}
+
+Status PolicyNumbers::apply(conf::Config& config) const {
+    if (config.policies.size() != policies.size())
+        return fail(Errc::Conflict, std::to_string(config.policies.size()) + " policies here, " +
+                                        std::to_string(policies.size()) + " in the keeper");
+    for (std::size_t i = 0; i < policies.size(); ++i) {
+        auto& policy = config.policies[i];
+        if (policy.templates.size() != policies[i].reqids.size())
+            return fail(Errc::Conflict, "policy " + std::to_string(i) + " differs from the keeper's");
+        policy.id = policies[i].id;
+        for (std::size_t t = 0; t < policy.templates.size(); ++t)
+            policy.templates[t].reqid = policies[i].reqids[t];
+    }
+    return ok();
+}
+
+void PolicyNumbers::put(Writer& out) const {
+    out.u32(static_cast<std::uint32_t>(policies.size()));
+    for (const One& one : policies) {
+        out.u32(one.id.value);
+        out.u8(static_cast<std::uint8_t>(one.reqids.size()));
+        for (const ReqId id : one.reqids) out.u32(id.value);
+    }
+}
+
+Result<PolicyNumbers> PolicyNumbers::get(Reader& in) {
+    RACOON_TRY(const auto count, in.u32());
+    if (count > kMaxPolicies) return fail(Errc::TooLong, std::to_string(count) + " policies");
+    PolicyNumbers out;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        One one;
+        RACOON_TRY(one.id.value, in.u32());
+        RACOON_TRY(const auto templates, in.u8());
+        if (templates > kMaxTemplates)
+            return fail(Errc::Malformed, std::to_string(templates) + " templates").at(in.offset());
+        for (unsigned t = 0; t < templates; ++t) {
+            RACOON_TRY(const auto id, in.u32());
+            one.reqids.push_back(ReqId{id});
+        }
+        out.policies.push_back(std::move(one));
+    }
+    return out;
+}
+
+void ConfigData::put(Writer& out) const {
+    out.u32(generation);
+    put_text(out, path);
+    conf::put(out, files);
+    numbers.put(out);
+}
+
+Result<ConfigData> ConfigData::get(Reader& in) {
+    ConfigData out;
+    RACOON_TRY(out.generation, in.u32());
+    RACOON_TRY(out.path, get_text(in));
+    RACOON_TRY(out.files, conf::get_file_bundle(in));
+    RACOON_TRY(out.numbers, PolicyNumbers::get(in));
+    return out;
+}
+
+void Start::put(Writer& out) const {
+    config.put(out);
+    out.u8(static_cast<std::uint8_t>(level));
+    out.u8(location ? 1 : 0);
+    out.u32(uid);
+    out.u32(gid);
+    out.u8(change_ids ? 1 : 0);
+    put_text(out, chroot);
+    put_text(out, module_path);
+}
+
+Result<Start> Start::get(Reader& in) {
+    Start out;
+    RACOON_TRY(out.config, ConfigData::get(in));
+    RACOON_TRY(out.level, get_level(in));
+    RACOON_TRY(out.location, get_flag(in));
+    RACOON_TRY(out.uid, in.u32());
+    RACOON_TRY(out.gid, in.u32());
+    RACOON_TRY(out.change_ids, get_flag(in));
+    RACOON_TRY(out.chroot, get_text(in));
+    RACOON_TRY(out.module_path, get_text(in));
+    return out;
+}
+
+void Outcome::put(Writer& out) const {
+    out.u64(token);
+    out.u8(good ? 1 : 0);
+    put_text(out, std::string_view(text).substr(0, kMaxText));
+}
+
+Result<Outcome> Outcome::get(Reader& in) {
+    Outcome out;
+    RACOON_TRY(out.token, in.u64());
+    RACOON_TRY(out.good, get_flag(in));
+    RACOON_TRY(out.text, get_text(in));
+    return out;
+}
+
+Result<Generation> Generation::get(Reader& in) {
+    RACOON_TRY(const auto value, in.u32());
+    return Generation{value};
+}
+
+Result<Token> Token::get(Reader& in) {
+    RACOON_TRY(const auto value, in.u64());
+    return Token{value};
+}
+
+void SocketList::put(Writer& out) const {
+    out.u8(static_cast<std::uint8_t>(sockets.size()));
+    for (const One& one : sockets) {
+        racoon::put(out, one.local);
+        out.u8(one.natt ? 1 : 0);
+    }
+    out.u8(has_control ? 1 : 0);
+}
+
+Result<SocketList> SocketList::get(Reader& in) {
+    RACOON_TRY(const auto count, in.u8());
+    if (count > kMaxFds) return fail(Errc::TooLong, std::to_string(count) + " sockets");
+    SocketList out;
+    for (unsigned i = 0; i < count; ++i) {
+        One one;
+        RACOON_TRY(one.local, get_endpoint(in));
+        RACOON_TRY(one.natt, get_flag(in));
+        out.sockets.push_back(one);
+    }
+    RACOON_TRY(out.has_control, get_flag(in));
+    return out;
+}
+
+void OpRequest::put(Writer& out) const {
+    out.u64(token.value);
+    out.u8(static_cast<std::uint8_t>(kind));
+    out.counted32(request);
+}
+
+Result<OpRequest> OpRequest::get(Reader& in) {
+    OpRequest out;
+    RACOON_TRY(out.token.value, in.u64());
+    RACOON_TRY(const auto kind, in.u8());
+    out.kind = static_cast<exchange::OpKind>(kind);
+    RACOON_TRY(const ByteView request, in.counted32());
+    out.request = to_bytes(request);
+    return out;
+}
+
+void OpResult::put(Writer& out) const {
+    out.u64(token.value);
+    out.u8(error ? static_cast<std::uint8_t>(static_cast<unsigned>(error->code()) + 1) : 0);
+    if (error) {
+        out.u16(error->notify_type());
+        out.u32(static_cast<std::uint32_t>(error->os_errno()));
+        put_text(out, std::string_view(error->text()).substr(0, kMaxText));
+    }
+    out.counted32(bytes);
+}
+
+Result<OpResult> OpResult::get(Reader& in) {
+    OpResult out;
+    RACOON_TRY(out.token.value, in.u64());
+    RACOON_TRY(const auto code, in.u8());
+    if (code != 0) {
+        if (code - 1u > static_cast<unsigned>(Errc::Internal))
+            return fail(Errc::Malformed, "error code " + std::to_string(code)).at(in.offset());
+        RACOON_TRY(const auto notify, in.u16());
+        RACOON_TRY(const auto os, in.u32());
+        RACOON_TRY(std::string text, get_text(in));
+        out.error.emplace(Error(static_cast<Errc>(code - 1), std::move(text))
+                              .notify(notify)
+                              .os(static_cast<int>(os)));
+    }
+    RACOON_TRY(const ByteView bytes, in.counted32());
+    out.bytes = to_bytes(bytes);
+    return out;
+}
+
+void LogLine::put(Writer& out) const {
+    out.u8(static_cast<std::uint8_t>(level));
+    put_text(out, std::string_view(peer).substr(0, 256));
+    put_text(out, std::string_view(text).substr(0, kMaxText));
+    put_text(out, std::string_view(file).substr(0, 256));
+    out.u32(line);
+}
+
+Result<LogLine> LogLine::get(Reader& in) {
+    LogLine out;
+    RACOON_TRY(out.level, get_level(in));
+    RACOON_TRY(out.peer, get_text(in));
+    RACOON_TRY(out.text, get_text(in));
+    RACOON_TRY(out.file, get_text(in));
+    RACOON_TRY(out.line, in.u32());
+    return out;
+}
+
+}  // namespace racoon::privsep

@@ -1,0 +1,163 @@
+// What keeper and engine say to each other. Each record has put(Writer&) and a static get(Reader&) that
+// checks everything and wants the whole body: neither side trusts the other.
+//
+//     send(*channel, Kind::Ready, Ready{…});
+//     …
+//     auto ready = decode<Ready>(message.body);
+//
+// Life of an engine: Start → Ready → Capabilities, Sockets → Serve; then operations
+// and events; Shutdown → Drained, and the process ends. A reload: ConfigPrepare → Prepared →
+// ConfigCommit or ConfigAbort.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/net_addr.hpp"
+#include "conf/config.hpp"
+#include "conf/file_source.hpp"
+#include "exchange/operations.hpp"
+#include "log/log.hpp"
+#include "privsep/channel.hpp"
+
+namespace racoon::privsep {
+
+enum class Kind : std::uint8_t {
+    // keeper to engine
+    Start = 1,
+    Sockets = 2,        // SocketList; the descriptors in the same order, the control socket last
+    Serve = 3,          // empty: begin
+    ConfigPrepare = 4,  // ConfigData
+    ConfigCommit = 5,   // Generation
+    ConfigAbort = 6,    // Generation
+    Result = 7,         // OpResult
+    KernelEvent = 8,    // exchange::KernelEvent
+    Capabilities = 9,   // exchange::KernelCapabilities
+    ReloadDone = 10,    // Outcome
+    Shutdown = 11,      // empty
+    // engine to keeper
+    Ready = 64,         // Outcome: modules loaded, configuration parsed, privileges dropped
+    Serving = 65,       // empty: sockets and control socket are in use
+    Prepared = 66,      // Outcome
+    Operation = 67,     // OpRequest
+    Cancel = 68,        // Token
+    ReloadRequest = 69,    // Token
+    ShutdownRequest = 70,  // empty
+    Log = 71,           // LogLine
+    Drained = 72,       // empty: all deletes have been sent
+};
+/// Null: no kind of ours.
+const char* kind_name(Kind kind);
+
+/// Numbers that the keeper has given to the policies, in the order of Config::policies. The engine
+/// parses the same bytes and takes these, since only the keeper has seen earlier generations.
+struct PolicyNumbers {
+    struct One {
+        PolicyId id;
+        std::vector<ReqId> reqids;  // one for each template
+    };
+    std::vector<One> policies;
+    static PolicyNumbers of(const conf::Config& config);
+    /// Errors: Conflict, not the same policies.
+    Status apply(conf::Config& config) const;
+    void put(Writer& out) const;
+    static Result<PolicyNumbers> get(Reader& in);
+};
+
+struct ConfigData {
+    std::uint32_t generation = 0;
+    std::string path;
+    conf::FileBundle files;
+    PolicyNumbers numbers;
+    void put(Writer& out) const;
+    static Result<ConfigData> get(Reader& in);
+};
+
+struct Start {
+    ConfigData config;
+    log::Level level = log::Level::Info;
+    bool location = false;
+    // Resolved by the keeper: the engine need not read the user database.
+    std::uint32_t uid = 0, gid = 0;
+    bool change_ids = false;      // false: keep the ids, drop everything else
+    std::string chroot;           // "" = none
+    std::string module_path;
+    void put(Writer& out) const;
+    static Result<Start> get(Reader& in);
+};
+
+struct Outcome {
+    std::uint64_t token = 0;  // a generation, or the token of a request
+    bool good = false;
+    std::string text;         // why not
+    void put(Writer& out) const;
+    static Result<Outcome> get(Reader& in);
+};
+
+struct Generation {
+    std::uint32_t generation = 0;
+    void put(Writer& out) const { out.u32(generation); }
+    static Result<Generation> get(Reader& in);
+};
+
+struct Token {
+    std::uint64_t token = 0;
+    void put(Writer& out) const { out.u64(token); }
+    static Result<Token> get(Reader& in);
+};
+
+struct SocketList {
+    struct One {
+        Endpoint local;
+        bool natt = false;
+    };
+    std::vector<One> sockets;
+    bool has_control = false;
+    void put(Writer& out) const;
+    static Result<SocketList> get(Reader& in);
+};
+
+struct OpRequest {
+    OpToken token;
+    exchange::OpKind kind = exchange::OpKind::SpiGet;
+    Bytes request;
+    void put(Writer& out) const;
+    static Result<OpRequest> get(Reader& in);
+};
+
+struct OpResult {
+    OpToken token;
+    std::optional<Error> error;
+    Bytes bytes;  // the Reply record
+    void put(Writer& out) const;
+    static Result<OpResult> get(Reader& in);
+};
+
+struct LogLine {
+    log::Level level = log::Level::Info;
+    std::string peer, text, file;
+    std::uint32_t line = 0;
+    void put(Writer& out) const;
+    static Result<LogLine> get(Reader& in);
+};
+
+/// A record that is the whole body. Errors: Truncated, Malformed (also when bytes are left).
+template <typename T>
+Result<T> decode(ByteView body) {
+    Reader in(body);
+    RACOON_TRY(T record, T::get(in));
+    if (!in.empty()) return fail(Errc::Malformed, "bytes after the end of the record").at(in.offset());
+    return record;
+}
+
+template <typename T>
+void send(Channel& channel, Kind kind, const T& record, std::vector<UniqueFd> fds = {}) {
+    Writer out;
+    record.put(out);
+    channel.send(Message(kind, std::move(out).take(), std::move(fds)));
+}
+inline void send(Channel& channel, Kind kind) { channel.send(Message(kind, {})); }
+
+}  // namespace racoon::privsep

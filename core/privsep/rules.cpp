@@ -1,0 +1,199 @@
+#include "privsep/rules.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace racoon::privsep {
+
+namespace {
+
+using exchange::FlatIdentity;
+
+constexpr std::uint8_t kMainMode = 2;
+
+Failure denied(std::string text) { return fail(Errc::Denied, std::move(text)); }
+
+bool knows_mode(const conf::Remote& section, std::uint8_t exchange_type) {
+    if (section.modes.empty()) return exchange_type == kMainMode;
+    return std::any_of(section.modes.begin(), section.modes.end(), [&](conf::ExchangeMode mode) {
+        return static_cast<std::uint8_t>(mode) == exchange_type;
+    });
+}
+
+std::size_t key_size(const conf::TransformInfo& info, unsigned bits) {
+    if (info.kind == conf::TransformKind::Integrity) return info.key_bytes;
+    return bits / 8 + info.salt_bytes;
+}
+
+bool side_fits(const conf::SaInfoSide& side, const Selector& selector, std::uint8_t protocol) {
+    if (!side.selector) return true;
+    return side.selector->net == selector.net && (side.protocol == 0 || side.protocol == protocol);
+}
+
+bool names(const conf::SaInfo& info, const exchange::SaInstall& request) {
+    const bool encryption =
+        request.encryption.empty() ||
+        std::any_of(info.encryption.begin(), info.encryption.end(), [&](const conf::Phase2Encryption& e) {
+            return e.transform->name == request.encryption &&
+                   (e.transform->key.fixed() ? request.key_bits == 0 || request.key_bits == e.transform->key.min
+                                             : request.key_bits >= e.key_bits);
+        });
+    const bool integrity =
+        request.integrity.empty() ||
+        std::any_of(info.integrity.begin(), info.integrity.end(),
+                    [&](const conf::TransformInfo* t) { return t->name == request.integrity; });
+    return encryption && integrity;
+}
+
+const conf::TransformInfo* encryption_of(const conf::SaInfo& info, const std::string& name) {
+    for (const auto& e : info.encryption)
+        if (e.transform->name == name) return e.transform;
+    return nullptr;
+}
+const conf::TransformInfo* integrity_of(const conf::SaInfo& info, const std::string& name) {
+    for (const auto* t : info.integrity)
+        if (t->name == name) return t;
+    return nullptr;
+}
+
+Status check_keys(const conf::SaInfo& info, const exchange::SaInstall& request) {
+    if (request.protocol == 50 && request.encryption.empty())
+        return denied("an ESP SA without an encryption algorithm");
+    if (request.protocol == 51 && request.integrity.empty())
+        return denied("an AH SA without an integrity algorithm");
+    if (const auto* t = encryption_of(info, request.encryption)) {
+        const unsigned bits = t->key.fixed() ? t->key.min : request.key_bits;
+        if (!t->key.allows(bits) || request.encryption_key.size() != key_size(*t, bits))
+            return denied(fmt::format("a key of {} bytes for {} with {} bits",
+                                      request.encryption_key.size(), t->name, bits));
+    }
+    if (const auto* t = integrity_of(info, request.integrity);
+        t != nullptr && request.integrity_key.size() != key_size(*t, 0))
+        return denied(fmt::format("a key of {} bytes for {}", request.integrity_key.size(), t->name));
+    return ok();
+}
+
+}  // namespace
+
+Book::Book(conf::ConfigPtr config, std::uint32_t generation)
+    : config_(std::move(config)), generation_(generation), index_(*config_) {
+    for (const auto& policy : config_->policies) policies_.emplace(policy.id.value, &policy);
+}
+
+const conf::Policy* Book::policy(PolicyId id) const {
+    const auto found = policies_.find(id.value);
+    return found == policies_.end() ? nullptr : found->second;
+}
+
+Result<const conf::Remote*> Book::check_open(const exchange::Phase1Open& request) const {
+    const conf::Remote* section = index_.named(request.section);
+    if (section == nullptr) return denied("no remote section \"" + request.section + "\"");
+    if (section->address && section->address->addr != request.peer.addr)
+        return denied("remote \"" + section->name + "\" is for " + section->address->addr.text() +
+                      ", not for " + request.peer.addr.text());
+    if (!knows_mode(*section, request.exchange_type))
+        return denied(fmt::format("remote \"{}\" has no exchange mode {}", section->name,
+                                  request.exchange_type));
+    if (request.initiator && section->passive)
+        return denied("remote \"" + section->name + "\" is passive and does not initiate");
+    // RFC 2409 section 5: a nonce has 8 to 256 bytes.
+    if (request.nonce_size < 8 || request.nonce_size > 256)
+        return denied(fmt::format("a nonce of {} bytes", request.nonce_size));
+    if (request.local.addr.family != request.peer.addr.family || request.peer.addr.is_any())
+        return denied("phase 1 between " + request.local.text() + " and " + request.peer.text());
+    return section;
+}
+
+Status Book::check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Facts& phase1) {
+    const conf::Remote& section = *phase1.section;
+    if (request.peer_nonce.size() < 8 || request.peer_nonce.size() > 256)
+        return denied(fmt::format("a peer nonce of {} bytes", request.peer_nonce.size()));
+    const bool hash_known = std::any_of(
+        section.proposals.begin(), section.proposals.end(), [&](const conf::Phase1Proposal& p) {
+            return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk &&
+                   p.hash != nullptr && p.hash->name == request.hash;
+        });
+    if (!hash_known)
+        return denied("remote \"" + section.name + "\" has no pre-shared key proposal with hash \"" +
+                      request.hash + "\"");
+    if (phase1.exchange_type == kMainMode) {
+        // The identity comes encrypted with what this key makes (RFC 2409 5.4).
+        if (request.peer_id.type != 0) return denied("a peer identity before main mode has one");
+        return ok();
+    }
+    if (request.peer_id.type == 0) return denied("no peer identity in a mode that sends it first");
+    const conf::PeerId id{request.peer_id.type, request.peer_id.data};
+    if (section.verify_identifier && !conf::matches_any(section.peers_identifiers, id))
+        return denied("an identity that peers_identifier of remote \"" + section.name + "\" does not name");
+    return ok();
+}
+
+Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Facts& phase1) const {
+    const conf::Policy* found = policy(place.policy);
+    if (found == nullptr) return denied(fmt::format("no policy {} is configured", place.policy.value));
+    if (found->direction != conf::Direction::Out || found->action != conf::PolicyAction::Ipsec)
+        return denied(fmt::format("policy {} is not an outbound ipsec policy", place.policy.value));
+    const conf::PolicyTemplate* fitting = nullptr;
+    for (const auto& t : found->templates)
+        if (t.protocol == place.protocol && t.tunnel == place.tunnel && t.reqid == place.reqid) fitting = &t;
+    if (fitting == nullptr)
+        return denied(fmt::format("policy {} ({}) has no template for protocol {}, {}, reqid {}",
+                                  place.policy.value, found->selector.text(), place.protocol,
+                                  place.tunnel ? "tunnel" : "transport", place.reqid.value));
+    if (fitting->tunnel) {
+        if (fitting->local != place.local || fitting->remote != place.peer)
+            return denied(fmt::format("policy {} is between {} and {}, not {} and {}", place.policy.value,
+                                      fitting->local.text(), fitting->remote.text(), place.local.text(),
+                                      place.peer.text()));
+    } else if (!found->selector.local.net.contains(place.local) ||
+               !found->selector.remote.net.contains(place.peer)) {
+        return denied(fmt::format("policy {} ({}) does not cover {} and {}", place.policy.value,
+                                  found->selector.text(), place.local.text(), place.peer.text()));
+    }
+    if (phase1.peer.addr != place.peer || phase1.local.addr != place.local)
+        return denied(fmt::format("an SA with {} by the phase 1 with {}", place.peer.text(),
+                                  phase1.peer.addr.text()));
+    return found;
+}
+
+Status Book::check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1) const {
+    const Place place{request.policy, request.protocol, request.tunnel,
+                      request.reqid,  request.local,    request.peer};
+    RACOON_TRY([[maybe_unused]] const auto* found, check_place(place, phase1));
+    return ok();
+}
+
+Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1) const {
+    const Place place{request.policy, request.protocol, request.tunnel,
+                      request.reqid,  request.local,    request.peer};
+    RACOON_TRY(const conf::Policy* found, check_place(place, phase1));
+    const TrafficSelector& wide = found->selector;
+    const TrafficSelector& narrow = request.selector;
+    if (!wide.local.contains(narrow.local) || !wide.remote.contains(narrow.remote) ||
+        (wide.protocol != 0 && wide.protocol != narrow.protocol))
+        return denied(fmt::format("policy {} covers {}, not {}", request.policy.value, wide.text(),
+                                  narrow.text()));
+    if (request.spi.value < 256) return denied(fmt::format("the reserved SPI {}", request.spi.value));
+    return check_algorithms(request, phase1);
+}
+
+Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1) const {
+    conf::SaInfoQuery query;
+    query.selector = request.selector;
+    query.ph1id = phase1.section->ph1id;
+    if (const conf::SaInfo* info = index_.sainfo(query); info != nullptr && names(*info, request))
+        return check_keys(*info, request);
+    // Several sections may fit, and which one depends on an identity that only the engine has seen.
+    for (const auto& info : config_->sainfos) {
+        if (info.remoteid != 0 && info.remoteid != phase1.section->ph1id) continue;
+        if (!side_fits(info.local, request.selector.local, request.selector.protocol) ||
+            !side_fits(info.remote, request.selector.remote, request.selector.protocol))
+            continue;
+        if (names(info, request)) return check_keys(info, request);
+    }
+    return denied(fmt::format("no sainfo for {} names {}{}{}", request.selector.text(), request.encryption,
+                              request.integrity.empty() ? "" : " with ", request.integrity));
+}
+
+}  // namespace racoon::privsep

@@ -1,0 +1,72 @@
+// Rules: what the keeper lets an engine ask for. The engine parses packets from anywhere; should
+// somebody take it over, it must get neither a way around the configured policies nor an oracle for
+// pre-shared keys.
+//
+//     Book book(config, generation);                      // the keeper's own parse
+//     RACOON_TRY(const conf::Remote* section, book.check_open(request));
+//     RACOON_TRY_STATUS(book.check_spi_get(request, use));
+//
+// Every refusal is Errc::Denied, and its text says what was asked and what the configuration says.
+// Const after construction.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "conf/config.hpp"
+#include "conf/select.hpp"
+#include "exchange/operations.hpp"
+
+namespace racoon::privsep {
+
+/// A phase 1 as the keeper knows it.
+struct Phase1Facts {
+    const conf::Remote* section = nullptr;
+    bool initiator = false;
+    std::uint8_t exchange_type = 2;
+    Endpoint local, peer;
+};
+
+class Book {
+  public:
+    Book(conf::ConfigPtr config, std::uint32_t generation);
+
+    const conf::Config& config() const { return *config_; }
+    const conf::ConfigPtr& config_ptr() const { return config_; }
+    std::uint32_t generation() const { return generation_; }
+    /// Null: no such policy.
+    const conf::Policy* policy(PolicyId id) const;
+
+    /// The section exists, is for this peer and knows this exchange.
+    Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;
+    /// The input is SKEYID's: a peer nonce of 8 to 256 bytes (RFC 2409 5), a hash of one of the
+    /// section's pre-shared key proposals, an identity where the exchange has one, which the section
+    /// accepts.
+    static Status check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Facts& phase1);
+    /// Policy, template, addresses and the phase 1's peer belong together.
+    Status check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1) const;
+    /// The same for an SA, and its selector lies within the policy's, and a sainfo for it names its
+    /// algorithms, with keys of their lengths. That an inbound SPI is ours is the caller's to check.
+    Status check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
+
+  private:
+    struct Place {  // what both kinds of request say about an SA
+        PolicyId policy;
+        std::uint8_t protocol;
+        bool tunnel;
+        ReqId reqid;
+        const IpAddr& local;
+        const IpAddr& peer;
+    };
+    Result<const conf::Policy*> check_place(const Place& place, const Phase1Facts& phase1) const;
+    Status check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
+
+    conf::ConfigPtr config_;
+    std::uint32_t generation_;
+    conf::SectionIndex index_;
+    std::unordered_map<std::uint32_t, const conf::Policy*> policies_;
+};
+
+}  // namespace racoon::privsep
