@@ -5,6 +5,7 @@
 # (owner "Racoon", type 1) and as racoon_manifest[] for the plugin's entry table, declared by the
 # generated "racoon_manifest.h" (racoon_manifest.h.in shows its use).
 include_guard(GLOBAL)
+include(GNUInstallDirs)
 set(RACOON_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
 function(racoon_add_plugin)
