@@ -8,7 +8,7 @@ Result<Message> Message::parse(Bytes datagram) {
     PayloadChain chain;
     if (!header.encrypted()) {
         const Reader in(ByteView(datagram).subspan(kHeaderSize), kHeaderSize);
-        RACOON_TRY(chain, PayloadChain::parse(in, header.first_payload(), Trailing::Refuse));
+        RACOON_TRY(chain, PayloadChain::parse(in, header.first_payload(), Trailing::Alignment));
     }
     return Message(std::move(datagram), header, std::move(chain));
 }

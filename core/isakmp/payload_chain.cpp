@@ -34,6 +34,19 @@ Result<Step> read_payload(Reader& in, PayloadType type) {
     return Step{{type, body, from_here.first(length), offset}, static_cast<PayloadType>(next)};
 }
 
+bool may_follow(ByteView rest, Trailing trailing) {
+    switch (trailing) {
+        case Trailing::Refuse:
+            return rest.empty();
+        case Trailing::Alignment:
+            return rest.size() < 4 &&
+                   std::all_of(rest.begin(), rest.end(), [](auto b) { return b == 0; });
+        case Trailing::Padding:
+            break;
+    }
+    return true;
+}
+
 Error malformed(Error error, std::string_view doing) {
     return std::move(error).with(doing).notify(number(NotifyType::PayloadMalformed));
 }
@@ -50,7 +63,7 @@ Result<PayloadChain> PayloadChain::parse(Reader in, PayloadType first, Trailing 
         if (!added) return fail(malformed(std::move(added).error(), "walking the payloads"));
         type = step->next;
     }
-    if (trailing == Trailing::Refuse && !in.empty())
+    if (!may_follow(in.peek_rest(), trailing))
         return fail(Errc::Malformed, std::to_string(in.left()) + " bytes follow the last payload")
             .at(in.offset())
             .notify(number(NotifyType::PayloadMalformed));

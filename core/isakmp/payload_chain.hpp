@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/bytes.hpp"
 #include "base/capped_vector.hpp"
@@ -31,9 +32,12 @@ struct Payload {
     Reader reader() const { return Reader(body, offset + kGenericHeaderSize); }
 };
 
-/// Whether bytes may follow the last payload. Decrypted messages end in padding (RFC 2409
-/// appendix B); clear ones end where the last payload does.
-enum class Trailing : bool { Refuse, Padding };
+/// What may follow the last payload.
+enum class Trailing : std::uint8_t {
+    Refuse,
+    Alignment,  // up to three zero bytes: libreswan fills clear messages up to four bytes
+    Padding,    // anything: decrypted messages end in padding (RFC 2409 appendix B)
+};
 
 class PayloadChain {
   public:

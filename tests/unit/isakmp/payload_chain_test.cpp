@@ -90,6 +90,13 @@ TEST(PayloadChain, ToleratesPaddingOnlyWhenAsked) {
     EXPECT_EQ(to_hex(chain.raw()), "00000005aa") << "padding is no part of what is hashed";
 }
 
+TEST(PayloadChain, ToleratesZerosThatAlignAClearMessage) {
+    for (const char* digits : {"00000005aa", "00000005aa00", "00000005aa000000"})
+        EXPECT_TRUE(walk(hex(digits), PayloadType::Hash, Trailing::Alignment)) << digits;
+    for (const char* digits : {"00000005aa01", "00000005aa000001", "00000005aa00000000"})
+        EXPECT_FALSE(walk(hex(digits), PayloadType::Hash, Trailing::Alignment)) << digits;
+}
+
 TEST(PayloadChain, HoldsSixtyFourPayloadsAndNoMore) {
     for (const auto type : {PayloadType::VendorId, static_cast<PayloadType>(200)}) {
         for (const std::size_t count : {63u, 64u}) {
