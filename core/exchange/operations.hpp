@@ -17,6 +17,7 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/net_addr.hpp"
+#include "base/result.hpp"
 #include "base/secret.hpp"
 
 namespace racoon::exchange {
@@ -242,5 +243,21 @@ struct KernelCapabilities {
     void put(Writer& out) const;
     static Result<KernelCapabilities> get(Reader& in);
 };
+
+/// The flat bytes of a record.
+template <typename Record>
+Bytes encode(const Record& record) {
+    Writer out;
+    record.put(out);
+    return std::move(out).take();
+}
+/// The whole of `bytes` as one record: Malformed when anything is left over.
+template <typename Record>
+Result<Record> decode(ByteView bytes) {
+    Reader in(bytes);
+    RACOON_TRY(Record record, Record::get(in));
+    if (!in.empty()) return fail(Errc::Malformed, "bytes after the end of a record").at(in.offset());
+    return record;
+}
 
 }  // namespace racoon::exchange

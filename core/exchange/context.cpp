@@ -1,0 +1,55 @@
+#include "exchange/context.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+KeyedHash::Key fresh_key(Output& output) {
+    KeyedHash::Key key{};
+    output.random(key);
+    return key;
+}
+}  // namespace
+
+Settings::Settings(conf::ConfigPtr c, std::uint32_t g)
+    : config(std::move(c)), index(*config), policies(*config), generation(g) {
+    for (const auto& r : config->remotes)
+        for (const auto& p : r.proposals)
+            if (p.group != nullptr) groups.emplace(p.group->number, p.group);
+    for (const auto& i : config->sainfos)
+        if (i.pfs_group != nullptr) groups.emplace(i.pfs_group->number, i.pfs_group);
+}
+
+Context::Context(SettingsPtr s, Output& o)
+    : settings(std::move(s)), output(o), hash(fresh_key(o)), ops(o) {}
+
+Bytes Context::random_bytes(std::size_t n) {
+    Bytes out(n);
+    output.random(out);
+    return out;
+}
+
+std::uint32_t Context::random_u32() {
+    std::array<std::uint8_t, 4> b{};
+    output.random(b);
+    return static_cast<std::uint32_t>(b[0]) << 24 | static_cast<std::uint32_t>(b[1]) << 16 |
+           static_cast<std::uint32_t>(b[2]) << 8 | b[3];
+}
+
+Cookie Context::random_cookie() {
+    Cookie c;
+    output.random(c.bytes);
+    if (c.is_zero()) c.bytes[7] = 1;
+    return c;
+}
+
+void Context::event(std::uint32_t code, const Endpoint& local, const Endpoint& remote,
+                    std::string text) {
+    Event e;
+    e.code = code;
+    e.local = local;
+    e.remote = remote;
+    e.text = std::move(text);
+    output.event(e);
+}
+
+}  // namespace racoon::exchange

@@ -1,0 +1,91 @@
+// Context: what every exchange of one engine shares. Time is set at each entry into the engine and
+// stands still until it returns.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "base/clock.hpp"
+#include "conf/config.hpp"
+#include "conf/select.hpp"
+#include "exchange/engine.hpp"
+#include "exchange/keyed_hash.hpp"
+#include "exchange/op_table.hpp"
+#include "exchange/policy_match.hpp"
+#include "exchange/timers.hpp"
+
+namespace racoon::exchange {
+
+/// Diffie-Hellman groups by number, as far as the configuration names them.
+using GroupMap = std::unordered_map<std::uint16_t, const conf::GroupInfo*>;
+
+/// A configuration with the indices that search it; SAs keep theirs alive.
+struct Settings {
+    Settings(conf::ConfigPtr c, std::uint32_t g);
+    conf::ConfigPtr config;
+    conf::SectionIndex index;
+    PolicyIndex policies;
+    GroupMap groups;
+    std::uint32_t generation;
+};
+using SettingsPtr = std::shared_ptr<const Settings>;
+
+/// So many times in a second, and then no more: for log lines and answers to strangers.
+class RateLimit {
+  public:
+    explicit RateLimit(unsigned per_second) : limit_(per_second) {}
+    bool allow(TimePoint now) {
+        if (now - window_ >= std::chrono::seconds(1)) {
+            window_ = now;
+            used_ = 0;
+        }
+        if (used_ >= limit_) return false;
+        ++used_;
+        return true;
+    }
+
+  private:
+    unsigned limit_;
+    unsigned used_ = 0;
+    TimePoint window_{};
+};
+
+struct Context {
+    Context(SettingsPtr s, Output& o);
+
+    SettingsPtr settings;
+    Output& output;
+    TimePoint now{};
+    Timers timers;
+    KeyedHash hash;
+    OpTable ops;
+    KernelCapabilities caps;
+    bool caps_known = false;
+    RateLimit noise{10};     // log lines about datagrams of strangers
+    RateLimit refusals{10};  // unauthenticated notifies
+
+    bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }
+    Bytes random_bytes(std::size_t n);
+    std::uint32_t random_u32();
+    /// A cookie that is not zero.
+    Cookie random_cookie();
+    void event(std::uint32_t code, const Endpoint& local, const Endpoint& remote,
+               std::string text = {});
+};
+
+// Codes of reference 3.4.
+inline constexpr std::uint32_t kEventPhase1Established = 0x0100;
+inline constexpr std::uint32_t kEventPhase1Deleted = 0x0101;
+inline constexpr std::uint32_t kEventPhase1NoResponse = 0x0102;
+inline constexpr std::uint32_t kEventPhase1NoProposal = 0x0103;
+inline constexpr std::uint32_t kEventPhase1AuthFailed = 0x0104;
+inline constexpr std::uint32_t kEventPhase1Dead = 0x0105;
+inline constexpr std::uint32_t kEventPhase1PeerDeleted = 0x0106;
+inline constexpr std::uint32_t kEventPhase1ModeConfig = 0x0107;
+inline constexpr std::uint32_t kEventPhase2NoPhase1 = 0x0200;
+inline constexpr std::uint32_t kEventPhase2Established = 0x0201;
+inline constexpr std::uint32_t kEventPhase2Deleted = 0x0202;
+inline constexpr std::uint32_t kEventPhase2NoResponse = 0x0203;
+
+}  // namespace racoon::exchange

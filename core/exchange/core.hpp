@@ -1,0 +1,197 @@
+// Core: the engine behind Engine: tables of SAs, requests for them, and what happens between
+// exchanges. Datagrams are routed in core.cpp, ISAKMP SAs live and die in core_phase1.cpp, IPsec SAs
+// and requests in core_phase2.cpp, informational messages in informational.cpp, dead peers in dpd.cpp.
+//
+// Nothing is destroyed while its own code may be on the stack: removed objects go to a graveyard that
+// is emptied when the engine is left.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "exchange/context.hpp"
+#include "exchange/engine.hpp"
+#include "exchange/flood_guard.hpp"
+#include "exchange/pair_table.hpp"
+#include "exchange/phase1.hpp"
+#include "exchange/phase2.hpp"
+#include "exchange/sa_table.hpp"
+#include "exchange/verified.hpp"
+
+namespace racoon::exchange {
+
+using Done = Engine::Done;
+
+/// Somebody wants IPsec SAs for a policy: the kernel, racoonctl, or the end of the SAs in use.
+struct Request {
+    SettingsPtr settings;
+    const conf::Policy* policy = nullptr;
+    TrafficSelector selector;
+    IpAddr local, peer;
+    std::vector<std::uint64_t> acquires;
+    std::vector<Done> done;
+    PairId replaces;
+    Phase2* running = nullptr;  // null: waits for a phase 1
+    Timer limit;
+};
+
+class Core : public Phase1Owner, public Phase2Owner {
+  public:
+    Core(conf::ConfigPtr config, std::uint32_t generation, Output& output);
+    virtual ~Core();
+
+    /// Sets the time, and buries the dead on the way out.
+    class Entry {
+      public:
+        Entry(Core& core, TimePoint now) : core_(core) {
+            core_.ctx_.now = now;
+            ++core_.depth_;
+        }
+        Entry(const Entry&) = delete;
+        Entry& operator=(const Entry&) = delete;
+        ~Entry() {
+            if (--core_.depth_ == 0) core_.bury();
+        }
+
+      private:
+        Core& core_;
+    };
+
+    Context& ctx() { return ctx_; }
+    const Context& ctx() const { return ctx_; }
+    const SaTable& sas() const { return sas_; }
+    const PairTable& pairs() const { return pairs_; }
+    const FloodGuard& guard() const { return guard_; }
+
+    // --- core.cpp ---
+    void datagram(const Datagram& in);
+    std::optional<TimePoint> next_deadline() const;
+    void tick();
+    void reconfigure(conf::ConfigPtr config, std::uint32_t generation);
+    void shutdown();
+    void set_local_endpoints(std::vector<Endpoint> e) { local_endpoints_ = std::move(e); }
+
+    // --- core_phase1.cpp ---
+    void establish_phase1(const Endpoint& remote, std::string_view section, Done done);
+    std::size_t delete_phase1_between(const IpAddr& local, const IpAddr& remote);
+    std::size_t flush_phase1();
+
+    // --- core_phase2.cpp ---
+    void kernel_event(const KernelEvent& event);
+    void establish_policy(PolicyId policy, Done done);
+    void establish_selector(const TrafficSelector& selector, Done done);
+    std::size_t flush_phase2(std::uint8_t protocol);
+
+  private:
+    enum class Tell : bool { No, Peer };
+    using InfoMessage = Verified<isakmp::Informational>;
+
+    void bury();
+    void noise(const Endpoint& from, const std::string& text);
+
+    // core.cpp
+    void first_message(const Datagram& in, isakmp::Message message, std::uint64_t digest);
+    void arm_guard();
+    void answer_first_message(const Datagram& in, HalfOpen& h);
+    bool promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest);
+    void for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::uint64_t digest);
+    void quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest);
+    void refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why);
+
+    // core_phase1.cpp
+    void cookies_known(Phase1& sa, const Cookie& responder) override;
+    void phase1_established(Phase1& sa) override;
+    void phase1_failed(Phase1& sa, const Error& error) override;
+    Phase1* initiate(const Endpoint& local, const Endpoint& remote, SettingsPtr settings,
+                     const conf::Remote& section);
+    Phase1* initiate_to(const IpAddr& local, const IpAddr& peer, std::string& problem);
+    Endpoint local_endpoint(const IpAddr& addr, Family family) const;
+    /// The best established SA with a peer; `local` family None: any of our addresses.
+    Phase1* usable_phase1(const IpAddr& local, const IpAddr& peer) const;
+    bool negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) const;
+    void arm_lifetime(Phase1& sa);
+    void lifetime_due(Phase1& sa);
+    bool rekeying_wanted(const Phase1& sa) const;
+    bool has_successor(const Phase1& sa) const;
+    void delete_phase1(Phase1& sa, Tell tell, std::string_view why);
+    void take_out(Phase1& sa);
+    void finish_waiters(Phase1& sa, const Status& status);
+
+    // core_phase2.cpp
+    void phase2_established(Phase2& x) override;
+    void phase2_failed(Phase2& x, const Error& error) override;
+    void phase2_repeated(Phase2& x) override;
+    void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
+                 const IpAddr& peer, std::uint64_t acquire, Done done, PairId replaces);
+    void advance(Request& r);
+    bool start_quick_mode(Phase1& sa, Request& r);
+    void serve_waiting(Phase1& sa);
+    void finish_request(Request& r, const Status& status);
+    Request* request_of(const Phase2& x);
+    void release_child(Phase2& x);
+    void pair_timer(SaPair& pair);
+    void rekey(SaPair& pair);
+    void retire(SaPair& pair);
+    void settle_duplicates(PairId id);
+    /// Removes both SAs of a pair; with Tell::Peer the peer is told, several times if need be.
+    void delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view why);
+    void announce_delete(std::uint8_t protocol, Spi spi_in, Spi spi_out, const Endpoint& local,
+                         const Endpoint& remote, bool insist);
+    void repeat_delete(Spi spi_in);
+
+    // informational.cpp
+    void informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest);
+    void handle(Phase1& sa, const InfoMessage& info);
+    void handle_delete(Phase1& sa, const isakmp::Delete& d);
+    void delete_of_phase1(Phase1& sa, ByteView spi);
+    void handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id);
+    void handle_error_notify(Phase1& sa, const isakmp::Notification& n, MessageId id);
+    void send_initial_contact(Phase1& sa);
+    void initial_contact(Phase1& sa);
+
+    // dpd.cpp
+    void start_dpd(Phase1& sa);
+    void dpd_due(Phase1& sa);
+    void peer_alive(Phase1& sa);
+    void dpd_notify(Phase1& sa, const isakmp::Notification& n);
+    void peer_dead(Phase1& sa);
+
+    // core.cpp: reload
+    bool keep_phase1(Phase1& sa, const SettingsPtr& next) const;
+
+    struct PendingDelete {
+        std::uint8_t protocol;
+        Spi spi_out;
+        Endpoint local, remote;
+        unsigned sent = 0;
+        Timer timer;
+    };
+
+    Context ctx_;
+    SaTable sas_;
+    FloodGuard guard_;
+    PairTable pairs_;
+    Timer guard_timer_;
+    std::map<std::pair<PolicyId, TrafficSelector>, std::unique_ptr<Request>> requests_;
+    std::unordered_map<IpAddr, std::vector<Request*>, IpAddrHash> waiting_;  // for a phase 1
+    std::unordered_map<SaToken, std::vector<Done>> phase1_waiters_;
+    std::unordered_map<Spi, std::unique_ptr<PendingDelete>> deletes_;
+    std::unordered_map<PairId, std::unique_ptr<Timer>> settle_timers_;
+    std::vector<Endpoint> local_endpoints_;
+    std::uint64_t last_token_ = 0;
+    std::size_t negotiating_responders_ = 0;
+    bool stopping_ = false;
+
+    int depth_ = 0;
+    std::vector<std::unique_ptr<Phase2>> dead_phase2_;
+    std::vector<std::unique_ptr<Phase1>> dead_phase1_;
+    std::vector<std::unique_ptr<SaPair>> dead_pairs_;
+    std::vector<std::unique_ptr<Request>> dead_requests_;
+    std::vector<std::unique_ptr<PendingDelete>> dead_deletes_;
+    std::vector<std::unique_ptr<Timer>> dead_timers_;
+};
+
+}  // namespace racoon::exchange

@@ -1,0 +1,273 @@
+// ISAKMP SAs between their exchanges: started, adopted by requests, renewed, deleted.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "exchange/core.hpp"
+#include "log/log.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+using std::chrono::seconds;
+
+constexpr std::uint16_t kIkePort = 500;
+
+Duration part(seconds lifetime, std::int64_t percent) {
+    return Duration(lifetime) / 100 * percent;
+}
+}  // namespace
+
+Endpoint Core::local_endpoint(const IpAddr& addr, Family family) const {
+    Endpoint best;
+    for (const Endpoint& e : local_endpoints_) {
+        if (addr.family != Family::None ? e.addr != addr : e.addr.family != family) continue;
+        if (best.addr.family == Family::None || e.port == kIkePort) best = e;
+        if (e.port == kIkePort) break;
+    }
+    if (best.addr.family == Family::None) {
+        best.addr = addr;
+        best.port = kIkePort;
+    }
+    return best;
+}
+
+Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer) const {
+    Phase1* best = nullptr;
+    const auto rank = [](const Phase1& sa) {
+        return std::pair(sa.state() == Phase1::State::Established, sa.established_at());
+    };
+    for (Phase1* sa : sas_.with_peer(peer)) {
+        if (!sa->usable() || sa->message_ids_exhausted()) continue;
+        if (local.family != Family::None && sa->local().addr != local) continue;
+        if (best == nullptr || rank(*sa) > rank(*best)) best = sa;
+    }
+    return best;
+}
+
+bool Core::negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) const {
+    const auto& list = sas_.with_peer(peer);
+    return std::any_of(list.begin(), list.end(), [&](const Phase1* sa) {
+        return sa->initiator() && sa->state() == Phase1::State::Negotiating &&
+               (local.family == Family::None || sa->local().addr == local);
+    });
+}
+
+Phase1* Core::initiate(const Endpoint& local, const Endpoint& remote, SettingsPtr settings,
+                       const conf::Remote& section) {
+    LOGI(remote.addr.text(),
+         fmt::format("initiate new phase 1 negotiation: {}<=>{}", local.text(), remote.text()));
+    LOGI(remote.addr.text(), "begin Identity Protection mode.");
+    auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, local, remote, true,
+                                       std::move(settings), &section);
+    CookiePair cookies;
+    cookies.initiator = ctx_.random_cookie();
+    sa->set_cookies(cookies);
+    Phase1& ref = sas_.add(std::move(sa));
+    ref.start_main_mode();
+    return &ref;
+}
+
+Phase1* Core::initiate_to(const IpAddr& local, const IpAddr& peer, std::string& problem) {
+    conf::RemoteQuery query;
+    query.peer = peer;
+    query.initiating = true;
+    const conf::RemoteChoice found = ctx_.settings->index.choose(query);
+    if (found.remote == nullptr) {
+        problem = found.problem.empty() ? "no configuration found for " + peer.text() : found.problem;
+        return nullptr;
+    }
+    const conf::Remote& section = *found.remote;
+    if (!section.modes.empty() && section.modes.front() != conf::ExchangeMode::Main) {
+        problem = "remote \"" + section.name + "\": only main mode is served";
+        return nullptr;
+    }
+    if (section.proposals.empty()) {
+        problem = "remote \"" + section.name + "\" has no proposal";
+        return nullptr;
+    }
+    Endpoint remote;
+    remote.addr = peer;
+    remote.port = section.address && section.address->port != 0 ? section.address->port : kIkePort;
+    return initiate(local_endpoint(local, peer.family), remote, ctx_.settings, section);
+}
+
+void Core::establish_phase1(const Endpoint& remote, std::string_view section, Done done) {
+    if (Phase1* sa = usable_phase1(IpAddr{}, remote.addr)) {
+        if (sa->state() == Phase1::State::Established) return done(ok());
+    }
+    Phase1* sa = nullptr;
+    std::string problem;
+    if (section.empty()) {
+        sa = initiate_to(IpAddr{}, remote.addr, problem);
+    } else if (const conf::Remote* named = ctx_.settings->index.named(section)) {
+        Endpoint to = named->address ? *named->address : remote;
+        if (to.port == 0) to.port = kIkePort;
+        sa = initiate(local_endpoint(IpAddr{}, to.addr.family), to, ctx_.settings, *named);
+    } else {
+        problem = "no remote section \"" + std::string(section) + "\"";
+    }
+    if (sa == nullptr) return done(fail(Errc::NotFound, problem));
+    phase1_waiters_[sa->token()].push_back(std::move(done));
+}
+
+void Core::cookies_known(Phase1& sa, const Cookie& responder) { sas_.cookies_known(sa, responder); }
+
+void Core::finish_waiters(Phase1& sa, const Status& status) {
+    const auto it = phase1_waiters_.find(sa.token());
+    if (it == phase1_waiters_.end()) return;
+    auto list = std::move(it->second);
+    phase1_waiters_.erase(it);
+    for (Done& d : list) d(status);
+}
+
+void Core::phase1_established(Phase1& sa) {
+    if (!sa.initiator()) --negotiating_responders_;
+    LOGI(sa.peer_text(), "ISAKMP-SA established " + sa.text());
+    ctx_.event(kEventPhase1Established, sa.local(), sa.remote(), sa.cookies().text());
+    ctx_.event(kEventPhase1ModeConfig, sa.local(), sa.remote());  // nothing to configure: done
+    peer_alive(sa);
+    send_initial_contact(sa);
+    if (sa.peer_has_initial_contact) initial_contact(sa);
+    arm_lifetime(sa);
+    start_dpd(sa);
+    finish_waiters(sa, ok());
+    serve_waiting(sa);
+}
+
+void Core::phase1_failed(Phase1& sa, const Error& error) {
+    if (!sa.initiator()) --negotiating_responders_;
+    const std::string peer = sa.peer_text();
+    if (error.code() == Errc::Timeout) {
+        LOGE(peer, fmt::format("phase1 negotiation failed due to time up. {}", sa.cookies().text()));
+        if (sa.initiator() && sa.cipher_key().valid())
+            LOGE(peer, "our identity and proof were not answered: likely a wrong pre-shared key, or "
+                       "the peer refuses our identity; its log says which");
+        ctx_.event(kEventPhase1NoResponse, sa.local(), sa.remote());
+    } else {
+        LOGE(peer, fmt::format("phase1 negotiation failed: {}. {}", error.text(), sa.cookies().text()));
+        if (error.code() == Errc::AuthFailed)
+            ctx_.event(kEventPhase1AuthFailed, sa.local(), sa.remote());
+    }
+    const IpAddr local = sa.local().addr;
+    const IpAddr remote = sa.remote().addr;
+    const bool initiator = sa.initiator();
+    finish_waiters(sa, tl::unexpected<Error>(error));
+    take_out(sa);
+    if (!initiator || negotiating_as_initiator(local, remote)) return;
+    // Requests that waited for this one have nothing left to wait for.
+    const auto it = waiting_.find(remote);
+    if (it == waiting_.end()) return;
+    const std::vector<Request*> list = it->second;
+    for (Request* r : list) {
+        LOGE(peer, fmt::format("phase2 negotiation failed due to time up waiting for phase1. {}",
+                               r->selector.text()));
+        finish_request(*r, fail(Error(error)));
+    }
+}
+
+// --- lifetime ---
+
+void Core::arm_lifetime(Phase1& sa) {
+    // Some spread, so that many tunnels of one start are not renewed at one moment.
+    const seconds life = sa.params().lifetime;
+    const Duration spread = part(life, 1) * static_cast<std::int64_t>(ctx_.random_u32() % 500) / 100;
+    const Duration soft = part(life, sa.initiator() ? 80 : 90) - spread;
+    sa.lifetime_timer.arm(ctx_.timers, sa.established_at() + soft,
+                          [this, &sa] { lifetime_due(sa); });
+}
+
+bool Core::has_successor(const Phase1& sa) const {
+    const auto& list = sas_.with_peer(sa.remote().addr);
+    return std::any_of(list.begin(), list.end(), [&](const Phase1* other) {
+        return other != &sa && other->state() == Phase1::State::Established &&
+               other->local().addr == sa.local().addr;
+    });
+}
+
+bool Core::rekeying_wanted(const Phase1& sa) const {
+    const conf::Remote& section = sa.section();
+    if (section.rekey == conf::Rekey::Off || stopping_) return false;
+    if (section.rekey == conf::Rekey::Force) return true;
+    const auto running = std::any_of(sa.children.begin(), sa.children.end(),
+                                     [](const auto& c) { return c->running(); });
+    return running || !pairs_.with_peer(sa.remote().addr).empty();
+}
+
+/// From the soft lifetime on, again and again until the hard one: is a successor needed?
+void Core::lifetime_due(Phase1& sa) {
+    const seconds life = sa.params().lifetime;
+    const TimePoint hard = sa.established_at() + Duration(life);
+    if (ctx_.now >= hard) {
+        LOGI(sa.peer_text(), "ISAKMP-SA expired " + sa.text());
+        // Where nothing replaces it, the peer's SAs of phase 2 stay as long as ours: no delete, which
+        // some peers would take for the end of everything.
+        delete_phase1(sa, has_successor(sa) ? Tell::Peer : Tell::No, "expired");
+        return;
+    }
+    sa.set_state(Phase1::State::Dying);
+    const IpAddr peer = sa.remote().addr;
+    if (!has_successor(sa) && !negotiating_as_initiator(sa.local().addr, peer) &&
+        rekeying_wanted(sa)) {
+        LOGI(sa.peer_text(), "renegotiating phase1 to " + sa.remote().text());
+        initiate(sa.local(), sa.remote(), sa.settings_ptr(), sa.section());
+    }
+    const Duration again = std::max(part(life, 4), Duration(seconds(5)));
+    sa.lifetime_timer.arm(ctx_.timers, std::min(ctx_.now + again, hard),
+                          [this, &sa] { lifetime_due(sa); });
+}
+
+// --- deletion ---
+
+/// Out of all tables; its quick modes fail. The object dies when the engine is left.
+void Core::take_out(Phase1& sa) {
+    sa.set_state(Phase1::State::Dead);
+    auto children = std::move(sa.children);
+    sa.children.clear();
+    for (auto& child : children) {
+        Phase2& x = *child;
+        dead_phase2_.push_back(std::move(child));
+        x.abort(Error(Errc::Cancelled, "the ISAKMP-SA is gone"));
+    }
+    sa.lifetime_timer.cancel();
+    sa.dpd.timer.cancel();
+    if (auto owned = sas_.remove(sa)) dead_phase1_.push_back(std::move(owned));
+}
+
+void Core::delete_phase1(Phase1& sa, Tell tell, std::string_view why) {
+    if (sa.state() == Phase1::State::Dead) return;
+    if (!sa.usable()) {
+        sa.abort(Error(Errc::Cancelled, std::string(why)));  // removes itself through phase1_failed
+        return;
+    }
+    if (tell == Tell::Peer)
+        sa.send_informational(isakmp::PayloadType::Delete, isakmp::Delete::body_of(sa.cookies()));
+    LOGI(sa.peer_text(), fmt::format("ISAKMP-SA deleted {} ({})", sa.text(), why));
+    ctx_.event(kEventPhase1Deleted, sa.local(), sa.remote(), sa.cookies().text());
+    take_out(sa);
+}
+
+std::size_t Core::delete_phase1_between(const IpAddr& local, const IpAddr& remote) {
+    std::size_t n = 0;
+    for (Phase1* sa : sas_.all()) {
+        if (local.family != Family::None && sa->local().addr != local) continue;
+        if (remote.family != Family::None && sa->remote().addr != remote) continue;
+        for (SaPair* pair : pairs_.with_peer(sa->remote().addr))
+            if (pair->local.addr == sa->local().addr)
+                delete_pair(*pair, Tell::Peer, false, "deleted by the administrator");
+        delete_phase1(*sa, Tell::Peer, "deleted by the administrator");
+        ++n;
+    }
+    return n;
+}
+
+std::size_t Core::flush_phase1() {
+    std::size_t n = 0;
+    for (Phase1* sa : sas_.all()) {
+        delete_phase1(*sa, Tell::Peer, "flushed by the administrator");
+        ++n;
+    }
+    return n;
+}
+
+}  // namespace racoon::exchange

@@ -1,0 +1,434 @@
+// IPsec SAs and the requests for them: who asks, under which ISAKMP SA, and how pairs of SAs are
+// renewed and end.
+//
+// Who ends what, so that both ends come to the same SAs:
+//   - Whoever rekeys a pair deletes the one it replaced, after a while in which the old one still
+//     receives, and tells the peer.
+//   - Two pairs for one traffic that came up without either replacing the other (both ends began at
+//     once) are settled by one end alone: the initiator of the ISAKMP SA with the lower cookies. It
+//     keeps the newest.
+//   - A delete from the peer ends the pair here too, and is answered with ours for the other SPI.
+#include <fmt/format.h>
+#include <racoon/plugin.h>
+
+#include <algorithm>
+
+#include "exchange/core.hpp"
+#include "log/log.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+
+using std::chrono::seconds;
+
+/// How long a replaced SA still receives, and how long pairs may stand side by side unsettled.
+constexpr auto kLinger = seconds(30);
+constexpr auto kSettle = seconds(10);
+/// How long an ended quick mode can still repeat its last message.
+constexpr auto kKeepMessages = seconds(70);
+/// The longest wait for a phase 1 where no `timer` block says otherwise.
+constexpr auto kPhase1Wait = seconds(75);
+constexpr auto kRekeyRetry = seconds(10);
+
+std::string_view protocol_text(std::uint8_t p) {
+    return p == RACOON_IPPROTO_AH ? "AH" : p == RACOON_IPPROTO_COMP ? "IPCOMP" : "ESP";
+}
+
+std::string sa_text(const SaPair& p, bool inbound) {
+    const Endpoint& src = inbound ? p.remote : p.local;
+    const Endpoint& dst = inbound ? p.local : p.remote;
+    const Spi spi = inbound ? p.spi_in : p.spi_out;
+    return fmt::format("{}/{} {}->{} spi={}(0x{:x})", protocol_text(p.params.protocol),
+                       p.params.tunnel ? "Tunnel" : "Transport", src.text(), dst.text(), spi.value,
+                       spi.value);
+}
+
+}  // namespace
+
+// --- requests ---
+
+void Core::establish_policy(PolicyId id, Done done) {
+    const conf::Policy* policy = ctx_.settings->policies.find(id);
+    if (policy == nullptr)
+        return done(fail(Errc::NotFound, "no outbound ipsec policy " + std::to_string(id.value)));
+    for (SaPair* p : pairs_.with_policy(id))
+        if (!p->replaced && p->selector == policy->selector) return done(ok());
+    request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, std::move(done), {});
+}
+
+void Core::establish_selector(const TrafficSelector& selector, Done done) {
+    const conf::Policy* policy = ctx_.settings->policies.covering(selector);
+    if (policy == nullptr)
+        return done(fail(Errc::NotFound, "no suitable policy found for " + selector.text()));
+    establish_policy(policy->id, std::move(done));
+}
+
+void Core::request(SettingsPtr settings, const conf::Policy& policy,
+                   const TrafficSelector& selector, const IpAddr& peer, std::uint64_t acquire,
+                   Done done, PairId replaces) {
+    const auto key = std::pair(policy.id, selector);
+    if (const auto it = requests_.find(key); it != requests_.end()) {
+        // One negotiation per traffic; everybody who asks hears how it ends.
+        Request& r = *it->second;
+        if (acquire != 0 && r.acquires.size() < 16) r.acquires.push_back(acquire);
+        if (done) r.done.push_back(std::move(done));
+        if (replaces.value != 0) r.replaces = replaces;
+        return;
+    }
+    auto owned = std::make_unique<Request>();
+    Request& r = *owned;
+    r.settings = std::move(settings);
+    r.policy = &policy;
+    r.selector = selector;
+    r.local = local_of(policy);
+    r.peer = peer;
+    if (acquire != 0) r.acquires.push_back(acquire);
+    if (done) r.done.push_back(std::move(done));
+    r.replaces = replaces;
+    requests_.emplace(key, std::move(owned));
+    const conf::Timer& timer = r.settings->config->timer;
+    const Duration limit = timer.given && timer.phase1 > seconds(0) ? Duration(timer.phase1)
+                                                                    : Duration(kPhase1Wait);
+    r.limit.arm(ctx_.timers, ctx_.now + limit, [this, &r] {
+        if (r.running != nullptr) return;
+        LOGE(r.peer.text(), fmt::format("phase2 negotiation failed due to time up waiting for "
+                                        "phase1. {}",
+                                        r.selector.text()));
+        ctx_.event(kEventPhase2NoPhase1, {}, Endpoint{r.peer, 0});
+        finish_request(r, fail(Errc::Timeout, "time up waiting for phase 1"));
+    });
+    advance(r);
+}
+
+void Core::advance(Request& r) {
+    if (r.peer.is_any())
+        return finish_request(r, fail(Errc::Config, "the policy names no peer to negotiate with"));
+    if (Phase1* sa = usable_phase1(r.local, r.peer); sa != nullptr && start_quick_mode(*sa, r))
+        return;
+    waiting_[r.peer].push_back(&r);
+    if (negotiating_as_initiator(r.local, r.peer)) return;
+    std::string problem;
+    if (initiate_to(r.local, r.peer, problem) != nullptr) return;
+    LOGE(r.peer.text(), problem);
+    finish_request(r, fail(Errc::NotFound, problem));
+}
+
+bool Core::start_quick_mode(Phase1& sa, Request& r) {
+    const MessageId id = sa.fresh_message_id();
+    auto chain = sa.phase2_chain(id);
+    if (!chain || !sa.use_message_id(id)) return false;
+    LOGI(sa.peer_text(), fmt::format("initiate new phase 2 negotiation: {}<=>{}", sa.local().text(),
+                                     sa.remote().text()));
+    sa.children.push_back(std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, true, r.settings,
+                                                   r.policy));
+    Phase2& x = *sa.children.back();
+    x.set_selector(r.selector);
+    r.running = &x;
+    x.start_initiator(r.acquires.empty() ? 0 : r.acquires.front());
+    return true;
+}
+
+void Core::serve_waiting(Phase1& sa) {
+    const auto it = waiting_.find(sa.remote().addr);
+    if (it == waiting_.end()) return;
+    std::vector<Request*> mine;
+    std::vector<Request*> rest;
+    for (Request* r : it->second)
+        (r->local.family == Family::None || r->local == sa.local().addr ? mine : rest).push_back(r);
+    if (rest.empty())
+        waiting_.erase(it);
+    else
+        it->second = std::move(rest);
+    for (Request* r : mine)
+        if (!start_quick_mode(sa, *r))
+            finish_request(*r, fail(Errc::Internal, "no quick mode could be started"));
+}
+
+void Core::finish_request(Request& r, const Status& status) {
+    const auto it = requests_.find(std::pair(r.policy->id, r.selector));
+    if (it == requests_.end() || it->second.get() != &r) return;
+    std::unique_ptr<Request> owned = std::move(it->second);
+    requests_.erase(it);
+    if (const auto w = waiting_.find(r.peer); w != waiting_.end()) {
+        std::erase(w->second, &r);
+        if (w->second.empty()) waiting_.erase(w);
+    }
+    r.limit.cancel();
+    for (std::uint64_t token : r.acquires) {
+        AcquireDone done;
+        done.acquire_token = token;
+        done.success = status.has_value();
+        ctx_.ops.post(done);
+    }
+    if (!status && r.replaces.value != 0)
+        if (SaPair* old = pairs_.find(r.replaces)) {
+            // The old pair has time left: try again.
+            old->rekey_asked = false;
+            pair_timer(*old);
+        }
+    std::vector<Done> list = std::move(r.done);
+    dead_requests_.push_back(std::move(owned));
+    for (Done& d : list) d(status);
+}
+
+Request* Core::request_of(const Phase2& x) {
+    if (!x.initiator() || x.policy() == nullptr) return nullptr;
+    const auto it = requests_.find(std::pair(x.policy()->id, x.selector()));
+    return it != requests_.end() && it->second->running == &x ? it->second.get() : nullptr;
+}
+
+void Core::release_child(Phase2& x) {
+    auto& list = x.phase1().children;
+    const auto it = std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.get() == &x; });
+    if (it == list.end()) return;
+    dead_phase2_.push_back(std::move(*it));
+    list.erase(it);
+}
+
+// --- the end of a quick mode ---
+
+void Core::phase2_established(Phase2& x) {
+    Phase1& sa = x.phase1();
+    auto owned = std::make_unique<SaPair>();
+    owned->settings = x.settings_ptr();
+    owned->policy = x.policy();
+    owned->section = sa.section().name;
+    owned->local = sa.local();
+    owned->remote = sa.remote();
+    owned->selector = x.selector();
+    owned->params = x.params();
+    owned->reqid = x.tmpl().reqid;
+    owned->spi_in = x.spi_in();
+    owned->spi_out = x.spi_out();
+    owned->message_id = x.id();
+    owned->phase1 = sa.cookies();
+    owned->initiator = x.initiator();
+    owned->phase1_initiator = sa.initiator();
+    owned->created = x.created();
+    owned->established = ctx_.now;
+    Request* r = request_of(x);
+    if (r != nullptr) owned->replaces = r->replaces;
+    x.hand_over();
+    SaPair& pair = pairs_.add(std::move(owned));
+    peer_alive(sa);
+    LOGI(sa.peer_text(), "IPsec-SA established: " + sa_text(pair, true));
+    LOGI(sa.peer_text(), "IPsec-SA established: " + sa_text(pair, false));
+    ctx_.event(kEventPhase2Established, sa.local(), sa.remote(), pair.selector.text());
+    x.linger.arm(ctx_.timers, ctx_.now + kKeepMessages, [this, &x] { release_child(x); });
+
+    if (SaPair* old = pairs_.find(pair.replaces)) retire(*old);
+    bool unsettled = false;
+    for (SaPair* other : pairs_.alike(pair))
+        if (!other->replaced) unsettled = true;
+    pair_timer(pair);
+    if (unsettled) {
+        auto timer = std::make_unique<Timer>();
+        timer->arm(ctx_.timers, ctx_.now + kSettle, [this, id = pair.id] { settle_duplicates(id); });
+        settle_timers_[pair.id] = std::move(timer);
+    }
+    if (r != nullptr) finish_request(*r, ok());
+}
+
+void Core::phase2_failed(Phase2& x, const Error& error) {
+    Phase1& sa = x.phase1();
+    const std::string peer = sa.peer_text();
+    if (error.code() == Errc::Timeout) {
+        LOGE(peer, fmt::format("phase2 negotiation failed due to time up. {} mid={:08x}",
+                               sa.cookies().text(), x.id().value));
+        ctx_.event(kEventPhase2NoResponse, sa.local(), sa.remote());
+    } else {
+        LOGE(peer, fmt::format("phase2 negotiation failed: {}", error.text()));
+    }
+    // Once both SPIs are known the peer may have installed its half: it is told that ours is gone.
+    if (x.spi_in().value != 0 && x.spi_out().value != 0 && sa.usable())
+        announce_delete(x.params().protocol, x.spi_in(), x.spi_out(), sa.local(), sa.remote(), true);
+    Request* r = request_of(x);
+    release_child(x);
+    if (r == nullptr) return;
+    r->running = nullptr;
+    if (!sa.usable() && error.code() == Errc::Cancelled && !stopping_) {
+        // Its ISAKMP SA was taken away: another one will do.
+        advance(*r);
+        return;
+    }
+    finish_request(*r, fail(Error(error)));
+}
+
+void Core::phase2_repeated(Phase2& x) {
+    // The responder did not get message 3, so it still sends with the SA that we are about to end.
+    for (SaPair* p : pairs_.with_policy(x.policy()->id))
+        if (p->replaced && p->selector == x.selector()) retire(*p);
+}
+
+// --- pairs ---
+
+/// Soft lifetime, then the hard one. The initiator renews first, so that normally one end does.
+void Core::pair_timer(SaPair& pair) {
+    if (pair.replaced) return;
+    const std::uint64_t life = pair.params.seconds;
+    if (life == 0) return;
+    const Duration whole{seconds(life)};
+    const TimePoint hard = pair.established + whole;
+    const Duration spread = whole / 100 * static_cast<std::int64_t>(ctx_.random_u32() % 500) / 100;
+    const Duration soft = whole / 100 * (pair.initiator ? 80 : 90) - spread;
+    TimePoint when = pair.established + soft;
+    if (when <= ctx_.now) when = std::min(ctx_.now + Duration(kRekeyRetry), hard);
+    if (pair.rekey_asked) when = hard;
+    pair.timer.arm(ctx_.timers, when, [this, &pair, hard] {
+        if (ctx_.now < hard) return rekey(pair);
+        LOGI(pair.remote.addr.text(), "IPsec-SA expired: " + sa_text(pair, true));
+        delete_pair(pair, Tell::Peer, false, "expired");
+    });
+}
+
+void Core::rekey(SaPair& pair) {
+    if (pair.replaced || stopping_) return;
+    bool newer = false;
+    for (SaPair* other : pairs_.alike(pair))
+        if (!other->replaced && other->established > pair.established) newer = true;
+    pair.rekey_asked = true;
+    pair_timer(pair);  // what is left is the hard lifetime
+    if (newer) return;
+    LOGI(pair.remote.addr.text(), "renegotiating phase2, " + sa_text(pair, true));
+    request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, pair.id);
+}
+
+void Core::retire(SaPair& pair) {
+    pair.replaced = true;
+    pair.timer.arm(ctx_.timers, ctx_.now + kLinger,
+                   [this, &pair] { delete_pair(pair, Tell::Peer, true, "replaced"); });
+}
+
+void Core::settle_duplicates(PairId id) {
+    if (const auto t = settle_timers_.find(id); t != settle_timers_.end()) {
+        dead_timers_.push_back(std::move(t->second));
+        settle_timers_.erase(t);
+    }
+    SaPair* pair = pairs_.find(id);
+    if (pair == nullptr || pair->replaced) return;
+    SaPair* newest = pair;
+    const SaPair* lowest = pair;
+    std::vector<SaPair*> all = pairs_.alike(*pair);
+    std::erase_if(all, [](const SaPair* p) { return p->replaced; });
+    for (SaPair* p : all) {
+        if (p->id > newest->id) newest = p;
+        if (p->phase1 < lowest->phase1) lowest = p;
+    }
+    if (all.empty() || !lowest->phase1_initiator) return;  // settled, or the other end's task
+    all.push_back(pair);
+    for (SaPair* p : all)
+        if (p != newest) retire(*p);
+}
+
+void Core::delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view why) {
+    std::unique_ptr<SaPair> owned = pairs_.remove(pair.id);
+    if (owned == nullptr) return;
+    pair.timer.cancel();
+    SaDelete d;
+    d.protocol = pair.params.protocol;
+    d.spi = pair.spi_out;
+    d.src = pair.local.addr;
+    d.dst = pair.remote.addr;
+    ctx_.ops.post(d);
+    d.spi = pair.spi_in;
+    std::swap(d.src, d.dst);
+    ctx_.ops.post(d);
+    LOGI(pair.remote.addr.text(), fmt::format("purged IPsec-SA {} ({})", sa_text(pair, true), why));
+    ctx_.event(kEventPhase2Deleted, pair.local, pair.remote, pair.selector.text());
+    if (tell == Tell::Peer)
+        announce_delete(pair.params.protocol, pair.spi_in, pair.spi_out, pair.local, pair.remote,
+                        insist);
+    dead_pairs_.push_back(std::move(owned));
+}
+
+/// A delete is not acknowledged in IKEv1. The one that matters is sent up to three times, until the
+/// peer's own delete of the other direction shows that it arrived.
+void Core::announce_delete(std::uint8_t protocol, Spi spi_in, Spi spi_out, const Endpoint& local,
+                           const Endpoint& remote, bool insist) {
+    Phase1* sa = usable_phase1(local.addr, remote.addr);
+    if (sa == nullptr) return;
+    sa->send_informational(isakmp::PayloadType::Delete,
+                           isakmp::Delete::body_of(wire_protocol(protocol), spi_in));
+    if (!insist || stopping_) return;
+    auto d = std::make_unique<PendingDelete>();
+    d->protocol = protocol;
+    d->spi_out = spi_out;
+    d->local = local;
+    d->remote = remote;
+    d->sent = 1;
+    PendingDelete& ref = *d;
+    if (auto& slot = deletes_[spi_in]; slot != nullptr) dead_deletes_.push_back(std::move(slot));
+    deletes_[spi_in] = std::move(d);
+    ref.timer.arm(ctx_.timers, ctx_.now + seconds(2), [this, spi_in] { repeat_delete(spi_in); });
+}
+
+void Core::repeat_delete(Spi spi_in) {
+    const auto it = deletes_.find(spi_in);
+    if (it == deletes_.end()) return;
+    PendingDelete& d = *it->second;
+    Phase1* sa = usable_phase1(d.local.addr, d.remote.addr);
+    if (sa != nullptr)
+        sa->send_informational(isakmp::PayloadType::Delete,
+                               isakmp::Delete::body_of(wire_protocol(d.protocol), spi_in));
+    if (sa == nullptr || ++d.sent >= 3) {
+        dead_deletes_.push_back(std::move(it->second));
+        deletes_.erase(it);
+        return;
+    }
+    d.timer.arm(ctx_.timers, ctx_.now + seconds(4), [this, spi_in] { repeat_delete(spi_in); });
+}
+
+std::size_t Core::flush_phase2(std::uint8_t protocol) {
+    std::size_t n = 0;
+    for (SaPair* p : pairs_.all())
+        if (protocol == 0 || p->params.protocol == protocol) {
+            delete_pair(*p, Tell::Peer, true, "flushed by the administrator");
+            ++n;
+        }
+    return n;
+}
+
+// --- the kernel ---
+
+void Core::kernel_event(const KernelEvent& event) {
+    if (event.type == RACOON_KERNEL_ACQUIRE) {
+        const conf::Policy* policy = ctx_.settings->policies.find(event.policy);
+        if (policy == nullptr || stopping_) {
+            if (policy == nullptr)
+                LOGW("", fmt::format("acquire for policy {}, which is not an ipsec policy with one "
+                                     "template",
+                                     event.policy.value));
+            AcquireDone done;
+            done.acquire_token = event.acquire_token;
+            ctx_.ops.post(done);
+            return;
+        }
+        IpAddr peer = peer_of(*policy);
+        if (peer.is_any()) peer = event.dst.addr;
+        return request(ctx_.settings, *policy, policy->selector, peer, event.acquire_token, {}, {});
+    }
+    SaPair* pair = pairs_.by_inbound(event.protocol, event.spi);
+    if (pair == nullptr || pair->local.addr != event.dst.addr)
+        pair = pairs_.by_outbound(event.protocol, event.spi, event.dst.addr);
+    if (pair == nullptr) return;
+    switch (event.type) {
+        case RACOON_KERNEL_EXPIRE_SOFT:
+            // Volume may end an SA before its time: the responder waits to see whether the
+            // initiator, who is told as well, acts.
+            if (pair->rekey_asked || pair->replaced) return;
+            if (pair->initiator) return rekey(*pair);
+            if (!pair->timer.armed() || pair->timer.when() > ctx_.now + Duration(kRekeyRetry))
+                pair->timer.arm(ctx_.timers, ctx_.now + Duration(kRekeyRetry),
+                                [this, pair] { rekey(*pair); });
+            return;
+        case RACOON_KERNEL_EXPIRE_HARD:
+            LOGI(pair->remote.addr.text(), "IPsec-SA expired: " + sa_text(*pair, true));
+            return delete_pair(*pair, Tell::Peer, true, "expired");
+        case RACOON_KERNEL_SA_DELETED:
+            return delete_pair(*pair, Tell::Peer, true, "deleted in the kernel");
+        default: return;
+    }
+}
+
+}  // namespace racoon::exchange

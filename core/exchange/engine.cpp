@@ -1,0 +1,177 @@
+#include "exchange/engine.hpp"
+
+#include "exchange/core.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+
+std::int64_t whole_seconds(Duration d) {
+    return std::chrono::duration_cast<std::chrono::seconds>(d).count();
+}
+
+}  // namespace
+
+class Engine::Impl final : public Core {
+  public:
+    using Core::Core;
+};
+
+Engine::Engine(conf::ConfigPtr config, std::uint32_t generation, Output& output)
+    : impl_(std::make_unique<Impl>(std::move(config), generation, output)) {}
+Engine::~Engine() = default;
+
+void Engine::kernel_capabilities(const KernelCapabilities& caps) {
+    impl_->ctx().caps = caps;
+    impl_->ctx().caps_known = true;
+}
+
+void Engine::datagram(const Datagram& in, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->datagram(in);
+}
+
+void Engine::complete(OpToken token, const Result<Bytes>& result, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->ctx().ops.complete(token, result);
+}
+
+void Engine::kernel_event(const KernelEvent& event, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->kernel_event(event);
+}
+
+std::optional<TimePoint> Engine::next_deadline() const { return impl_->next_deadline(); }
+
+void Engine::tick(TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->tick();
+}
+
+void Engine::reconfigure(conf::ConfigPtr config, std::uint32_t generation, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->reconfigure(std::move(config), generation);
+}
+
+void Engine::local_endpoints(std::vector<Endpoint> endpoints) {
+    impl_->set_local_endpoints(std::move(endpoints));
+}
+
+std::vector<Phase1Status> Engine::phase1_status(TimePoint now) const {
+    std::vector<Phase1Status> out;
+    for (const Phase1* sa : impl_->sas().all()) {
+        Phase1Status s;
+        s.cookies = sa->cookies();
+        s.local = sa->local();
+        s.remote = sa->remote();
+        s.section = sa->section().name;
+        if (sa->peer_id()) s.peer_id = sa->peer_id()->value_text();
+        s.initiator = sa->initiator();
+        s.state = sa->state() == Phase1::State::Dying ? 10 : sa->state_number();
+        s.age_seconds = whole_seconds(now - (sa->usable() ? sa->established_at() : sa->created()));
+        s.lifetime_seconds = sa->params().lifetime.count();
+        if (const Phase1Params& p = sa->params(); p.cipher != nullptr) {
+            s.cipher = p.cipher->name;
+            s.key_bits = p.key_bits;
+            s.hash = p.hash->name;
+            s.group = p.group->name;
+            s.auth = p.auth->name;
+        }
+        for (const SaPair* pair : impl_->pairs().with_peer(sa->remote().addr))
+            if (pair->phase1 == sa->cookies()) ++s.phase2_count;
+        s.dpd = sa->peer_has_dpd && sa->section().dpd.enabled;
+        out.push_back(std::move(s));
+    }
+    return out;
+}
+
+std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
+    std::vector<Phase2Status> out;
+    const auto fill = [](Phase2Status& s, const Phase2Params& p) {
+        s.protocol = p.protocol;
+        s.tunnel = p.tunnel;
+        if (p.encryption != nullptr) s.encryption = p.encryption->name;
+        if (p.integrity != nullptr) s.integrity = p.integrity->name;
+        if (p.pfs != nullptr) s.pfs_group = p.pfs->name;
+        s.key_bits = p.key_bits;
+        s.lifetime_seconds = static_cast<std::int64_t>(p.seconds);
+    };
+    for (const SaPair* pair : impl_->pairs().all()) {
+        Phase2Status s;
+        s.phase1 = pair->phase1;
+        s.message_id = pair->message_id;
+        s.local = pair->local.addr;
+        s.remote = pair->remote.addr;
+        s.policy = pair->policy->id;
+        s.selector = pair->selector;
+        s.established = true;
+        s.initiator = pair->initiator;
+        s.spi_in = pair->spi_in;
+        s.spi_out = pair->spi_out;
+        s.reqid = pair->reqid;
+        s.age_seconds = whole_seconds(now - pair->established);
+        fill(s, pair->params);
+        out.push_back(std::move(s));
+    }
+    for (const Phase1* sa : impl_->sas().all())
+        for (const auto& child : sa->children) {
+            if (!child->running()) continue;
+            Phase2Status s;
+            s.phase1 = sa->cookies();
+            s.message_id = child->id();
+            s.local = sa->local().addr;
+            s.remote = sa->remote().addr;
+            if (child->policy() != nullptr) {
+                s.policy = child->policy()->id;
+                s.reqid = child->tmpl().reqid;
+            }
+            s.selector = child->selector();
+            s.initiator = child->initiator();
+            s.spi_in = child->spi_in();
+            s.spi_out = child->spi_out();
+            s.age_seconds = whole_seconds(now - child->created());
+            fill(s, static_cast<const Phase2&>(*child).params());
+            out.push_back(std::move(s));
+        }
+    return out;
+}
+
+void Engine::establish_phase1(const Endpoint& remote, std::string_view section, TimePoint now,
+                              Done done) {
+    Core::Entry entry(*impl_, now);
+    impl_->establish_phase1(remote, section, std::move(done));
+}
+
+void Engine::establish_phase2(const TrafficSelector& selector, TimePoint now, Done done) {
+    Core::Entry entry(*impl_, now);
+    impl_->establish_selector(selector, std::move(done));
+}
+
+void Engine::establish_policy(PolicyId policy, TimePoint now, Done done) {
+    Core::Entry entry(*impl_, now);
+    impl_->establish_policy(policy, std::move(done));
+}
+
+std::size_t Engine::delete_phase1(const IpAddr& local, const IpAddr& remote, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    return impl_->delete_phase1_between(local, remote);
+}
+
+std::size_t Engine::flush_phase1(TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    return impl_->flush_phase1();
+}
+
+std::size_t Engine::flush_phase2(std::uint8_t protocol, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    return impl_->flush_phase2(protocol);
+}
+
+void Engine::shutdown(TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->shutdown();
+}
+
+std::size_t Engine::pending_operations() const { return impl_->ctx().ops.pending(); }
+
+}  // namespace racoon::exchange

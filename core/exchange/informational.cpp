@@ -1,0 +1,189 @@
+// Informational exchanges (RFC 2409 5.7): nothing has an effect but a message whose HASH was right.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "exchange/core.hpp"
+#include "exchange/sealing.hpp"
+#include "isakmp/names.hpp"
+#include "log/log.hpp"
+
+namespace racoon::exchange {
+
+using isakmp::NotifyType;
+using isakmp::PayloadType;
+using isakmp::ProtocolId;
+
+void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest) {
+    if (!message.header().encrypted() || !sa.usable()) {
+        // In clear, or before there are keys to prove anything with: counted and shown, no more.
+        if (!sa.log_limit.allow(ctx_.now)) return;
+        std::string what;
+        if (auto view = isakmp::Informational::parse(message))
+            for (const auto& n : view->notifications) what += " " + isakmp::name(n.type);
+        LOGW(sa.peer_text(), "unauthenticated informational message ignored:" + what);
+        return;
+    }
+    const MessageId id = message.header().message_id;
+    auto chain = sa.phase2_chain(id);
+    if (!chain) return;
+    for (auto& child : sa.children)
+        if (child->id() == id && child->awaits_connected) {
+            auto copy = isakmp::Message::parse(to_bytes(message.bytes()));
+            if (copy) child->deliver(Received(std::move(*copy), digest));
+            return;
+        }
+    auto clear = open_message(message, sa.cipher_key(), chain->next(), sa.config().padding);
+    if (!clear) return sa.ignore(clear.error(), "informational message");
+    auto info = HashCheck(*sa.params().hash, sa.skeyid_a()).informational(std::move(*clear));
+    if (!info) return sa.ignore(info.error(), "informational message");
+    handle(sa, *info);
+}
+
+void Core::handle(Phase1& sa, const InfoMessage& info) {
+    const MessageId id = info.message().header().message_id;
+    const bool only_dpd = std::all_of(info->notifications.begin(), info->notifications.end(),
+                                      [](const auto& n) {
+                                          return n.type == NotifyType::RUThere ||
+                                                 n.type == NotifyType::RUThereAck;
+                                      });
+    // DPD judges by its sequence numbers whether the peer lives, since its messages may be replayed.
+    if (!only_dpd || !info->deletes.empty()) peer_alive(sa);
+    for (const isakmp::Notification& n : info->notifications) {
+        if (sa.state() == Phase1::State::Dead) return;
+        handle_notify(sa, n, id);
+    }
+    for (const isakmp::Delete& d : info->deletes) {
+        // One of them may have been this SA: what follows has nobody left to say it.
+        if (sa.state() == Phase1::State::Dead) return;
+        handle_delete(sa, d);
+    }
+}
+
+void Core::handle_delete(Phase1& sa, const isakmp::Delete& d) {
+    if (d.protocol == ProtocolId::Isakmp) {
+        for (ByteView spi : d.spis) {
+            if (sa.state() == Phase1::State::Dead) return;
+            delete_of_phase1(sa, spi);
+        }
+        return;
+    }
+    const std::uint8_t protocol = ip_protocol(d.protocol);
+    for (ByteView bytes : d.spis) {
+        const auto spi = isakmp::spi_number(bytes);
+        if (!spi) continue;
+        // A delete that we repeat has arrived, when the peer deletes the other direction.
+        for (auto it = deletes_.begin(); it != deletes_.end();) {
+            PendingDelete& p = *it->second;
+            if (p.protocol == protocol && p.spi_out == *spi && p.remote.addr == sa.remote().addr) {
+                dead_deletes_.push_back(std::move(it->second));
+                it = deletes_.erase(it);
+            } else {
+                ++it;
+            }
+        }
+        if (SaPair* pair = pairs_.by_outbound(protocol, *spi, sa.remote().addr)) {
+            delete_pair(*pair, Tell::Peer, false, "deleted by the peer");
+            continue;
+        }
+        // A quick mode that is not finished: the peer gave it up.
+        Phase2* mine = nullptr;
+        for (auto& child : sa.children)
+            if (child->running() && child->spi_out() == *spi) mine = child.get();
+        if (mine != nullptr) mine->abort(Error(Errc::Denied, "the peer deleted its SA"));
+    }
+}
+
+void Core::delete_of_phase1(Phase1& sa, ByteView spi) {
+    const auto cookies = isakmp::spi_cookies(spi);
+    if (!cookies) return;
+    Phase1* victim = sas_.by_cookies(*cookies);
+    // An SA belongs to the sender when it is with the same address and the same proved identity.
+    if (victim == nullptr || !victim->usable() || victim->remote().addr != sa.remote().addr ||
+        victim->peer_id() != sa.peer_id()) {
+        LOGW(sa.peer_text(), "delete of an ISAKMP-SA that is not the sender's, ignored");
+        return;
+    }
+    ctx_.event(kEventPhase1PeerDeleted, victim->local(), victim->remote());
+    const Endpoint remote = victim->remote();
+    const Endpoint local = victim->local();
+    delete_phase1(*victim, Tell::No, "deleted by the peer");
+    const auto& left = sas_.with_peer(remote.addr);
+    const bool others = std::any_of(left.begin(), left.end(), [&](const Phase1* other) {
+        return other->usable() && other->local().addr == local.addr;
+    });
+    if (others) return;
+    // The last one: the peer has ended everything, and would not hear of our SAs any more.
+    for (SaPair* pair : pairs_.with_peer(remote.addr))
+        if (pair->local.addr == local.addr)
+            delete_pair(*pair, Tell::No, false, "the peer deleted its last ISAKMP-SA");
+}
+
+void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
+    switch (n.type) {
+        case NotifyType::RUThere:
+        case NotifyType::RUThereAck: return dpd_notify(sa, n);
+        case NotifyType::InitialContact: return initial_contact(sa);
+        case NotifyType::ResponderLifetime:
+        case NotifyType::ReplayStatus:
+        case NotifyType::UnityHeartbeat:
+            LOGD(sa.peer_text(), isakmp::name(n.type) + " outside of quick mode, ignored");
+            return;
+        case NotifyType::Connected: return;
+        default: break;
+    }
+    if (n.is_error()) return handle_error_notify(sa, n, id);
+    if (sa.log_limit.allow(ctx_.now))
+        LOGW(sa.peer_text(), "unknown notify message " + isakmp::name(n.type));
+}
+
+/// An authenticated refusal ends the quick mode that it speaks of at once.
+void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
+    LOGE(sa.peer_text(), fmt::format("the peer answers {}", isakmp::name(n.type)));
+    if (!sa.use_message_id(id)) return;  // seen before
+    const auto spi = isakmp::spi_number(n.spi);
+    Phase2* meant = nullptr;
+    std::size_t candidates = 0;
+    for (auto& child : sa.children) {
+        if (!child->running() || !child->initiator()) continue;
+        if (spi && (child->spi_in() == *spi || child->spi_out() == *spi)) {
+            meant = child.get();
+            candidates = 1;
+            break;
+        }
+        if (!spi || spi->value == 0) {
+            meant = child.get();
+            ++candidates;
+        }
+    }
+    if (candidates != 1) return;  // cannot be told which one is meant
+    meant->abort(Error(Errc::Denied, "the peer refused with " + isakmp::name(n.type)));
+}
+
+// --- INITIAL-CONTACT (RFC 2407 4.6.3.3) ---
+
+void Core::send_initial_contact(Phase1& sa) {
+    if (!sa.section().initial_contact) return;
+    for (const Phase1* other : sas_.with_peer(sa.remote().addr))
+        if (other != &sa && other->usable()) return;
+    if (!pairs_.with_peer(sa.remote().addr).empty()) return;
+    sa.send_notify(NotifyType::InitialContact, ProtocolId::Isakmp, isakmp::spi_bytes(sa.cookies()));
+}
+
+/// The peer knows no older SA with us. What stood before this ISAKMP SA began is gone there; what came
+/// up beside it is not meant.
+void Core::initial_contact(Phase1& sa) {
+    const auto older = [&](const Endpoint& remote, const Endpoint& local, TimePoint since) {
+        return remote == sa.remote() && local.addr == sa.local().addr && since < sa.created();
+    };
+    for (SaPair* pair : pairs_.with_peer(sa.remote().addr))
+        if (older(pair->remote, pair->local, pair->established))
+            delete_pair(*pair, Tell::Peer, false, "initial contact of the peer");
+    const std::vector<Phase1*> list = sas_.with_peer(sa.remote().addr);
+    for (Phase1* other : list)
+        if (other != &sa && other->usable() &&
+            older(other->remote(), other->local(), other->established_at()))
+            delete_phase1(*other, Tell::No, "initial contact of the peer");
+}
+
+}  // namespace racoon::exchange

@@ -1,0 +1,358 @@
+#include "exchange/operations.hpp"
+
+#include <racoon/plugin.h>
+
+namespace racoon::exchange {
+
+namespace {
+
+constexpr std::size_t kMaxName = 255;        // of a section
+constexpr std::size_t kMaxWord = 64;         // of an algorithm
+constexpr std::size_t kMaxPublic = 2048;     // a public value or shared secret
+constexpr std::size_t kMaxNonce = 256;       // RFC 2409 5
+constexpr std::size_t kMinNonce = 8;
+constexpr std::size_t kMaxIdentity = 4096;
+constexpr std::size_t kMaxKey = 256;         // of one cipher or MAC, and SKEYID
+
+Result<ByteView> blob(Reader& in, std::size_t min, std::size_t max, std::string_view what) {
+    const std::size_t at = in.offset();
+    RACOON_TRY(ByteView v, in.counted16());
+    if (v.size() < min || v.size() > max)
+        return fail(Errc::TooLong, std::string(what) + " of " + std::to_string(v.size()) +
+                                       " bytes, expected " + std::to_string(min) + " to " +
+                                       std::to_string(max))
+            .at(at);
+    return v;
+}
+
+Result<std::string> text(Reader& in, std::size_t max, std::string_view what) {
+    RACOON_TRY(ByteView v, blob(in, 0, max, what));
+    for (std::uint8_t c : v)
+        if (c < 0x20 || c == 0x7f)
+            return fail(Errc::Malformed, std::string(what) + " with a control character");
+    return std::string(as_text(v));
+}
+
+void put_text(Writer& out, const std::string& v) { out.counted16(as_bytes(v)); }
+
+Result<bool> flag(Reader& in) {
+    RACOON_TRY(auto v, in.u8());
+    if (v > 1) return fail(Errc::Malformed, "a flag of " + std::to_string(v));
+    return v == 1;
+}
+
+Result<std::uint8_t> ipsec_protocol(Reader& in) {
+    RACOON_TRY(auto v, in.u8());
+    if (v != RACOON_IPPROTO_ESP && v != RACOON_IPPROTO_AH && v != RACOON_IPPROTO_COMP)
+        return fail(Errc::Malformed, "protocol " + std::to_string(v) + " is not esp, ah or ipcomp");
+    return v;
+}
+
+Result<std::uint64_t> handle_of(Reader& in) {
+    RACOON_TRY(auto v, in.u64());
+    if (v == 0) return fail(Errc::Malformed, "handle 0");
+    return v;
+}
+
+template <typename Record>
+void put_sa_id(Writer& out, const Record& r) {
+    out.u8(r.protocol);
+    out.u32(r.spi.value);
+    put(out, r.src);
+    put(out, r.dst);
+}
+template <typename Record>
+Result<Record> get_sa_id(Reader& in) {
+    Record r;
+    RACOON_TRY(r.protocol, ipsec_protocol(in));
+    RACOON_TRY(r.spi.value, in.u32());
+    RACOON_TRY(r.src, get_ip(in));
+    RACOON_TRY(r.dst, get_ip(in));
+    return r;
+}
+
+}  // namespace
+
+void DhGenerate::put(Writer& out) const { out.u16(group); }
+Result<DhGenerate> DhGenerate::get(Reader& in) {
+    DhGenerate r;
+    RACOON_TRY(r.group, in.u16());
+    return r;
+}
+
+void DhGenerate::Reply::put(Writer& out) const {
+    out.u64(handle);
+    out.counted16(public_value);
+}
+Result<DhGenerate::Reply> DhGenerate::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(r.handle, handle_of(in));
+    RACOON_TRY(ByteView v, blob(in, 1, kMaxPublic, "public value"));
+    r.public_value = to_bytes(v);
+    return r;
+}
+
+void DhCompute::put(Writer& out) const {
+    out.u64(handle);
+    out.counted16(peer_public);
+}
+Result<DhCompute> DhCompute::get(Reader& in) {
+    DhCompute r;
+    RACOON_TRY(r.handle, handle_of(in));
+    RACOON_TRY(ByteView v, blob(in, 1, kMaxPublic, "public value"));
+    r.peer_public = to_bytes(v);
+    return r;
+}
+
+void DhCompute::Reply::put(Writer& out) const { out.counted16(shared.view()); }
+Result<DhCompute::Reply> DhCompute::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(ByteView v, blob(in, 1, kMaxPublic, "shared secret"));
+    r.shared = Secret(v);
+    return r;
+}
+
+void DhFree::put(Writer& out) const { out.u64(handle); }
+Result<DhFree> DhFree::get(Reader& in) {
+    DhFree r;
+    RACOON_TRY(r.handle, handle_of(in));
+    return r;
+}
+
+void FlatIdentity::put(Writer& out) const {
+    out.u8(type);
+    out.u8(protocol);
+    out.u16(port);
+    out.counted16(data);
+}
+Result<FlatIdentity> FlatIdentity::get(Reader& in) {
+    FlatIdentity r;
+    RACOON_TRY(r.type, in.u8());
+    RACOON_TRY(r.protocol, in.u8());
+    RACOON_TRY(r.port, in.u16());
+    RACOON_TRY(ByteView v, blob(in, 0, kMaxIdentity, "identity"));
+    if (r.type == 0 && !v.empty()) return fail(Errc::Malformed, "data of an absent identity");
+    r.data = to_bytes(v);
+    return r;
+}
+
+void Phase1Open::put(Writer& out) const {
+    out.u32(generation);
+    put_text(out, section);
+    out.u8(initiator);
+    out.u8(exchange_type);
+    racoon::put(out, local);
+    racoon::put(out, peer);
+    out.u16(nonce_size);
+}
+Result<Phase1Open> Phase1Open::get(Reader& in) {
+    Phase1Open r;
+    RACOON_TRY(r.generation, in.u32());
+    RACOON_TRY(r.section, text(in, kMaxName, "section name"));
+    RACOON_TRY(r.initiator, flag(in));
+    RACOON_TRY(r.exchange_type, in.u8());
+    if (r.exchange_type != 1 && r.exchange_type != 2 && r.exchange_type != 4)
+        return fail(Errc::Malformed, "exchange type " + std::to_string(r.exchange_type));
+    RACOON_TRY(r.local, get_endpoint(in));
+    RACOON_TRY(r.peer, get_endpoint(in));
+    RACOON_TRY(r.nonce_size, in.u16());
+    if (r.nonce_size < kMinNonce || r.nonce_size > kMaxNonce)
+        return fail(Errc::Malformed, "nonce of " + std::to_string(r.nonce_size) + " bytes");
+    return r;
+}
+
+void Phase1Open::Reply::put(Writer& out) const {
+    out.u64(use);
+    out.counted16(nonce);
+}
+Result<Phase1Open::Reply> Phase1Open::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(ByteView v, blob(in, kMinNonce, kMaxNonce, "nonce"));
+    r.nonce = to_bytes(v);
+    return r;
+}
+
+void Phase1Skeyid::put(Writer& out) const {
+    out.u64(use);
+    put_text(out, hash);
+    out.counted16(peer_nonce);
+    peer_id.put(out);
+}
+Result<Phase1Skeyid> Phase1Skeyid::get(Reader& in) {
+    Phase1Skeyid r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(r.hash, text(in, kMaxWord, "hash name"));
+    RACOON_TRY(ByteView v, blob(in, kMinNonce, kMaxNonce, "nonce"));
+    r.peer_nonce = to_bytes(v);
+    RACOON_TRY(r.peer_id, FlatIdentity::get(in));
+    return r;
+}
+
+void Phase1Skeyid::Reply::put(Writer& out) const { out.counted16(skeyid.view()); }
+Result<Phase1Skeyid::Reply> Phase1Skeyid::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(ByteView v, blob(in, 1, kMaxKey, "SKEYID"));
+    r.skeyid = Secret(v);
+    return r;
+}
+
+void Phase1Close::put(Writer& out) const { out.u64(use); }
+Result<Phase1Close> Phase1Close::get(Reader& in) {
+    Phase1Close r;
+    RACOON_TRY(r.use, handle_of(in));
+    return r;
+}
+
+void SpiGet::put(Writer& out) const {
+    out.u64(use);
+    out.u32(policy.value);
+    out.u8(protocol);
+    out.u8(tunnel);
+    out.u32(reqid.value);
+    racoon::put(out, local);
+    racoon::put(out, peer);
+    out.u64(acquire_token);
+}
+Result<SpiGet> SpiGet::get(Reader& in) {
+    SpiGet r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(r.policy.value, in.u32());
+    RACOON_TRY(r.protocol, ipsec_protocol(in));
+    RACOON_TRY(r.tunnel, flag(in));
+    RACOON_TRY(r.reqid.value, in.u32());
+    RACOON_TRY(r.local, get_ip(in));
+    RACOON_TRY(r.peer, get_ip(in));
+    RACOON_TRY(r.acquire_token, in.u64());
+    return r;
+}
+
+void SpiGet::Reply::put(Writer& out) const { out.u32(spi.value); }
+Result<SpiGet::Reply> SpiGet::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(r.spi.value, in.u32());
+    if (r.spi.value == 0) return fail(Errc::Malformed, "SPI 0");
+    return r;
+}
+
+void SaInstall::put(Writer& out) const {
+    out.u64(use);
+    out.u32(policy.value);
+    out.u8(inbound);
+    out.u8(protocol);
+    out.u8(tunnel);
+    out.u8(esn);
+    out.u32(spi.value);
+    out.u32(reqid.value);
+    racoon::put(out, local);
+    racoon::put(out, peer);
+    racoon::put(out, selector);
+    put_text(out, encryption);
+    out.u16(key_bits);
+    out.counted16(encryption_key.view());
+    put_text(out, integrity);
+    out.counted16(integrity_key.view());
+    out.u32(replay_window);
+    out.u64(soft_seconds);
+    out.u64(hard_seconds);
+    out.u64(soft_bytes);
+    out.u64(hard_bytes);
+}
+Result<SaInstall> SaInstall::get(Reader& in) {
+    SaInstall r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(r.policy.value, in.u32());
+    RACOON_TRY(r.inbound, flag(in));
+    RACOON_TRY(r.protocol, ipsec_protocol(in));
+    RACOON_TRY(r.tunnel, flag(in));
+    RACOON_TRY(r.esn, flag(in));
+    RACOON_TRY(r.spi.value, in.u32());
+    if (r.spi.value == 0) return fail(Errc::Malformed, "SPI 0");
+    RACOON_TRY(r.reqid.value, in.u32());
+    RACOON_TRY(r.local, get_ip(in));
+    RACOON_TRY(r.peer, get_ip(in));
+    RACOON_TRY(r.selector, get_traffic_selector(in));
+    RACOON_TRY(r.encryption, text(in, kMaxWord, "encryption algorithm"));
+    RACOON_TRY(r.key_bits, in.u16());
+    RACOON_TRY(ByteView key, blob(in, 0, kMaxKey, "encryption key"));
+    r.encryption_key = Secret(key);
+    RACOON_TRY(r.integrity, text(in, kMaxWord, "integrity algorithm"));
+    RACOON_TRY(ByteView mac_key, blob(in, 0, kMaxKey, "integrity key"));
+    r.integrity_key = Secret(mac_key);
+    RACOON_TRY(r.replay_window, in.u32());
+    RACOON_TRY(r.soft_seconds, in.u64());
+    RACOON_TRY(r.hard_seconds, in.u64());
+    RACOON_TRY(r.soft_bytes, in.u64());
+    RACOON_TRY(r.hard_bytes, in.u64());
+    return r;
+}
+
+void SaDelete::put(Writer& out) const { put_sa_id(out, *this); }
+Result<SaDelete> SaDelete::get(Reader& in) { return get_sa_id<SaDelete>(in); }
+
+void SaQuery::put(Writer& out) const { put_sa_id(out, *this); }
+Result<SaQuery> SaQuery::get(Reader& in) { return get_sa_id<SaQuery>(in); }
+
+void SaQuery::Reply::put(Writer& out) const {
+    out.u8(state);
+    out.u64(bytes);
+    out.u64(packets);
+    out.u64(static_cast<std::uint64_t>(idle_ns));
+}
+Result<SaQuery::Reply> SaQuery::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(r.state, in.u8());
+    if (r.state > 3) return fail(Errc::Malformed, "SA state " + std::to_string(r.state));
+    RACOON_TRY(r.bytes, in.u64());
+    RACOON_TRY(r.packets, in.u64());
+    RACOON_TRY(auto idle, in.u64());
+    r.idle_ns = static_cast<std::int64_t>(idle);
+    return r;
+}
+
+void AcquireDone::put(Writer& out) const {
+    out.u64(acquire_token);
+    out.u8(success);
+}
+Result<AcquireDone> AcquireDone::get(Reader& in) {
+    AcquireDone r;
+    RACOON_TRY(r.acquire_token, in.u64());
+    RACOON_TRY(r.success, flag(in));
+    return r;
+}
+
+void KernelEvent::put(Writer& out) const {
+    out.u32(type);
+    out.u64(acquire_token);
+    out.u32(policy.value);
+    out.u8(protocol);
+    out.u32(spi.value);
+    racoon::put(out, src);
+    racoon::put(out, dst);
+}
+Result<KernelEvent> KernelEvent::get(Reader& in) {
+    KernelEvent r;
+    RACOON_TRY(r.type, in.u32());
+    RACOON_TRY(r.acquire_token, in.u64());
+    RACOON_TRY(r.policy.value, in.u32());
+    RACOON_TRY(r.protocol, in.u8());
+    RACOON_TRY(r.spi.value, in.u32());
+    RACOON_TRY(r.src, get_endpoint(in));
+    RACOON_TRY(r.dst, get_endpoint(in));
+    return r;
+}
+
+void KernelCapabilities::put(Writer& out) const {
+    put_text(out, backend);
+    out.u64(flags);
+    out.u32(max_replay_window);
+}
+Result<KernelCapabilities> KernelCapabilities::get(Reader& in) {
+    KernelCapabilities r;
+    RACOON_TRY(r.backend, text(in, kMaxWord, "backend name"));
+    RACOON_TRY(r.flags, in.u64());
+    RACOON_TRY(r.max_replay_window, in.u32());
+    return r;
+}
+
+}  // namespace racoon::exchange

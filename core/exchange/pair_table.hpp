@@ -1,0 +1,64 @@
+// PairTable: the established pairs of IPsec SAs, found by number, by either SPI, or by policy. A pair
+// outlives the ISAKMP SA that made it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "exchange/phase2_offer.hpp"
+#include "exchange/timers.hpp"
+
+namespace racoon::exchange {
+
+using PairId = Strong<struct PairIdTag, std::uint64_t>;
+
+struct SaPair {
+    PairId id;
+    SettingsPtr settings;
+    const conf::Policy* policy = nullptr;
+    std::string section;
+    Endpoint local, remote;      // of the ISAKMP SA
+    TrafficSelector selector;
+    Phase2Params params;
+    ReqId reqid;
+    Spi spi_in, spi_out;
+    MessageId message_id;
+    CookiePair phase1;
+    bool initiator = false;          // we started the quick mode
+    bool phase1_initiator = false;   // and its phase 1
+    TimePoint created{}, established{};
+    PairId replaces;                 // by our own rekeying
+    bool replaced = false;           // goes when its timer fires
+    bool rekey_asked = false;
+    Timer timer;                     // soft, then hard lifetime; or the end of a replaced pair
+};
+
+class PairTable {
+  public:
+    SaPair& add(std::unique_ptr<SaPair> pair);
+    std::unique_ptr<SaPair> remove(PairId id);
+    /// The same pair under a reloaded configuration; `policy` has the same number.
+    void adopt(SaPair& pair, SettingsPtr settings, const conf::Policy* policy);
+    SaPair* find(PairId id) const;
+    SaPair* by_inbound(std::uint8_t protocol, Spi spi) const;
+    /// The SA towards `peer` with that SPI, which the peer chose.
+    SaPair* by_outbound(std::uint8_t protocol, Spi spi, const IpAddr& peer) const;
+    /// Pairs that serve the same traffic, oldest first.
+    std::vector<SaPair*> alike(const SaPair& pair) const;
+    std::vector<SaPair*> with_peer(const IpAddr& peer) const;
+    std::vector<SaPair*> with_policy(PolicyId policy) const;
+    std::vector<SaPair*> all() const;
+    std::size_t size() const { return all_.size(); }
+
+  private:
+    std::unordered_map<PairId, std::unique_ptr<SaPair>> all_;
+    std::unordered_map<std::uint64_t, PairId> by_inbound_;
+    std::unordered_map<IpAddr, std::vector<SaPair*>, IpAddrHash> by_peer_;
+    std::unordered_map<PolicyId, std::vector<SaPair*>> by_policy_;
+    std::uint64_t last_ = 0;
+};
+
+}  // namespace racoon::exchange

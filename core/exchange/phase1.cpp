@@ -1,0 +1,147 @@
+#include "exchange/phase1.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "exchange/main_mode.hpp"
+#include "exchange/phase2.hpp"
+#include "exchange/sealing.hpp"
+#include "log/log.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+using std::chrono::seconds;
+/// A negotiation ends after this, whatever the peer sends.
+constexpr auto kNegotiationLimit = seconds(150);
+/// How long the last message is kept, for a peer that did not get it.
+constexpr auto kKeepMessages = seconds(70);
+}  // namespace
+
+Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, const Endpoint& local,
+               const Endpoint& remote, bool initiator, SettingsPtr settings,
+               const conf::Remote* section)
+    : Exchange(ctx), owner_(owner), token_(token), local_(local), remote_(remote),
+      initiator_(initiator), settings_(std::move(settings)), section_(section),
+      negotiation_(std::make_unique<Negotiation>()), created_(ctx.now) {}
+
+Phase1::~Phase1() { stop(); }
+
+void Phase1::start_main_mode() { run(main_mode_initiator(*this), kNegotiationLimit); }
+
+void Phase1::start_main_mode_responder(Received message3) {
+    run(main_mode_responder(*this), kNegotiationLimit);
+    deliver(std::move(message3));
+}
+
+std::string Phase1::text() const {
+    return fmt::format("{}-{} spi:{}", local_.text(), remote_.text(), cookies_.text());
+}
+
+isakmp::Header Phase1::header(isakmp::ExchangeType type, MessageId id) const {
+    isakmp::Header h;
+    h.cookies = cookies_;
+    h.exchange = isakmp::number(type);
+    h.message_id = id;
+    return h;
+}
+
+void Phase1::emit(ByteView datagram) {
+    Datagram d;
+    d.local = local_;
+    d.remote = remote_;
+    d.bytes = datagram;
+    ctx().output.send(d);
+}
+
+void Phase1::send_informational(isakmp::PayloadType type, ByteView body) {
+    if (!cipher_.valid()) return;
+    const MessageId id = fresh_message_id();
+    auto chain = phase2_chain(id);
+    if (!chain) return;
+    isakmp::MessageBuilder builder(header(isakmp::ExchangeType::Informational, id));
+    builder.reserve_hash(params_.hash->digest_size);
+    builder.add(type, body);
+    auto hash = hash_1(*params_.hash, skeyid_a_.view(), id, builder.after_hash());
+    if (!hash) return;
+    builder.set_hash(hash->view());
+    auto datagram = seal_message(builder, cipher_, *chain, ctx(), config().padding);
+    if (datagram) emit(*datagram);
+}
+
+void Phase1::send_notify(isakmp::NotifyType type, isakmp::ProtocolId protocol, ByteView spi,
+                         ByteView data) {
+    isakmp::Notification n;
+    n.protocol = protocol;
+    n.type = type;
+    n.spi = spi;
+    n.data = data;
+    send_informational(isakmp::PayloadType::Notification, n.body());
+}
+
+bool Phase1::use_message_id(MessageId id) {
+    if (id.value == 0 || message_ids_exhausted()) return false;
+    const auto it = std::lower_bound(used_ids_.begin(), used_ids_.end(), id);
+    if (it != used_ids_.end() && *it == id) return false;
+    used_ids_.insert(it, id);
+    return true;
+}
+
+MessageId Phase1::fresh_message_id() {
+    for (;;) {
+        const MessageId id{ctx().random_u32()};
+        if (id.value != 0 && !std::binary_search(used_ids_.begin(), used_ids_.end(), id)) return id;
+    }
+}
+
+void Phase1::set_responder_cookie(const Cookie& c) {
+    owner_.cookies_known(*this, c);
+    cookies_.responder = c;
+}
+
+void Phase1::set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs) {
+    skeyid_d_ = std::move(keys.d);
+    skeyid_a_ = std::move(keys.a);
+    negotiation_->skeyid = std::move(keys.skeyid);
+    cipher_ = std::move(cipher);
+    ivs_ = ivs;
+}
+
+void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
+    for (ByteView vid : extras.vendor_ids)
+        if (is_dpd_vendor_id(vid)) peer_has_dpd = true;
+}
+
+void Phase1::note_notifications(const isakmp::Phase1Extras& extras) {
+    for (const isakmp::Notification& n : extras.notifications)
+        if (n.type == isakmp::NotifyType::InitialContact) peer_has_initial_contact = true;
+}
+
+void Phase1::establish(AuthenticatedPeer peer) {
+    peer_id_ = peer.identity();
+    state_ = State::Established;
+    progress_ = 9;
+    established_at_ = ctx().now;
+}
+
+void Phase1::ignore(const Error& why, std::string_view what) {
+    if (log_limit.allow(ctx().now))
+        LOGW(peer_text(), fmt::format("ignored {}: {}", what, why.text()));
+}
+
+void Phase1::finished(Status status) {
+    negotiation_.reset();
+    if (status && state_ == State::Established) {
+        forget_timer_.arm(ctx().timers, ctx().now + kKeepMessages, [this] { forget_messages(); });
+        owner_.phase1_established(*this);
+        return;
+    }
+    state_ = State::Dead;
+    progress_ = 11;
+    owner_.phase1_failed(*this,
+                         status ? Error(Errc::Internal, "the negotiation ended early") : status.error());
+}
+
+}  // namespace racoon::exchange

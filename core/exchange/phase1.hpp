@@ -1,0 +1,183 @@
+// Phase1: one ISAKMP SA, from the first message to its deletion. While it is negotiated, a coroutine of
+// main_mode.cpp drives it; what only the negotiation needs sits in Negotiation and is freed with it.
+//
+// The one way to "established" is establish(), which takes an AuthenticatedPeer, and only the function
+// that verifies the peer's last message can make one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "exchange/auth_session.hpp"
+#include "exchange/crypto.hpp"
+#include "exchange/exchange.hpp"
+#include "exchange/handles.hpp"
+#include "exchange/iv_chain.hpp"
+#include "exchange/key_material.hpp"
+#include "exchange/phase1_offer.hpp"
+#include "isakmp/message_builder.hpp"
+
+namespace racoon::exchange {
+
+class Phase1;
+class Phase2;
+
+/// A peer whose last message of phase 1 was verified: its identity and the proof's verdict.
+class AuthenticatedPeer {
+  public:
+    const isakmp::Identity& identity() const { return identity_; }
+
+  private:
+    friend Task<Result<AuthenticatedPeer>> authenticated_message(Phase1& x,
+                                                                 isakmp::MessageKind kind);
+    explicit AuthenticatedPeer(isakmp::Identity id) : identity_(std::move(id)) {}
+    isakmp::Identity identity_;
+};
+
+/// What an ISAKMP SA tells the engine.
+class Phase1Owner {
+  public:
+    /// The responder's cookie is known, as of message 2.
+    virtual void cookies_known(Phase1& sa, const Cookie& responder) = 0;
+    virtual void phase1_established(Phase1& sa) = 0;
+    /// The negotiation failed; the SA is to be removed.
+    virtual void phase1_failed(Phase1& sa, const Error& error) = 0;
+
+  protected:
+    ~Phase1Owner() = default;
+};
+
+/// What only the negotiation needs.
+struct Negotiation {
+    Bytes sai_b;
+    Bytes gxi, gxr;
+    Bytes ni, nr;
+    DhKey dh;
+    AuthSession auth;
+    Secret skeyid;
+    Bytes id_body;               // ours, IDxx_b
+    unsigned undecryptable = 0;  // messages 5 or 6 that came out as garbage
+    bool guessed_psk = false;    // the likely cause was logged
+};
+
+class Phase1 final : public Exchange {
+  public:
+    enum class State : std::uint8_t { Negotiating, Established, Dying, Dead };
+
+    Phase1(Context& ctx, Phase1Owner& owner, SaToken token, const Endpoint& local,
+           const Endpoint& remote, bool initiator, SettingsPtr settings,
+           const conf::Remote* section);
+    ~Phase1() override;
+
+    /// Starts main mode as initiator; cookies().initiator is set.
+    void start_main_mode();
+    /// Goes on as responder with message 3; parameters and offer are known.
+    void start_main_mode_responder(Received message3);
+
+    // --- facts ---
+    SaToken token() const { return token_; }
+    const CookiePair& cookies() const { return cookies_; }
+    const Endpoint& local() const { return local_; }
+    const Endpoint& remote() const { return remote_; }
+    bool initiator() const { return initiator_; }
+    State state() const { return state_; }
+    bool usable() const { return state_ == State::Established || state_ == State::Dying; }
+    const conf::Remote& section() const { return *section_; }
+    const conf::Config& config() const { return *settings_->config; }
+    const Settings& settings() const { return *settings_; }
+    const SettingsPtr& settings_ptr() const { return settings_; }
+    const Phase1Params& params() const { return params_; }
+    const std::optional<isakmp::Identity>& peer_id() const { return peer_id_; }
+    TimePoint created() const { return created_; }
+    TimePoint established_at() const { return established_at_; }
+    std::uint64_t use() const { return use_.id(); }
+    std::string peer_text() const { return remote_.addr.text(); }
+    int state_number() const { return progress_; }
+    /// "192.0.2.1[500]-192.0.2.2[500] spi:…".
+    std::string text() const;
+
+    // --- messages of phase 2 (after establishment) ---
+    Result<IvChain> phase2_chain(MessageId id) const { return ivs_.phase2(*params_.hash, id); }
+    const CipherKey& cipher_key() const { return cipher_; }
+    ByteView skeyid_a() const { return skeyid_a_.view(); }
+    ByteView skeyid_d() const { return skeyid_d_.view(); }
+    /// A header of this SA.
+    isakmp::Header header(isakmp::ExchangeType type, MessageId id) const;
+    void send(ByteView datagram) { emit(datagram); }
+    /// Sends an informational message with HASH(1): one payload of type N or D.
+    void send_informational(isakmp::PayloadType type, ByteView body);
+    void send_notify(isakmp::NotifyType type, isakmp::ProtocolId protocol, ByteView spi,
+                     ByteView data = {});
+
+    /// False when the id was used before in this SA, or too many were: no exchange may start.
+    bool use_message_id(MessageId id);
+    bool message_ids_exhausted() const { return used_ids_.size() >= kMaxMessageIds; }
+    MessageId fresh_message_id();
+
+    // --- for main_mode.cpp and authenticated_message() ---
+    Negotiation& negotiation() { return *negotiation_; }
+    IvChain& ivs() { return ivs_; }
+    void set_section(const conf::Remote* section) { section_ = section; }
+    void set_params(const Phase1Params& p) { params_ = p; }
+    void set_cookies(const CookiePair& c) { cookies_ = c; }
+    void set_responder_cookie(const Cookie& c);
+    void set_use(KeeperUse use) { use_ = std::move(use); }
+    void set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs);
+    void set_progress(int racoon_state) { progress_ = racoon_state; }
+    void note_vendor_ids(const isakmp::Phase1Extras& extras);
+    /// Of a verified message 5 or 6.
+    void note_notifications(const isakmp::Phase1Extras& extras);
+    void establish(AuthenticatedPeer peer);
+    /// A message that is not what the exchange waits for: logged, nothing else.
+    void ignore(const Error& why, std::string_view what);
+
+    // --- state kept by the engine ---
+    void set_state(State s) { state_ = s; }
+    void adopt_settings(SettingsPtr settings, const conf::Remote* section) {
+        settings_ = std::move(settings);
+        section_ = section;
+    }
+    bool peer_has_dpd = false;
+    bool peer_has_initial_contact = false;  // said so in message 5 or 6
+    std::vector<std::unique_ptr<Phase2>> children;
+    Timer lifetime_timer;
+    struct DpdState {
+        Timer timer;
+        std::uint32_t sequence = 0;       // of our last probe
+        std::optional<std::uint32_t> peer_sequence;
+        unsigned unanswered = 0;
+        TimePoint last_alive{};
+    } dpd;
+    RateLimit log_limit{5};
+
+  private:
+    static constexpr std::size_t kMaxMessageIds = 16384;
+    void finished(Status status) override;
+    void emit(ByteView datagram) override;
+    const conf::Timer& timer_config() const override { return settings_->config->timer; }
+
+    Phase1Owner& owner_;
+    SaToken token_;
+    CookiePair cookies_;
+    Endpoint local_, remote_;
+    bool initiator_;
+    State state_ = State::Negotiating;
+    int progress_ = 1;
+    SettingsPtr settings_;
+    const conf::Remote* section_;
+    Phase1Params params_;
+    KeeperUse use_;
+    std::unique_ptr<Negotiation> negotiation_;
+    std::optional<isakmp::Identity> peer_id_;
+    Secret skeyid_d_, skeyid_a_;
+    CipherKey cipher_;
+    IvChain ivs_;
+    TimePoint created_, established_at_{};
+    std::vector<MessageId> used_ids_;  // sorted
+    Timer forget_timer_;
+};
+
+}  // namespace racoon::exchange

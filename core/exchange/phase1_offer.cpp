@@ -1,0 +1,155 @@
+#include "exchange/phase1_offer.hpp"
+
+#include <algorithm>
+
+namespace racoon::exchange {
+
+namespace {
+
+using isakmp::NotifyType;
+using isakmp::ProtocolId;
+
+constexpr std::uint64_t kDefaultLifetime = 28800;           // RFC 2407 4.5
+constexpr std::uint64_t kLongestLifetime = 10ull * 365 * 86400;
+
+Phase1Params params_of(const conf::Phase1Proposal& ours, const isakmp::Phase1Transform& agreed) {
+    Phase1Params p;
+    p.cipher = ours.cipher;
+    p.key_bits = ours.cipher->key.min;
+    if (!ours.cipher->key.fixed())
+        p.key_bits = agreed.key_length != 0 ? agreed.key_length : ours.cipher->key.standard;
+    p.hash = ours.hash;
+    p.auth = ours.auth;
+    p.group = ours.group;
+    const std::uint64_t life = agreed.life.seconds.value_or(kDefaultLifetime);
+    p.lifetime = conf::seconds(std::clamp<std::uint64_t>(life, 1, kLongestLifetime));
+    return p;
+}
+
+isakmp::Phase1Transform transform_of(const conf::Phase1Proposal& p) {
+    isakmp::Phase1Transform t;
+    t.encryption = static_cast<isakmp::Encryption>(p.cipher->ike_id);
+    t.key_length = p.cipher->key.fixed() ? std::uint16_t{0} : p.key_bits;
+    t.hash = static_cast<isakmp::HashAlgorithm>(p.hash->ike_id);
+    t.auth_method = static_cast<isakmp::AuthMethod>(p.auth->number);
+    t.group = static_cast<isakmp::DhGroup>(p.group->number);
+    t.life.seconds = static_cast<std::uint64_t>(p.lifetime.count());
+    return t;
+}
+
+Failure none(std::string why) {
+    return fail(Errc::NoProposalChosen, std::move(why))
+        .notify(isakmp::number(NotifyType::NoProposalChosen));
+}
+
+bool key_allowed(const conf::CipherInfo& cipher, std::uint16_t bits) {
+    return cipher.key.fixed() ? bits == 0 || bits == cipher.key.min
+                              : bits == 0 || cipher.key.allows(bits);
+}
+
+}  // namespace
+
+conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t) {
+    conf::Phase1Transform out;
+    out.cipher = static_cast<std::uint16_t>(t.encryption);
+    out.key_bits = t.key_length;
+    out.hash = static_cast<std::uint16_t>(t.hash);
+    out.auth = static_cast<std::uint16_t>(t.auth_method);
+    out.group = static_cast<std::uint16_t>(t.group);
+    if (t.life.seconds)
+        out.lifetime = conf::seconds(std::min(*t.life.seconds, kLongestLifetime));
+    return out;
+}
+
+Bytes phase1_offer(const conf::Remote& section) {
+    std::vector<isakmp::Phase1Transform> list;
+    for (const auto& p : section.proposals) {
+        if (list.size() == isakmp::kMaxTransforms) break;
+        list.push_back(transform_of(p));
+    }
+    return isakmp::build_phase1_sa(list);
+}
+
+Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr& peer,
+                                   conf::ExchangeMode mode, const isakmp::SaPayload& offer) {
+    conf::RemoteQuery query;
+    query.peer = peer;
+    query.mode = mode;
+    if (index.candidates(query).empty())
+        return fail(Errc::NotFound, "no configuration found for " + peer.text());
+    std::string tie;
+    for (const auto& proposal : offer.proposals) {
+        if (proposal.protocol != ProtocolId::Isakmp) continue;
+        for (const auto& transform : proposal.transforms) {
+            auto t = isakmp::Phase1Transform::decode(transform);
+            if (!t) continue;  // one that cannot be read is no offer
+            query.agreed = to_conf(*t);
+            const conf::RemoteChoice found = index.choose(query);
+            const conf::Remote* section = found.remote;
+            if (section == nullptr) {
+                if (found.tied.empty()) continue;
+                // Sections that only the identity can tell apart share the first one until message 5.
+                tie = found.problem;
+                if (std::none_of(found.tied.begin(), found.tied.end(),
+                                 [](const conf::Remote* r) { return r->verify_identifier; }))
+                    continue;
+                section = found.tied.front();
+            }
+            const conf::Phase1Proposal* ours = conf::acceptable(*section, *query.agreed);
+            if (ours == nullptr || !key_allowed(*ours->cipher, t->key_length)) continue;
+            Phase1Choice out;
+            out.section = section;
+            out.params = params_of(*ours, *t);
+            isakmp::ChosenProposal chosen;
+            chosen.proposal = &proposal;
+            chosen.transform = &transform;
+            out.answer = isakmp::build_sa_answer({&chosen, 1});
+            return out;
+        }
+    }
+    if (!tie.empty())
+        return fail(Errc::Conflict, tie).notify(isakmp::number(NotifyType::NoProposalChosen));
+    return none("no suitable proposal found");
+}
+
+bool same_section(const conf::Remote& a, const conf::Remote& b) {
+    const auto same_id = [](const conf::IdentitySpec& x, const conf::IdentitySpec& y) {
+        return x.type == y.type && x.address == y.address && x.value == y.value;
+    };
+    const auto same_proposal = [](const conf::Phase1Proposal& x, const conf::Phase1Proposal& y) {
+        return x.cipher == y.cipher && x.key_bits == y.key_bits && x.hash == y.hash &&
+               x.auth == y.auth && x.group == y.group && x.lifetime == y.lifetime;
+    };
+    return a.name == b.name && a.address == b.address && a.modes == b.modes &&
+           same_id(a.my_identifier, b.my_identifier) &&
+           std::equal(a.peers_identifiers.begin(), a.peers_identifiers.end(),
+                      b.peers_identifiers.begin(), b.peers_identifiers.end(), same_id) &&
+           a.verify_identifier == b.verify_identifier && a.proposal_check == b.proposal_check &&
+           a.ph1id == b.ph1id &&
+           std::equal(a.proposals.begin(), a.proposals.end(), b.proposals.begin(),
+                      b.proposals.end(), same_proposal);
+}
+
+Result<Phase1Params> check_phase1_answer(const conf::Remote& section,
+                                         const isakmp::SaPayload& answer) {
+    if (answer.proposals.size() != 1 || answer.proposals[0].transforms.size() != 1)
+        return none("the answer is not exactly one transform");
+    const auto& proposal = answer.proposals[0];
+    if (proposal.protocol != ProtocolId::Isakmp) return none("the answer is not for ISAKMP");
+    RACOON_TRY(auto t, isakmp::Phase1Transform::decode(proposal.transforms[0]));
+    for (const auto& p : section.proposals) {
+        isakmp::Phase1Transform ours = transform_of(p);
+        const auto our_life = ours.life;
+        ours.life = t.life;
+        if (!(ours == t)) continue;
+        // Some responders write their own lifetime: the shorter one holds.
+        if (t.life.seconds && our_life.seconds)
+            t.life.seconds = std::min(*t.life.seconds, *our_life.seconds);
+        else
+            t.life = our_life;
+        return params_of(p, t);
+    }
+    return none("the answer " + t.text() + " is not what we offered");
+}
+
+}  // namespace racoon::exchange

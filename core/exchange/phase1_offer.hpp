@@ -1,0 +1,44 @@
+// The offer of phase 1: building ours, choosing from the peer's, checking its answer (RFC 2408 4.2,
+// reference 2.11). The peer's order decides: its first transform that any section accepts is taken.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "conf/select.hpp"
+#include "isakmp/proposal.hpp"
+
+namespace racoon::exchange {
+
+/// What a phase 1 agreed on. Pointers are into the catalog.
+struct Phase1Params {
+    const conf::CipherInfo* cipher = nullptr;
+    std::uint16_t key_bits = 0;  // of the cipher, also where it is fixed
+    const conf::HashInfo* hash = nullptr;
+    const conf::AuthMethodInfo* auth = nullptr;
+    const conf::GroupInfo* group = nullptr;
+    conf::seconds lifetime{28800};
+};
+
+/// The body of our SA payload: the section's proposals in file order. `lifetime` etc. as configured.
+Bytes phase1_offer(const conf::Remote& section);
+
+struct Phase1Choice {
+    const conf::Remote* section = nullptr;
+    Phase1Params params;
+    Bytes answer;  // body of the SA payload for message 2
+};
+/// NoProposalChosen (notify NO-PROPOSAL-CHOSEN) with the reason; Conflict for tied sections.
+Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr& peer,
+                                   conf::ExchangeMode mode, const isakmp::SaPayload& offer);
+
+/// The responder's answer to our offer: exactly one transform, one of ours.
+Result<Phase1Params> check_phase1_answer(const conf::Remote& section,
+                                         const isakmp::SaPayload& answer);
+
+/// Whether an SA of `a` would have been negotiated alike under `b`: what a reload compares.
+bool same_section(const conf::Remote& a, const conf::Remote& b);
+
+/// As conf judges it.
+conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t);
+
+}  // namespace racoon::exchange

@@ -1,0 +1,113 @@
+// Phase2: one quick mode, and the SAs that it makes until they are handed over. Ends established, or
+// fails and takes back the SPI and the SAs that it had asked for. An established initiator stays a
+// while, to repeat message 3 for a responder that did not get it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "exchange/exchange.hpp"
+#include "exchange/handles.hpp"
+#include "exchange/iv_chain.hpp"
+#include "exchange/phase2_offer.hpp"
+#include "exchange/verified.hpp"
+
+namespace racoon::exchange {
+
+class Phase1;
+class Phase2;
+
+class Phase2Owner {
+  public:
+    /// Both SAs are installed.
+    virtual void phase2_established(Phase2& x) = 0;
+    virtual void phase2_failed(Phase2& x, const Error& error) = 0;
+    /// The peer asks again for our last message, so it may still use its old SA.
+    virtual void phase2_repeated(Phase2& x) = 0;
+
+  protected:
+    ~Phase2Owner() = default;
+};
+
+class Phase2 final : public Exchange {
+  public:
+    /// `policy` null: a responder that has yet to find it.
+    Phase2(Context& ctx, Phase2Owner& owner, Phase1& phase1, MessageId id, IvChain ivs,
+           bool initiator, SettingsPtr settings, const conf::Policy* policy);
+    ~Phase2() override;
+
+    void start_initiator(std::uint64_t acquire_token);
+    void start_responder(Verified<isakmp::QuickMode1> message1, std::uint64_t digest);
+
+    // --- facts ---
+    Phase1& phase1() const { return phase1_; }
+    MessageId id() const { return id_; }
+    bool initiator() const { return initiator_; }
+    const Settings& settings() const { return *settings_; }
+    const SettingsPtr& settings_ptr() const { return settings_; }
+    const conf::Policy* policy() const { return policy_; }
+    const conf::PolicyTemplate& tmpl() const { return policy_->templates.front(); }
+    const TrafficSelector& selector() const { return selector_; }
+    const Phase2Params& params() const { return params_; }
+    Spi spi_in() const { return spi_in_; }
+    Spi spi_out() const { return spi_out_; }
+    TimePoint created() const { return created_; }
+    bool established() const { return established_; }
+    bool awaits_connected = false;
+    Timer linger;  // until an ended quick mode goes
+
+    /// What only the negotiation needs.
+    struct Negotiation {
+        const conf::SaInfo* sainfo = nullptr;
+        isakmp::Phase2Proposal offered;
+        Bytes id_ci, id_cr;  // bodies as sent; empty: none
+        Bytes ni, nr;
+        DhKey dh;
+        Bytes public_value, peer_public;
+        Secret gxy;
+        std::uint64_t acquire_token = 0;
+        std::optional<Verified<isakmp::QuickMode1>> message1;  // the responder's
+        bool peer_committed = false;
+    };
+
+    // --- for quick_mode.cpp ---
+    Negotiation& negotiation() { return *negotiation_; }
+    IvChain& ivs() { return ivs_; }
+    void set_policy(const conf::Policy* p) { policy_ = p; }
+    void set_selector(const TrafficSelector& s) { selector_ = s; }
+    void set_params(const Phase2Params& p) { params_ = p; }
+    Phase2Params& params() { return params_; }
+    void set_spi_in(Spi s) { spi_in_ = s; }
+    void set_spi_out(Spi s) { spi_out_ = s; }
+    /// The SAs belong to somebody else now.
+    void hand_over() { spi_in_owned_ = spi_out_owned_ = false; }
+    void own_spi_in() { spi_in_owned_ = true; }
+    void own_spi_out() { spi_out_owned_ = true; }
+    /// Tells the peer, with the SPI that names this negotiation, and logs.
+    void refuse(const Error& why);
+    void ignore(const Error& why, std::string_view what);
+    std::string peer_text() const;
+
+  private:
+    void finished(Status status) override;
+    void emit(ByteView datagram) override;
+    const conf::Timer& timer_config() const override { return settings_->config->timer; }
+    void on_duplicate() override;
+
+    Phase2Owner& owner_;
+    Phase1& phase1_;
+    MessageId id_;
+    IvChain ivs_;
+    bool initiator_;
+    bool established_ = false;
+    SettingsPtr settings_;
+    const conf::Policy* policy_;
+    TrafficSelector selector_;
+    Phase2Params params_;
+    Spi spi_in_, spi_out_;
+    bool spi_in_owned_ = false, spi_out_owned_ = false;
+    std::unique_ptr<Negotiation> negotiation_;
+    TimePoint created_;
+};
+
+}  // namespace racoon::exchange

@@ -1,0 +1,482 @@
+#include "exchange/quick_mode.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "exchange/key_material.hpp"
+#include "exchange/phase1.hpp"
+#include "exchange/sealing.hpp"
+#include "log/log.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+
+using isakmp::ExchangeType;
+using isakmp::MessageBuilder;
+using isakmp::NotifyType;
+using isakmp::PayloadType;
+
+const conf::HashInfo& hash_of(const Phase2& x) { return *x.phase1().params().hash; }
+
+HashCheck check_of(const Phase2& x) { return HashCheck(hash_of(x), x.phase1().skeyid_a()); }
+
+Failure refusal(Errc code, NotifyType type, std::string text) {
+    return fail(code, std::move(text)).notify(isakmp::number(type));
+}
+
+std::size_t nonce_size(const Phase2& x) {
+    return std::clamp<std::size_t>(x.phase1().section().nonce_size, isakmp::kMinNonce,
+                                   isakmp::kMaxNonce);
+}
+
+/// HASH, SA, nonce, [KE,] [IDci, IDcr,] [N]: messages 1 and 2.
+Result<Bytes> offer_message(Phase2& x, ByteView sa, ByteView nonce,
+                            const std::optional<Bytes>& notify) {
+    Phase2::Negotiation& n = x.negotiation();
+    MessageBuilder b(x.phase1().header(ExchangeType::QuickMode, x.id()));
+    b.reserve_hash(hash_of(x).digest_size);
+    b.add(PayloadType::SecurityAssociation, sa);
+    b.add(PayloadType::Nonce, nonce);
+    if (!n.public_value.empty()) b.add(PayloadType::KeyExchange, n.public_value);
+    if (!n.id_ci.empty()) {
+        b.add(PayloadType::Identification, n.id_ci);
+        b.add(PayloadType::Identification, n.id_cr);
+    }
+    if (notify) b.add(PayloadType::Notification, *notify);
+    const ByteView key = x.phase1().skeyid_a();
+    auto hash = x.initiator() ? hash_1(hash_of(x), key, x.id(), b.after_hash())
+                              : hash_2(hash_of(x), key, x.id(), n.ni, b.after_hash());
+    if (!hash) return tl::unexpected<Error>(hash.error());
+    b.set_hash(hash->view());
+    return seal_message(b, x.phase1().cipher_key(), x.ivs(), x.ctx(), x.settings().config->padding);
+}
+
+Result<Bytes> message_3(Phase2& x) {
+    const Phase2::Negotiation& n = x.negotiation();
+    MessageBuilder b(x.phase1().header(ExchangeType::QuickMode, x.id()));
+    b.reserve_hash(hash_of(x).digest_size);
+    RACOON_TRY(Secret hash, hash_3(hash_of(x), x.phase1().skeyid_a(), x.id(), n.ni, n.nr));
+    b.set_hash(hash.view());
+    return seal_message(b, x.phase1().cipher_key(), x.ivs(), x.ctx(), x.settings().config->padding);
+}
+
+/// "The side that set the commit bit …": HASH, N(CONNECTED) as message 4 (RFC 2408 3.1).
+Result<Bytes> message_4(Phase2& x) {
+    isakmp::Notification n;
+    n.protocol = wire_protocol(x.params().protocol);
+    n.type = NotifyType::Connected;
+    const Bytes spi = isakmp::spi_bytes(n.protocol, x.spi_in());
+    n.spi = spi;
+    MessageBuilder b(x.phase1().header(ExchangeType::QuickMode, x.id()));
+    b.reserve_hash(hash_of(x).digest_size);
+    b.add(PayloadType::Notification, n.body());
+    RACOON_TRY(Secret hash, hash_1(hash_of(x), x.phase1().skeyid_a(), x.id(), b.after_hash()));
+    b.set_hash(hash.view());
+    return seal_message(b, x.phase1().cipher_key(), x.ivs(), x.ctx(), x.settings().config->padding);
+}
+
+SpiGet spi_request(Phase2& x) {
+    SpiGet r;
+    r.use = x.phase1().use();
+    r.policy = x.policy()->id;
+    r.protocol = x.tmpl().protocol;
+    r.tunnel = x.tmpl().tunnel;
+    r.reqid = x.tmpl().reqid;
+    r.local = x.phase1().local().addr;
+    r.peer = x.phase1().remote().addr;
+    r.acquire_token = x.negotiation().acquire_token;
+    return r;
+}
+
+Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
+    conf::SaInfoQuery query;
+    query.selector = x.selector();
+    query.ph1id = x.phase1().section().ph1id;
+    Bytes data;
+    if (const auto& id = x.phase1().peer_id(); id && !x.initiator()) {
+        data = id->data();
+        conf::PeerId peer;
+        peer.type = static_cast<std::uint8_t>(id->type());
+        peer.data = data;
+        query.peer_id = peer;
+    }
+    if (const conf::SaInfo* found = x.settings().index.sainfo(query)) return found;
+    return refusal(Errc::NotFound, NotifyType::InvalidIdInformation,
+                   fmt::format("failed to get sainfo for {} (ph1id {}); {} sainfo sections are "
+                               "configured",
+                               x.selector().text(), query.ph1id,
+                               x.settings().config->sainfos.size()));
+}
+
+/// One direction's keys and SA (RFC 2409 5.5: KEYMAT of an SA uses the SPI that its receiver chose).
+Result<SaInstall> install_request(Phase2& x, bool inbound) {
+    const Phase2Params& p = x.params();
+    const Phase2::Negotiation& n = x.negotiation();
+    const isakmp::ProtocolId protocol = wire_protocol(p.protocol);
+    const Spi spi = inbound ? x.spi_in() : x.spi_out();
+    const Bytes spi_on_wire = isakmp::spi_bytes(protocol, spi);
+    KeymatInput in;
+    in.gxy = n.gxy.view();
+    in.protocol = isakmp::number(protocol);
+    in.spi = spi_on_wire;
+    in.ni = n.ni;
+    in.nr = n.nr;
+    const std::size_t enc = p.encryption_key_bytes();
+    const std::size_t mac = p.integrity_key_bytes();
+    RACOON_TRY(Secret keymat,
+               quick_mode_keymat(hash_of(x), x.phase1().skeyid_d(), in, enc + mac));
+
+    SaInstall r;
+    r.use = x.phase1().use();
+    r.policy = x.policy()->id;
+    r.inbound = inbound;
+    r.protocol = p.protocol;
+    r.tunnel = p.tunnel;
+    r.esn = p.esn;
+    r.spi = spi;
+    r.reqid = x.tmpl().reqid;
+    r.local = x.phase1().local().addr;
+    r.peer = x.phase1().remote().addr;
+    r.selector = x.selector();
+    if (p.encryption != nullptr) r.encryption = p.encryption->name;
+    r.key_bits = p.key_bits;
+    r.encryption_key = Secret(keymat.view().first(enc));
+    if (p.integrity != nullptr) r.integrity = p.integrity->name;
+    r.integrity_key = Secret(keymat.view().subspan(enc));
+    const std::uint32_t most = x.ctx().caps.max_replay_window;
+    if (x.ctx().caps_known && most < r.replay_window) r.replay_window = most;
+    r.hard_seconds = p.seconds;
+    r.soft_seconds = p.seconds * 4 / 5;
+    if (x.ctx().can(RACOON_CAP_BYTE_LIFETIME) && p.kilobytes != 0 &&
+        p.kilobytes < (std::uint64_t{1} << 53)) {
+        r.hard_bytes = p.kilobytes * 1024;
+        r.soft_bytes = r.hard_bytes / 5 * 4;
+    }
+    return r;
+}
+
+Task<Status> install(Phase2& x, bool inbound) {
+    Result<SaInstall> request = install_request(x, inbound);
+    if (!request) co_return tl::unexpected<Error>(request.error());
+    if (!inbound) x.own_spi_out();  // a failed or cancelled installation is deleted too
+    Result<SaInstall::Reply> done = co_await x.operate(*request);
+    if (!done) co_return tl::unexpected<Error>(done.error());
+    co_return ok();
+}
+
+/// Our inbound SPI and, with PFS, a key pair.
+Task<Status> get_spi(Phase2& x) {
+    const SpiGet request = spi_request(x);
+    Result<SpiGet::Reply> reply = co_await x.operate(request);
+    if (!reply) co_return tl::unexpected<Error>(reply.error());
+    x.set_spi_in(reply->spi);
+    x.own_spi_in();
+    co_return ok();
+}
+
+Task<Status> make_key_pair(Phase2& x, const conf::GroupInfo& group) {
+    DhGenerate request;
+    request.group = group.number;
+    Result<DhGenerate::Reply> pair = co_await x.operate(request);
+    if (!pair) co_return tl::unexpected<Error>(pair.error());
+    x.negotiation().dh = DhKey(x.ctx(), pair->handle);
+    x.negotiation().public_value = std::move(pair->public_value);
+    co_return ok();
+}
+
+Task<Status> compute_secret(Phase2& x) {
+    DhCompute request;
+    request.handle = x.negotiation().dh.id();
+    request.peer_public = x.negotiation().peer_public;
+    Result<DhCompute::Reply> reply = co_await x.operate(request);
+    if (!reply) co_return tl::unexpected<Error>(reply.error());
+    x.negotiation().gxy = std::move(reply->shared);
+    x.negotiation().dh.reset();
+    co_return ok();
+}
+
+/// KE must be there exactly when a group was agreed on (reference 5.8), and fit the group.
+Status take_key_exchange(Phase2& x, const std::optional<ByteView>& ke) {
+    const conf::GroupInfo* group = x.params().pfs;
+    if ((group != nullptr) != ke.has_value())
+        return refusal(Errc::NoProposalChosen, NotifyType::NoProposalChosen,
+                       group ? "no KE payload, but PFS was agreed on" : "KE payload without a group");
+    if (group == nullptr) return ok();
+    if (ke->size() != group->public_size ||
+        (group->table != nullptr &&
+         group->table->check_public(group->impl, {ke->data(), ke->size()}) != RACOON_OK))
+        return refusal(Errc::Crypto, NotifyType::InvalidKeyInformation,
+                       "public value is not of group " + group->name);
+    x.negotiation().peer_public = to_bytes(*ke);
+    return ok();
+}
+
+// --- initiator ---
+
+/// Before message 1: sainfo, IDs, nonce.
+Status prepare(Phase2& x) {
+    Phase2::Negotiation& n = x.negotiation();
+    RACOON_TRY(n.sainfo, find_sainfo(x));
+    const TrafficSelector& s = x.selector();
+    n.id_ci = isakmp::Identity::selector(s.local, s.protocol).body();
+    n.id_cr = isakmp::Identity::selector(s.remote, s.protocol).body();
+    n.ni = x.ctx().random_bytes(nonce_size(x));
+    return ok();
+}
+
+Result<Bytes> message_1(Phase2& x) {
+    Phase2::Negotiation& n = x.negotiation();
+    RACOON_TRY(n.offered, phase2_offer(x.ctx(), *n.sainfo, x.tmpl(), x.spi_in()));
+    return offer_message(x, isakmp::build_phase2_sa({&n.offered, 1}), n.ni, {});
+}
+
+/// The next message of the peer that is really message 2.
+Task<Result<Verified<isakmp::QuickMode1>>> verified_message_2(Phase2& x, bool& committed) {
+    for (;;) {
+        Result<Received> in = co_await x.message();
+        if (!in) co_return tl::unexpected<Error>(in.error());
+        Result<isakmp::Message> clear =
+            open_message(in->message, x.phase1().cipher_key(), x.ivs().next(),
+                         x.settings().config->padding);
+        if (!clear) {
+            x.ignore(clear.error(), "quick mode message 2");
+            continue;
+        }
+        auto verified = check_of(x).quick_mode_2(std::move(*clear), x.negotiation().ni);
+        if (!verified) {
+            x.ignore(verified.error(), "quick mode message 2");
+            continue;
+        }
+        committed = in->message.header().commit();
+        x.ivs().advance(in->message.body());
+        x.accept(*in);
+        co_return verified;
+    }
+}
+
+Status take_message_2(Phase2& x, const isakmp::QuickMode1& m) {
+    Phase2::Negotiation& n = x.negotiation();
+    RACOON_TRY(Phase2Choice choice, check_phase2_answer(*n.sainfo, x.tmpl(), n.offered, m.sa));
+    x.set_params(choice.params);
+    x.set_spi_out(choice.peer_spi);
+    n.nr = to_bytes(m.nonce);
+    if (m.id_ci && m.id_cr) {
+        RACOON_TRY(TrafficSelector theirs,
+                   selector_of_ids(m.id_ci, m.id_cr, true, x.phase1().local().addr,
+                                   x.phase1().remote().addr));
+        if (!(theirs == x.selector()))
+            return refusal(Errc::InvalidId, NotifyType::InvalidIdInformation,
+                           "the peer answered with other IDs: " + theirs.text());
+    }
+    for (const isakmp::Notification& note : m.notifications)
+        if (note.type == NotifyType::ResponderLifetime)
+            apply_responder_lifetime(x.params(), x.phase1().section().proposal_check, note.data,
+                                     x.peer_text());
+    return take_key_exchange(x, m.key_exchange);
+}
+
+/// After a message 2 with the commit bit: the responder's CONNECTED, in a quick mode message or in an
+/// informational one with the same message id.
+Task<Status> connected(Phase2& x) {
+    x.awaits_connected = true;
+    for (;;) {
+        Result<Received> in = co_await x.message();
+        if (!in) co_return tl::unexpected<Error>(in.error());
+        const bool quick = in->message.header().exchange_type() == ExchangeType::QuickMode;
+        Result<IvChain> chain(x.ivs());
+        if (!quick) chain = x.phase1().phase2_chain(x.id());
+        if (!chain) co_return tl::unexpected<Error>(chain.error());
+        Result<isakmp::Message> clear = open_message(in->message, x.phase1().cipher_key(),
+                                                     chain->next(), x.settings().config->padding);
+        bool found = false;
+        const auto look = [&found](const auto& list) {
+            for (const isakmp::Notification& note : list)
+                found = found || note.type == NotifyType::Connected;
+        };
+        if (clear && quick) {
+            auto verified = check_of(x).connected(std::move(*clear));
+            if (verified) look((*verified)->notifications);
+        } else if (clear) {
+            auto verified = check_of(x).informational(std::move(*clear));
+            if (verified) look((*verified)->notifications);
+        }
+        if (found) {
+            x.accept(*in);
+            co_return ok();
+        }
+    }
+}
+
+// --- responder ---
+
+/// What message 1 asks for, held against policy, sainfo and kernel.
+Result<Phase2Choice> plan(Phase2& x) {
+    Phase2::Negotiation& n = x.negotiation();
+    const isakmp::QuickMode1& m = **n.message1;
+    const IpAddr& local = x.phase1().local().addr;
+    const IpAddr& peer = x.phase1().remote().addr;
+    // The SPI first: a refusal carries it, so that the peer knows what is meant.
+    if (!m.sa.proposals.empty()) {
+        x.params().protocol = ip_protocol(m.sa.proposals[0].protocol);
+        if (const auto spi = m.sa.proposals[0].spi_value()) x.set_spi_out(*spi);
+    }
+    RACOON_TRY(TrafficSelector ts, selector_of_ids(m.id_ci, m.id_cr, false, local, peer));
+    const PolicyHit hit = x.settings().policies.match(ts, local, peer);
+    if (hit.policy == nullptr)
+        return refusal(Errc::NotFound, NotifyType::InvalidIdInformation,
+                       fmt::format("no suitable policy found for {} with {}", ts.text(), peer.text()));
+    x.set_policy(hit.policy);
+    x.set_selector(ts);
+    auto info = find_sainfo(x);
+    if (!info && !(ts == hit.policy->selector)) {
+        // A narrower request is served by the sainfo of the policy that allows it.
+        x.set_selector(hit.policy->selector);
+        auto wider = find_sainfo(x);
+        x.set_selector(ts);
+        if (wider) info = wider;
+    }
+    if (!info) return tl::unexpected<Error>(info.error());
+    n.sainfo = *info;
+    RACOON_TRY(Phase2Choice choice,
+               choose_phase2(x.ctx(), *n.sainfo, x.tmpl(), x.phase1().section().proposal_check,
+                             x.settings().groups, m.sa));
+    x.set_params(choice.params);
+    x.set_spi_out(choice.peer_spi);
+    n.ni = to_bytes(m.nonce);
+    n.nr = x.ctx().random_bytes(nonce_size(x));
+    if (m.id_ci) {
+        n.id_ci = to_bytes(m.id_ci->body);
+        n.id_cr = to_bytes(m.id_cr->body);
+    }
+    RACOON_TRY_STATUS(take_key_exchange(x, m.key_exchange));
+    return choice;
+}
+
+Result<Bytes> message_2(Phase2& x, const Phase2Choice& choice) {
+    const Phase2::Negotiation& n = x.negotiation();
+    isakmp::ChosenProposal chosen;
+    chosen.proposal = choice.proposal;
+    chosen.transform = choice.transform;
+    chosen.spi = isakmp::spi_bytes(choice.proposal->protocol, x.spi_in());
+    std::optional<Bytes> notify;
+    if (x.params().send_lifetime) {
+        isakmp::Notification note;
+        const Bytes data = responder_lifetime(x.params());
+        note.protocol = choice.proposal->protocol;
+        note.type = NotifyType::ResponderLifetime;
+        note.spi = chosen.spi;
+        note.data = data;
+        notify = note.body();
+    }
+    return offer_message(x, isakmp::build_sa_answer({&chosen, 1}), n.nr, notify);
+}
+
+/// The next message of the peer that is really message 3: what makes a responder's SAs count.
+Task<Result<Verified<isakmp::QuickMode3>>> verified_message_3(Phase2& x) {
+    for (;;) {
+        Result<Received> in = co_await x.message();
+        if (!in) co_return tl::unexpected<Error>(in.error());
+        Result<isakmp::Message> clear =
+            open_message(in->message, x.phase1().cipher_key(), x.ivs().next(),
+                         x.settings().config->padding);
+        if (!clear) {
+            x.ignore(clear.error(), "quick mode message 3");
+            continue;
+        }
+        const Phase2::Negotiation& n = x.negotiation();
+        auto verified = check_of(x).quick_mode_3(std::move(*clear), n.ni, n.nr);
+        if (!verified) {
+            x.ignore(verified.error(), "quick mode message 3");
+            continue;
+        }
+        x.ivs().advance(in->message.body());
+        x.accept(*in);
+        co_return verified;
+    }
+}
+
+}  // namespace
+
+Task<Status> quick_mode_initiator(Phase2& x) {
+    Phase2::Negotiation& n = x.negotiation();
+    Status prepared = prepare(x);
+    if (!prepared) co_return prepared;
+    Status spi = co_await get_spi(x);
+    if (!spi) co_return spi;
+    if (n.sainfo->pfs_group != nullptr) {
+        Status pair = co_await make_key_pair(x, *n.sainfo->pfs_group);
+        if (!pair) co_return pair;
+    }
+
+    // HDR*, HASH(1), SA, Ni, [KE,] IDci, IDcr -->
+    Result<Bytes> m1 = message_1(x);
+    if (!m1) co_return tl::unexpected<Error>(m1.error());
+    x.transmit(std::move(*m1), Repeat::OnTimer);
+
+    // <-- HDR*, HASH(2), SA, Nr, [KE,] IDci, IDcr
+    bool committed = false;
+    auto m2 = co_await verified_message_2(x, committed);
+    if (!m2) co_return tl::unexpected<Error>(m2.error());
+    Status taken = take_message_2(x, **m2);
+    if (!taken) {
+        x.refuse(taken.error());
+        co_return taken;
+    }
+    if (x.params().pfs != nullptr) {
+        Status secret = co_await compute_secret(x);
+        if (!secret) co_return secret;
+    }
+    Status inbound = co_await install(x, true);
+    if (!inbound) co_return inbound;
+
+    // HDR*, HASH(3) -->
+    Result<Bytes> m3 = message_3(x);
+    if (!m3) co_return tl::unexpected<Error>(m3.error());
+    x.transmit(std::move(*m3), committed ? Repeat::OnTimer : Repeat::OnDuplicate);
+    if (committed) {
+        Status up = co_await connected(x);
+        if (!up) co_return up;
+    }
+    co_return co_await install(x, false);
+}
+
+Task<Status> quick_mode_responder(Phase2& x) {
+    Phase2::Negotiation& n = x.negotiation();
+    // HDR*, HASH(1), SA, Ni, [KE,] IDci, IDcr -->
+    Result<Phase2Choice> choice = plan(x);
+    if (!choice) {
+        x.refuse(choice.error());
+        co_return tl::unexpected<Error>(choice.error());
+    }
+    Status spi = co_await get_spi(x);
+    if (!spi) co_return spi;
+    if (x.params().pfs != nullptr) {
+        Status pair = co_await make_key_pair(x, *x.params().pfs);
+        if (!pair) co_return pair;
+        Status secret = co_await compute_secret(x);
+        if (!secret) co_return secret;
+    }
+    Status inbound = co_await install(x, true);
+    if (!inbound) co_return inbound;
+
+    // <-- HDR*, HASH(2), SA, Nr, [KE,] IDci, IDcr
+    Result<Bytes> m2 = message_2(x, *choice);
+    if (!m2) co_return tl::unexpected<Error>(m2.error());
+    n.message1.reset();
+    x.transmit(std::move(*m2), Repeat::OnTimer);
+
+    // HDR*, HASH(3) -->
+    auto m3 = co_await verified_message_3(x);
+    if (!m3) co_return tl::unexpected<Error>(m3.error());
+    Status outbound = co_await install(x, false);
+    if (!outbound) co_return outbound;
+    if (n.peer_committed) {
+        Result<Bytes> m4 = message_4(x);
+        if (m4) x.transmit(std::move(*m4), Repeat::OnDuplicate);
+    }
+    co_return ok();
+}
+
+}  // namespace racoon::exchange

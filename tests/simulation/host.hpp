@@ -1,0 +1,238 @@
+// SimHost: one daemon without a daemon: an Engine, and in place of keeper, workers and kernel a model
+// that answers operations after a delay, keeps count of everything that was created, and holds the
+// SAs that the kernel would have.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "exchange/engine.hpp"
+#include "simulation/test_crypto.hpp"
+
+namespace racoon::sim {
+
+using exchange::OpKind;
+using Rng = std::mt19937_64;
+
+/// An SA in the modelled kernel.
+struct SimSa {
+    bool inbound = false;
+    IpAddr src, dst;
+    TrafficSelector selector;
+    std::string encryption, integrity;
+    Bytes key;  // encryption key | integrity key
+    PolicyId policy;
+    std::uint32_t replay_window = 0;
+    TimePoint installed{};
+    std::uint64_t order = 0;
+};
+
+class SimHost final : public exchange::Output {
+  public:
+    using Schedule = std::function<void(Duration, std::function<void()>)>;
+    using Send = std::function<void(const exchange::Datagram&)>;
+
+    SimHost(std::string name, conf::ConfigPtr config, std::uint64_t seed, Schedule schedule, Send send)
+        : name_(std::move(name)), rng_(seed), schedule_(std::move(schedule)), send_(std::move(send)) {
+        engine = std::make_unique<exchange::Engine>(std::move(config), 1, *this);
+    }
+    ~SimHost() override { engine.reset(); }
+
+    std::unique_ptr<exchange::Engine> engine;
+    Bytes psk{1, 2, 3, 4};
+    Duration op_delay = std::chrono::microseconds(200);
+    std::function<TimePoint()> clock;
+    std::vector<exchange::Event> events;
+    /// Per operation kind: fails the next n.
+    std::map<OpKind, int> fail_next;
+    std::map<OpKind, std::uint64_t> op_count;
+    std::map<std::uint64_t, bool> acquires;  // ended: token → success
+    std::uint64_t bytes_out = 0, packets_out = 0;
+    bool answer_ops = true;
+
+    // --- what exists ---
+    std::set<std::uint64_t> dh_keys, uses;
+    std::set<std::uint32_t> larval;
+    std::map<std::tuple<IpAddr, std::uint32_t>, SimSa> sas;  // (destination, SPI)
+    std::size_t open_ops = 0;
+
+    // --- Output ---
+    void send(const exchange::Datagram& d) override {
+        bytes_out += d.bytes.size();
+        ++packets_out;
+        send_(d);
+    }
+    void event(const exchange::Event& e) override { events.push_back(e); }
+    void cancel(OpToken token) override { cancelled_.insert(token.value); }
+    void random(std::span<std::uint8_t> out) override {
+        for (auto& b : out) b = static_cast<std::uint8_t>(rng_());
+    }
+    void start(exchange::Operation op) override {
+        ++op_count[op.kind];
+        if (!exchange::has_answer(op.kind)) {
+            (void)answer(op);
+            return;
+        }
+        if (!answer_ops) return;
+        ++open_ops;
+        auto shared = std::make_shared<exchange::Operation>(std::move(op));
+        schedule_(op_delay, [this, shared] {
+            --open_ops;
+            if (!engine || cancelled_.erase(shared->token.value) != 0) return;
+            engine->complete(shared->token, answer(*shared), clock());
+        });
+    }
+
+    std::size_t events_of(std::uint32_t code) const {
+        std::size_t n = 0;
+        for (const auto& e : events) n += e.code == code;
+        return n;
+    }
+    /// The SA that this host's traffic of a policy would take: the newest outbound one.
+    const SimSa* outbound(PolicyId policy, std::uint32_t* spi = nullptr) const {
+        const SimSa* best = nullptr;
+        for (const auto& [key, sa] : sas)
+            if (!sa.inbound && sa.policy == policy && (best == nullptr || sa.order > best->order)) {
+                best = &sa;
+                if (spi != nullptr) *spi = std::get<1>(key);
+            }
+        return best;
+    }
+
+  private:
+    template <typename Record>
+    static Result<Bytes> reply(const Record& r) {
+        return exchange::encode(r);
+    }
+
+    Result<Bytes> answer(const exchange::Operation& op) {
+        using namespace exchange;
+        if (auto it = fail_next.find(op.kind); it != fail_next.end() && it->second > 0) {
+            --it->second;
+            return fail(Errc::Denied, "told to fail");
+        }
+        switch (op.kind) {
+            case OpKind::DhGenerate: {
+                RACOON_TRY(auto r, decode<DhGenerate>(op.request));
+                (void)r;
+                DhGenerate::Reply out;
+                out.handle = ++last_;
+                dh_keys.insert(out.handle);
+                std::uint64_t y = 0;
+                do {
+                    secrets_[out.handle] = rng_() % (kPrime - 2) + 1;
+                    y = pow_mod(3, secrets_[out.handle]);
+                } while (y < 2 || y >= kPrime - 1);
+                out.public_value = number_bytes(y);
+                return reply(out);
+            }
+            case OpKind::DhCompute: {
+                RACOON_TRY(auto r, decode<DhCompute>(op.request));
+                if (!dh_keys.contains(r.handle)) return fail(Errc::NotFound, "no such key");
+                DhCompute::Reply out;
+                out.shared = Secret(number_bytes(pow_mod(bytes_number(r.peer_public), secrets_[r.handle])));
+                return reply(out);
+            }
+            case OpKind::DhFree: {
+                RACOON_TRY(auto r, decode<DhFree>(op.request));
+                if (dh_keys.erase(r.handle) != 1) problem("a DH key freed twice");
+                secrets_.erase(r.handle);
+                return Bytes{};
+            }
+            case OpKind::Phase1Open: {
+                RACOON_TRY(auto r, decode<Phase1Open>(op.request));
+                Phase1Open::Reply out;
+                out.use = ++last_;
+                uses.insert(out.use);
+                out.nonce.resize(r.nonce_size);
+                random(out.nonce);
+                opened_[out.use] = {r.initiator, out.nonce};
+                return reply(out);
+            }
+            case OpKind::Phase1Skeyid: {
+                RACOON_TRY(auto r, decode<Phase1Skeyid>(op.request));
+                if (!uses.contains(r.use)) return fail(Errc::Denied, "unknown use");
+                const auto& [initiator, nonce] = opened_[r.use];
+                const racoon_span own{nonce.data(), nonce.size()};
+                const racoon_span theirs{r.peer_nonce.data(), r.peer_nonce.size()};
+                const racoon_span parts[2] = {initiator ? own : theirs, initiator ? theirs : own};
+                Phase1Skeyid::Reply out;
+                out.skeyid = Secret(32);
+                mix_hmac(nullptr, {psk.data(), psk.size()}, parts, 2, out.skeyid.span().data());
+                return reply(out);
+            }
+            case OpKind::Phase1Close: {
+                RACOON_TRY(auto r, decode<Phase1Close>(op.request));
+                if (uses.erase(r.use) != 1) problem("a phase 1 closed twice");
+                opened_.erase(r.use);
+                return Bytes{};
+            }
+            case OpKind::SpiGet: {
+                RACOON_TRY(auto r, decode<SpiGet>(op.request));
+                if (!uses.contains(r.use)) return fail(Errc::Denied, "unknown use");
+                SpiGet::Reply out;
+                do {
+                    out.spi.value = static_cast<std::uint32_t>(rng_());
+                } while (out.spi.value < 256);
+                larval.insert(out.spi.value);
+                return reply(out);
+            }
+            case OpKind::SaInstall: {
+                RACOON_TRY(auto r, decode<SaInstall>(op.request));
+                if (!uses.contains(r.use)) return fail(Errc::Denied, "unknown use");
+                SimSa sa;
+                sa.inbound = r.inbound;
+                sa.src = r.inbound ? r.peer : r.local;
+                sa.dst = r.inbound ? r.local : r.peer;
+                sa.selector = r.selector;
+                sa.encryption = r.encryption;
+                sa.integrity = r.integrity;
+                sa.key = to_bytes(r.encryption_key.view());
+                append(sa.key, r.integrity_key.view());
+                sa.policy = r.policy;
+                sa.replay_window = r.replay_window;
+                sa.installed = clock();
+                sa.order = ++last_;
+                if (r.inbound && larval.erase(r.spi.value) != 1)
+                    return fail(Errc::NotFound, "inbound SA without its SPI");
+                sas[{sa.dst, r.spi.value}] = sa;
+                return reply(SaInstall::Reply{});
+            }
+            case OpKind::SaDelete: {
+                RACOON_TRY(auto r, decode<SaDelete>(op.request));
+                const bool was = sas.erase({r.dst, r.spi.value}) + larval.erase(r.spi.value) != 0;
+                if (!was) return fail(Errc::NotFound, "no such SA");
+                return reply(SaInstall::Reply{});
+            }
+            case OpKind::AcquireDone: {
+                RACOON_TRY(auto r, decode<AcquireDone>(op.request));
+                acquires[r.acquire_token] = r.success;
+                return Bytes{};
+            }
+            default: return fail(Errc::Unsupported, "operation");
+        }
+    }
+
+    void problem(const std::string& text) { problems.push_back(name_ + ": " + text); }
+
+  public:
+    std::vector<std::string> problems;
+
+  private:
+    std::string name_;
+    Rng rng_;
+    Schedule schedule_;
+    Send send_;
+    std::uint64_t last_ = 0;
+    std::map<std::uint64_t, std::uint64_t> secrets_;
+    std::map<std::uint64_t, std::pair<bool, Bytes>> opened_;
+    std::set<std::uint64_t> cancelled_;
+};
+
+}  // namespace racoon::sim
