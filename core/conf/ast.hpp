@@ -47,6 +47,7 @@ struct Statement {
     std::vector<Value> values;
     std::vector<Statement> body;  // of blocks
     Span end;                     // the closing brace or the semicolon
+    bool broken = false;          // an error was reported; values are not to be looked at
 };
 
 }  // namespace racoon::conf

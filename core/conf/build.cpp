@@ -25,6 +25,7 @@ std::string resolve_path(std::string_view name, std::string_view base, std::stri
 std::shared_ptr<Config> Builder::run(std::string file) {
     config_->file = std::move(file);
     for (const Statement& s : in_.statements) {
+        if (s.broken) continue;
         switch (s.directive->word) {
             case Word::PathKind: path(s); break;
             case Word::Log: {
@@ -118,6 +119,7 @@ ModuleBlock build_module(const Statement& s, const Sources& sources, Diagnostics
                                                   "most 32; a folder belongs into path module",
                                                   quoted(name.text)));
     for (const Statement& inner : s.body) {
+        if (inner.broken) continue;
         switch (inner.directive->word) {
             case Word::Isolate: out.isolate = inner.values[0].number == 1; break;
             case Word::Optional: out.optional = inner.values[0].number == 1; break;
@@ -175,6 +177,7 @@ void Builder::kernel(const Statement& s) {
 
 void Builder::listen(const Statement& block) {
     for (const Statement& s : block.body) {
+        if (s.broken) continue;
         switch (s.directive->word) {
             case Word::Isakmp:
                 if (const auto e = endpoint(s.values[0])) config_->listen.isakmp.push_back(*e);
@@ -236,6 +239,7 @@ void Builder::timer(const Statement& block) {
     Timer& t = config_->timer;
     t.given = true;
     for (const Statement& s : block.body) {
+        if (s.broken) continue;
         const Value& v = s.values[0];
         const std::string_view word = s.directive->keyword;
         const auto period = [&](seconds& out) {
@@ -265,6 +269,7 @@ void Builder::timer(const Statement& block) {
 void Builder::padding(const Statement& block) {
     Padding& p = config_->padding;
     for (const Statement& s : block.body) {
+        if (s.broken) continue;
         const Value& v = s.values[0];
         switch (s.directive->word) {
             case Word::Randomize: p.randomize = on(v); break;
@@ -283,6 +288,7 @@ void Builder::padding(const Statement& block) {
 void Builder::privsep(const Statement& block) {
     if (!config_->privsep) config_->privsep.emplace();
     for (const Statement& s : block.body) {
+        if (s.broken) continue;
         const std::string text(s.values[0].text);
         if (text.empty()) {
             diagnostics_.error(s.values[0].where, fmt::format("{} takes a name that is not empty",

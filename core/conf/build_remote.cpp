@@ -93,6 +93,10 @@ void Builder::remote_statement(const Statement& s, RemoteDraft& draft) {
     Remote& r = draft.made;
     const Value v = s.values.empty() ? Value{} : s.values[0];
     const std::string_view word = s.directive->keyword;
+    if (s.broken) {
+        draft.has_modes = draft.has_modes || s.directive->word == Word::ExchangeMode;
+        return;
+    }
     switch (s.directive->word) {
         case Word::RemoteAddress:
             if (v.text == "anonymous") {
@@ -267,22 +271,22 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
         switch (s.directive->word) {
             case Word::EncryptionAlgorithm:
                 encryption = true;
-                p.made.cipher = cipher(v, p.made.key_bits);
+                if (!s.broken) p.made.cipher = cipher(v, p.made.key_bits);
                 break;
             case Word::HashAlgorithm:
                 hashing = true;
-                p.made.hash = hash(v);
+                if (!s.broken) p.made.hash = hash(v);
                 break;
             case Word::AuthenticationMethod:
                 method = true;
-                p.made.auth = auth_method(v);
+                if (!s.broken) p.made.auth = auth_method(v);
                 break;
             case Word::DhGroup:
                 dh = true;
-                p.made.group = group(v, "dh_group");
+                if (!s.broken) p.made.group = group(v, "dh_group");
                 break;
             case Word::Lifetime:
-                if (s.values.empty()) break;
+                if (s.broken || s.values.empty()) break;
                 if (v.number == 0) diagnostics_.error(v.where, "a lifetime is at least 1 second");
                 p.made.lifetime = time(v);
                 p.has_lifetime = true;

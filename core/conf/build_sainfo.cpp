@@ -112,6 +112,12 @@ void Builder::sainfo(const Statement& s) {
     bool wrote_encryption = false, wrote_integrity = false, wrote_compression = false;
     for (const Statement& inner : s.body) {
         const Value v = inner.values.empty() ? Value{} : inner.values[0];
+        if (inner.broken) {
+            wrote_encryption = wrote_encryption || inner.directive->word == Word::EncryptionAlgorithm;
+            wrote_integrity = wrote_integrity || inner.directive->word == Word::AuthenticationAlgorithm;
+            wrote_compression = wrote_compression || inner.directive->word == Word::CompressionAlgorithm;
+            continue;
+        }
         switch (inner.directive->word) {
             case Word::PfsGroup:
                 missing_ = false;

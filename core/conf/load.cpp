@@ -40,6 +40,7 @@ class Expander {
         total_ += bytes.size();
         const std::uint32_t index = sources_.add(path, std::move(bytes));
         for (Statement& s : parse(sources_, index, diagnostics_)) {
+            if (s.broken) continue;
             if (s.directive->word == Word::Include) {
                 include(s, path);
                 continue;

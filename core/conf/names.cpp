@@ -83,7 +83,26 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
     std::vector<std::string> candidates = known;
     std::string listing;
     if (known.empty()) candidates = classic;
-    const auto close = nearest(v.text, candidates);
+    // "aes_256", "aes-256", "aes-cbc-256": a known name, and a length that belongs behind a space.
+    if (kind == Kind::Cipher || kind == Kind::EspEncryption) {
+        std::size_t n = v.text.size();
+        while (n > 0 && is_digit(v.text[n - 1])) --n;
+        const std::string_view digits = v.text.substr(n);
+        std::string_view stem = v.text.substr(0, n);
+        while (!stem.empty() && (stem.back() == '_' || stem.back() == '-')) stem.remove_suffix(1);
+        if (stem.ends_with("cbc")) stem.remove_suffix(3);
+        while (!stem.empty() && (stem.back() == '_' || stem.back() == '-')) stem.remove_suffix(1);
+        for (const std::string& word : known)
+            if (word == stem && stem != v.text) {
+                diagnostics_.error(v.where, fmt::format("unknown {} {}; write \"{}{}{}\"", directive, quoted(v.text),
+                                                        stem, digits.empty() ? "" : " ", digits));
+                return;
+            }
+    }
+    auto close = nearest(v.text, candidates);
+    if (is_digit(v.text.front())) close.reset();  // a number is not a mistyped other number
+    for (const std::string& word : known)
+        if (word == "hmac_" + std::string(v.text)) close = word;
     if (!close && !known.empty() && known.size() <= 24) listing = "; there is " + fmt::format("{}", fmt::join(known, ", "));
     diagnostics_.error(v.where, fmt::format("unknown {} {}{}", directive, quoted(v.text),
                                             close ? fmt::format("; did you mean \"{}\"?", *close) : listing));
@@ -177,7 +196,10 @@ const TransformInfo* Builder::esp_encryption(const Value& v, std::uint16_t& key_
 
 const HashInfo* Builder::hash(const Value& v) {
     if (v.has_number) {
-        diagnostics_.error(v.number_where, fmt::format("hash_algorithm takes no number; remove {}", v.number));
+        const std::string joined = fmt::format("{}{}", v.text, v.number);
+        diagnostics_.error(v.number_where, in_.catalog.hash(joined)
+                                               ? fmt::format("hash_algorithm takes one word: write \"{}\"", joined)
+                                               : fmt::format("hash_algorithm takes no number; remove {}", v.number));
         return nullptr;
     }
     const HashInfo* found = in_.catalog.hash(v.text);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "conf/nearest.hpp"
 
 namespace racoon::conf {
@@ -84,9 +86,10 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     Token word = lexer_.next();
     const Directive* directive = find_directive(context, word.text);
     if (!directive && context != Context::Module) {
-        // No space is needed before a number: "counter5" is "counter 5".
-        for (std::size_t n = word.text.size(); n-- > 1;) {
-            if (!is_digit(word.text[n]) || is_digit(word.text[n - 1])) continue;
+        // No space is needed before a number: "counter5" is "counter 5", "phase115" is "phase1 15".
+        constexpr std::size_t kLongestKeyword = 40;
+        for (std::size_t n = std::min(word.text.size(), kLongestKeyword); n-- > 1;) {
+            if (!is_digit(word.text[n])) continue;
             directive = find_directive(context, word.text.substr(0, n));
             if (directive) {
                 word = lexer_.split(word, n);
@@ -103,7 +106,7 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
         case Standing::Works: break;
         case Standing::Later: return unsupported(*directive, word);
         case Standing::Gone:
-            diagnostics_.error(word.span, fmt::format("{} is gone; {}", quoted(word.text), directive->instead));
+            diagnostics_.error(word.span, fmt::format("{} {}", quoted(word.text), directive->instead));
             return recover(context);
         case Standing::Ignored:
             diagnostics_.warning(
@@ -135,7 +138,9 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     } else if (whole) {
         whole = ends_statement(*s.directive, s, context);
     } else {
-        return recover(context);
+        recover(context);
+        s.broken = true;  // so that nobody is told that it is missing, too
+        whole = true;
     }
     if (whole) out.push_back(std::move(s));
 }
@@ -148,6 +153,18 @@ bool Parser::body(const Directive& directive, const Token& keyword, Statement& s
     if (t.is(TokenKind::Semicolon) && head_suffices) {
         lexer_.next();
         s.end = t.span;
+        return true;
+    }
+    if (!t.is(TokenKind::OpenBrace) && t.is(TokenKind::Semicolon) && directive.form == Form::Remote) {
+        diagnostics_.error(t.span, "a remote section needs a block { … }, or inherit and another section");
+        lexer_.next();
+        return false;
+    }
+    if (!t.is(TokenKind::OpenBrace) && t.is(TokenKind::Word) && t.first_on_line &&
+        find_directive(directive.body, t.text) && directive.body != Context::Module) {
+        diagnostics_.error(t.span, fmt::format("missing \"{{\" before {}, which belongs into a {} block",
+                                               quoted(t.text), context_name(directive.body)));
+        block(directive.body, &keyword, s.body);
         return true;
     }
     if (!t.is(TokenKind::OpenBrace)) {

@@ -119,6 +119,8 @@ std::optional<Value> Parser::quoted_text(const Directive& directive) {
         const std::string run = unquoted_run(t);
         diagnostics_.error(t.span, fmt::format("{} takes a text in double quotes: write {}",
                                                quoted(directive.keyword), quoted(run)));
+        lexer_.next();
+        lexer_.split(t, run.size());
     } else {
         expected("a text in double quotes", directive);
     }
@@ -360,6 +362,15 @@ bool Parser::identifier(const Directive& directive, Statement& s) {
     }
     s.values.push_back(type);
     const Token v = lexer_.peek();
+    if (v.is(TokenKind::Word) && type.text != "address" && !begins_statement(directive.context, v) &&
+        !(type.number == 1 && v.text.starts_with("0x"))) {
+        const std::string run = unquoted_run(v);
+        diagnostics_.error(v.span, fmt::format("{} {} takes a text in double quotes: write {}",
+                                               quoted(directive.keyword), type.text, quoted(run)));
+        lexer_.next();
+        lexer_.split(v, run.size());
+        return false;
+    }
     if (v.is(TokenKind::String) || (v.is(TokenKind::Word) && !begins_statement(directive.context, v)))
         s.values.push_back(value_of(lexer_.next()));
     return true;
@@ -445,7 +456,9 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
         return false;
     }
     if (!t.is(TokenKind::Word) || !is_type(kSelectorTypes, t.text)) {
-        std::string hint = did_you_mean(t.text, kSelectorTypes);
+        std::vector<std::string> words = kSelectorTypes;
+        words.emplace_back("anonymous");
+        std::string hint = did_you_mean(t.text, words);
         if (t.is(TokenKind::Word) && is_digit(t.text[0]))
             hint = fmt::format("; write \"address {} …\"", t.text);
         diagnostics_.error(t.span, fmt::format("\"sainfo\" takes anonymous or address and a net for the {} "
@@ -482,7 +495,7 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
     }
     if (!port(address, true)) return false;
     const Token p = lexer_.peek();
-    if (!p.is(TokenKind::Word)) {
+    if (!p.is(TokenKind::Word) || p.text == "anonymous" || p.text == "from" || is_type(kSelectorTypes, p.text)) {
         diagnostics_.error(p.span, fmt::format("expected a protocol after the address: any, tcp, udp, icmp, "
                                                "… or a number; found {}", describe(p)));
         return false;
@@ -530,8 +543,14 @@ bool Parser::policy(Statement& s) {
     }
     Value v;
     v.kind = Value::Kind::Word;
+    const Token keyword = lexer_.last();
     // Not read as tokens: the policy syntax does that, and has its own idea of `+` and the rest.
     const Span span = lexer_.raw_statement();
+    if (lexer_.peek().is(TokenKind::OpenBrace)) {
+        diagnostics_.error(keyword.span, "\"policy … { }\" is gone; write policies in setkey's syntax: policy spdadd "
+                                         "10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;");
+        return false;
+    }
     v.where = span;
     v.text = sources_.text(span);
     s.values.push_back(v);

@@ -254,6 +254,8 @@ bool PolicyParser::upper(Policy& p) {
     if (more.is_word("-P")) return true;
     if (more.is_word("-ctx"))
         diagnostics_.error(more.span, "security labels (-ctx) are not supported");
+    else if (more.is_word("in") || more.is_word("out") || more.is_word("fwd"))
+        diagnostics_.error(more.span, fmt::format("missing \"-P\" before {}", quoted(more.text)));
     else if (more.is(TokenKind::Word) && !more.text.starts_with('-'))
         diagnostics_.error(more.span, fmt::format("{}: policies for one ICMP type or GRE key are not supported",
                                                   quoted(more.text)));

@@ -57,11 +57,11 @@ const Directive kDirectives[] = {
     {.context = Top, .keyword = "identifier", .word = W::None, .form = F::Skipped,
      .standing = S::Ignored, .instead = "my_identifier in a remote section"},
     {.context = Top, .keyword = "algorithm_strength", .word = W::None, .form = F::Skipped,
-     .standing = S::Gone, .instead = "name the algorithms in proposal and sainfo"},
+     .standing = S::Gone, .instead = "is gone; name the algorithms in proposal and sainfo"},
     {.context = Top, .keyword = "static_sa", .word = W::None, .form = F::Skipped, .standing = S::Gone,
-     .instead = "add SAs by hand with setkey"},
+     .instead = "is gone; add SAs by hand with setkey"},
     {.context = Top, .keyword = "spdadd", .word = W::None, .form = F::Skipped, .standing = S::Gone,
-     .instead = "write policy spdadd …; here, or put the line into a file and name it with policy file"},
+     .instead = "is setkey's word; write \"policy spdadd …;\" here, or \"policy file\" and a file of such lines"},
 
     // --- path ---
     {.context = Path, .keyword = "include", .word = W::PathKind, .form = F::Text, .since = "KAME",
@@ -171,7 +171,7 @@ const Directive kDirectives[] = {
     {.context = Remote, .keyword = "proposal", .word = W::Proposal, .form = F::Block, .since = "KAME",
      .help = "One combination that we offer and accept; repeatable, best first.", .body = Proposal},
     {.context = Remote, .keyword = "dh_group", .word = W::None, .form = F::Skipped, .standing = S::Gone,
-     .instead = "write it inside proposal { }"},
+     .instead = "belongs into proposal { }"},
     {.context = Remote, .keyword = "keepalive", .word = W::None, .form = F::Skipped,
      .standing = S::Ignored},
     {.context = Remote, .keyword = "identifier", .word = W::MyIdentifier, .form = F::Identifier,

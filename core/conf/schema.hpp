@@ -48,7 +48,7 @@ enum class Standing : std::uint8_t {
     Later,    // known, not supported yet; `harmless` is the value that asks for nothing
     Ignored,  // accepted with a warning, has no effect
     Alias,    // an old spelling of `instead`: a warning, then as if that had been written
-    Gone,     // an error that says what to write: `instead` is that sentence
+    Gone,     // an error that says what to write: `instead` goes on behind the word
 };
 
 /// One per meaning. Aliases share it.

@@ -47,7 +47,7 @@ struct Phase1Transform {
     std::uint16_t hash = 0;
     std::uint16_t auth = 0;
     std::uint16_t group = 0;
-    std::optional<seconds> lifetime;  // unset: not sent, 28800 s is meant
+    std::optional<seconds> lifetime = {};  // unset: not sent, 28800 s is meant
 };
 
 /// The section's first proposal that accepts a peer's transform under the section's

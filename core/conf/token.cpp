@@ -103,7 +103,8 @@ Span Lexer::raw_statement() {
     }
     split(first, 0);  // read again from its first byte
     std::uint32_t end = place_.at;
-    while (place_.at < bytes_.size() && bytes_[place_.at] != ';') {
+    while (place_.at < bytes_.size() && bytes_[place_.at] != ';' && bytes_[place_.at] != '{' &&
+           bytes_[place_.at] != '}') {
         if (skip_blank()) continue;
         ++place_.at;
         end = place_.at;

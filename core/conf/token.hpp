@@ -51,8 +51,8 @@ class Lexer {
     /// Cuts a word: returns its first n bytes, and reading resumes behind them. Only for the token
     /// that next() returned last.
     Token split(const Token& word, std::size_t n);
-    /// From the next token to before the `;` (comments may hold one); the `;` is next. Up to the end
-    /// when there is none.
+    /// From the next token to before the `;` or brace (comments may hold one), which is next. Up to
+    /// the end when there is none.
     Span raw_statement();
 
   private:

@@ -1,0 +1,179 @@
+// -C: what print() writes is racoon.conf, and loads to the same model.
+#include "conf/print.hpp"
+
+#include <filesystem>
+
+#include "support/test_data.hpp"
+#include "unit/conf/conf_test_support.hpp"
+
+namespace racoon::conf {
+namespace {
+
+void same_id(const IdentitySpec& a, const IdentitySpec& b) {
+    EXPECT_EQ(a.type, b.type);
+    EXPECT_EQ(a.address, b.address);
+    EXPECT_EQ(a.value, b.value);
+}
+
+void same(const Config& a, const Config& b) {
+    EXPECT_EQ(a.paths, b.paths);
+    EXPECT_EQ(a.kernel, b.kernel);
+    EXPECT_EQ(a.log_level, b.log_level);
+    EXPECT_EQ(a.timer.given, b.timer.given);
+    EXPECT_EQ(a.timer.counter, b.timer.counter);
+    EXPECT_EQ(a.timer.interval, b.timer.interval);
+    EXPECT_EQ(a.timer.persend, b.timer.persend);
+    EXPECT_EQ(a.timer.phase1, b.timer.phase1);
+    EXPECT_EQ(a.timer.phase2, b.timer.phase2);
+    EXPECT_EQ(a.timer.natt_keepalive, b.timer.natt_keepalive);
+    EXPECT_EQ(a.padding.randomize, b.padding.randomize);
+    EXPECT_EQ(a.padding.randomize_length, b.padding.randomize_length);
+    EXPECT_EQ(a.padding.maximum_length, b.padding.maximum_length);
+    EXPECT_EQ(a.padding.exclusive_tail, b.padding.exclusive_tail);
+    EXPECT_EQ(a.padding.strict_check, b.padding.strict_check);
+    EXPECT_EQ(a.listen.isakmp, b.listen.isakmp);
+    EXPECT_EQ(a.listen.isakmp_natt, b.listen.isakmp_natt);
+    EXPECT_EQ(a.listen.strict_address, b.listen.strict_address);
+    EXPECT_EQ(a.listen.adminsock.disabled, b.listen.adminsock.disabled);
+    EXPECT_EQ(a.listen.adminsock.path, b.listen.adminsock.path);
+    EXPECT_EQ(a.listen.adminsock.owner, b.listen.adminsock.owner);
+    EXPECT_EQ(a.listen.adminsock.group, b.listen.adminsock.group);
+    EXPECT_EQ(a.listen.adminsock.mode, b.listen.adminsock.mode);
+    ASSERT_EQ(a.privsep.has_value(), b.privsep.has_value());
+    if (a.privsep) {
+        EXPECT_EQ(a.privsep->user, b.privsep->user);
+        EXPECT_EQ(a.privsep->group, b.privsep->group);
+        EXPECT_EQ(a.privsep->chroot, b.privsep->chroot);
+    }
+    ASSERT_EQ(a.modules.size(), b.modules.size());
+    for (std::size_t i = 0; i < a.modules.size(); ++i) {
+        EXPECT_EQ(a.modules[i].name, b.modules[i].name);
+        EXPECT_EQ(a.modules[i].optional, b.modules[i].optional);
+        EXPECT_EQ(a.modules[i].isolate, b.modules[i].isolate);
+        ASSERT_EQ(a.modules[i].values.size(), b.modules[i].values.size());
+        for (const auto& [key, value] : a.modules[i].values)
+            EXPECT_EQ(value.text, b.modules[i].values.at(key).text);
+    }
+    ASSERT_EQ(a.remotes.size(), b.remotes.size());
+    for (std::size_t i = 0; i < a.remotes.size(); ++i) {
+        const Remote &x = a.remotes[i], &y = b.remotes[i];
+        SCOPED_TRACE(x.name);
+        EXPECT_EQ(x.name, y.name);
+        EXPECT_EQ(x.address, y.address);
+        EXPECT_EQ(x.modes, y.modes);
+        same_id(x.my_identifier, y.my_identifier);
+        ASSERT_EQ(x.peers_identifiers.size(), y.peers_identifiers.size());
+        for (std::size_t n = 0; n < x.peers_identifiers.size(); ++n)
+            same_id(x.peers_identifiers[n], y.peers_identifiers[n]);
+        EXPECT_EQ(x.verify_identifier, y.verify_identifier);
+        EXPECT_EQ(x.passive, y.passive);
+        EXPECT_EQ(x.support_proxy, y.support_proxy);
+        EXPECT_EQ(x.initial_contact, y.initial_contact);
+        EXPECT_EQ(x.nonce_size, y.nonce_size);
+        EXPECT_EQ(x.proposal_check, y.proposal_check);
+        EXPECT_EQ(x.rekey, y.rekey);
+        EXPECT_EQ(x.dpd.enabled, y.dpd.enabled);
+        EXPECT_EQ(x.dpd.delay, y.dpd.delay);
+        EXPECT_EQ(x.dpd.retry, y.dpd.retry);
+        EXPECT_EQ(x.dpd.max_fail, y.dpd.max_fail);
+        EXPECT_EQ(x.ph1id, y.ph1id);
+        ASSERT_EQ(x.proposals.size(), y.proposals.size());
+        for (std::size_t n = 0; n < x.proposals.size(); ++n) {
+            EXPECT_EQ(x.proposals[n].cipher->name, y.proposals[n].cipher->name);
+            EXPECT_EQ(x.proposals[n].key_bits, y.proposals[n].key_bits);
+            EXPECT_EQ(x.proposals[n].hash->name, y.proposals[n].hash->name);
+            EXPECT_EQ(x.proposals[n].auth->name, y.proposals[n].auth->name);
+            EXPECT_EQ(x.proposals[n].group->name, y.proposals[n].group->name);
+            EXPECT_EQ(x.proposals[n].lifetime, y.proposals[n].lifetime);
+        }
+    }
+    ASSERT_EQ(a.sainfos.size(), b.sainfos.size());
+    for (std::size_t i = 0; i < a.sainfos.size(); ++i) {
+        const SaInfo &x = a.sainfos[i], &y = b.sainfos[i];
+        EXPECT_EQ(x.local.selector, y.local.selector);
+        EXPECT_EQ(x.local.protocol, y.local.protocol);
+        EXPECT_EQ(x.remote.selector, y.remote.selector);
+        EXPECT_EQ(x.remote.protocol, y.remote.protocol);
+        EXPECT_EQ(x.remoteid, y.remoteid);
+        ASSERT_EQ(x.from.has_value(), y.from.has_value());
+        if (x.from) same_id(*x.from, *y.from);
+        EXPECT_EQ(x.pfs_group ? x.pfs_group->name : "", y.pfs_group ? y.pfs_group->name : "");
+        EXPECT_EQ(x.lifetime, y.lifetime);
+        ASSERT_EQ(x.encryption.size(), y.encryption.size());
+        for (std::size_t n = 0; n < x.encryption.size(); ++n) {
+            EXPECT_EQ(x.encryption[n].transform->name, y.encryption[n].transform->name);
+            EXPECT_EQ(x.encryption[n].key_bits, y.encryption[n].key_bits);
+        }
+        ASSERT_EQ(x.integrity.size(), y.integrity.size());
+        for (std::size_t n = 0; n < x.integrity.size(); ++n)
+            EXPECT_EQ(x.integrity[n]->name, y.integrity[n]->name);
+        EXPECT_EQ(x.compression.size(), y.compression.size());
+    }
+    ASSERT_EQ(a.policies.size(), b.policies.size());
+    for (std::size_t i = 0; i < a.policies.size(); ++i) {
+        const Policy &x = a.policies[i], &y = b.policies[i];
+        EXPECT_EQ(x.direction, y.direction);
+        EXPECT_EQ(x.action, y.action);
+        EXPECT_EQ(x.priority, y.priority);
+        EXPECT_EQ(x.selector, y.selector);
+        EXPECT_EQ(x.copied, y.copied);
+        ASSERT_EQ(x.templates.size(), y.templates.size());
+        for (std::size_t n = 0; n < x.templates.size(); ++n) {
+            EXPECT_EQ(x.templates[n].protocol, y.templates[n].protocol);
+            EXPECT_EQ(x.templates[n].tunnel, y.templates[n].tunnel);
+            EXPECT_EQ(x.templates[n].level, y.templates[n].level);
+            EXPECT_EQ(x.templates[n].local, y.templates[n].local);
+            EXPECT_EQ(x.templates[n].remote, y.templates[n].remote);
+            EXPECT_EQ(x.templates[n].reqid, y.templates[n].reqid);
+        }
+    }
+}
+
+void round_trip(const std::string& text) {
+    const LoadOptions offline{.offline = true};
+    const Loaded first = load_text(text, {}, offline);
+    if (!first.ok()) return;
+    const std::string printed = print(first.config());
+    const Loaded second = load_text(printed, {}, offline);
+    ASSERT_TRUE(second.ok()) << printed << second.text();
+    same(first.config(), second.config());
+    EXPECT_EQ(print(second.config()), printed);
+}
+
+TEST(Print, EveryValidFileGivesTheSameModelAgain) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/valid")) {
+        SCOPED_TRACE(entry.path());
+        const std::string text = read_file(entry.path().string());
+        ASSERT_TRUE(load_text(text).ok());
+        round_trip(text);
+        ++count;
+    }
+    EXPECT_GE(count, 5u);
+}
+
+TEST(Print, RealFilesGiveTheSameModelAgain) {
+    const auto folder = test::test_data("corpus/racoon");
+    if (!folder) return;
+    for (const auto& entry : std::filesystem::directory_iterator(*folder)) {
+        SCOPED_TRACE(entry.path());
+        round_trip(read_file(entry.path().string()));
+    }
+}
+
+TEST(Print, WritesAnIdentityThatNoStringCanHoldInHexadecimal) {
+    round_trip(remote_text("anonymous", "peers_identifier keyid tag 0x0022ff0a;"));
+    const Loaded l = load_text(remote_text("anonymous", "peers_identifier keyid tag 0x0022ff0a;"));
+    EXPECT_NE(print(l.config()).find("keyid tag 0x0022ff0a;"), std::string::npos);
+}
+
+TEST(Print, WritesPolicyLinesThatSetkeyWouldRead) {
+    const Loaded l = load_text("policy 10.2.0.0/16 10.1.0.0/16[80] tcp -P in prio 5 ipsec "
+                               "esp/tunnel/192.0.2.2-192.0.2.1/unique:9;");
+    ASSERT_TRUE(l.ok()) << l.text();
+    EXPECT_EQ(print(l.config().policies.at(0)),
+              "spdadd 10.2.0.0/16[any] 10.1.0.0/16[80] 6 -P in prio 5 ipsec esp/tunnel/192.0.2.2-192.0.2.1/unique:9;");
+}
+
+}  // namespace
+}  // namespace racoon::conf

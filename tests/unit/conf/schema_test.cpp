@@ -1,0 +1,43 @@
+// The directive table is the one source for the parser, explain and the manual.
+#include "conf/schema.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace racoon::conf {
+namespace {
+
+TEST(DirectiveTable, HasEveryWordOnceInItsBlock) {
+    std::set<std::pair<Context, std::string_view>> seen;
+    for (const Directive& d : directives())
+        EXPECT_TRUE(seen.emplace(d.context, d.keyword).second) << d.keyword;
+}
+
+TEST(DirectiveTable, ExplainsEverythingThatWorks) {
+    for (const Directive& d : directives()) {
+        if (d.standing != Standing::Works || d.form == Form::Choice || d.form == Form::AdminPort) continue;
+        EXPECT_FALSE(d.help.empty()) << d.keyword;
+        EXPECT_FALSE(d.since.empty()) << d.keyword;
+    }
+}
+
+TEST(DirectiveTable, SaysWhatToWriteInsteadOfOldWords) {
+    for (const Directive& d : directives()) {
+        if (d.standing == Standing::Alias) {
+            EXPECT_NE(find_directive(d.context, d.instead), nullptr) << d.keyword;
+        }
+        if (d.standing == Standing::Gone) {
+            EXPECT_FALSE(d.instead.empty()) << d.keyword;
+        }
+    }
+}
+
+TEST(DirectiveTable, KnowsAWordOnlyInItsBlock) {
+    EXPECT_NE(find_directive(Context::Timer, "counter"), nullptr);
+    EXPECT_EQ(find_directive(Context::Top, "counter"), nullptr);
+    EXPECT_EQ(find_elsewhere(Context::Top, "counter")->context, Context::Timer);
+}
+
+}  // namespace
+}  // namespace racoon::conf
