@@ -89,20 +89,23 @@ TwoHosts::TwoHosts() {
         if (run_in(host, setup, &output) != 0) problem_ = "host " + n + ": " + output;
     }
     if (!problem_.empty()) return;
-    enter(0);
-    capture_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
-    sockaddr_ll at{};
-    at.sll_family = AF_PACKET;
-    at.sll_protocol = htons(ETH_P_ALL);
-    at.sll_ifindex = static_cast<int>(::if_nametoindex("eth0"));
-    if (capture_ < 0 || ::bind(capture_, reinterpret_cast<sockaddr*>(&at), sizeof(at)) != 0) {
-        problem_ = std::string("capture: ") + std::strerror(errno);
+    for (int host = 0; host < 2; ++host) {
+        enter(host);
+        captures_[host] = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
+        sockaddr_ll at{};
+        at.sll_family = AF_PACKET;
+        at.sll_protocol = htons(ETH_P_ALL);
+        at.sll_ifindex = static_cast<int>(::if_nametoindex(host == 0 ? "eth0" : "eth1"));
+        if (captures_[host] < 0 ||
+            ::bind(captures_[host], reinterpret_cast<sockaddr*>(&at), sizeof(at)) != 0) {
+            problem_ = std::string("capture: ") + std::strerror(errno);
+        }
     }
 }
 
 TwoHosts::~TwoHosts() {
     if (home_ >= 0) ::setns(home_, CLONE_NEWNET);
-    for (const int fd : {home_, spaces_[0], spaces_[1], capture_}) {
+    for (const int fd : {home_, spaces_[0], spaces_[1], captures_[0], captures_[1]}) {
         if (fd >= 0) ::close(fd);
     }
 }
@@ -139,15 +142,20 @@ bool TwoHosts::ended(int pid, int* status) {
 std::vector<std::vector<std::uint8_t>> TwoHosts::captured() {
     std::vector<std::vector<std::uint8_t>> frames;
     std::uint8_t buffer[65536];
-    while (true) {
-        const ssize_t n = ::recv(capture_, buffer, sizeof(buffer), 0);
-        if (n < 0) return frames;
-        frames.emplace_back(buffer, buffer + n);
+    for (const int fd : captures_) {
+        sockaddr_ll from{};
+        socklen_t size = sizeof(from);
+        ssize_t n = 0;
+        while ((n = ::recvfrom(fd, buffer, sizeof(buffer), 0, reinterpret_cast<sockaddr*>(&from), &size)) >= 0) {
+            if (from.sll_pkttype == PACKET_OUTGOING) frames.emplace_back(buffer, buffer + n);
+            size = sizeof(from);
+        }
     }
+    return frames;
 }
 
 void TwoHosts::inject(const std::vector<std::uint8_t>& frame) {
-    if (::send(capture_, frame.data(), frame.size(), 0) < 0) std::abort();
+    if (::send(captures_[0], frame.data(), frame.size(), 0) < 0) std::abort();
 }
 
 std::vector<std::vector<std::uint8_t>> ip_packets(const std::vector<std::vector<std::uint8_t>>& frames) {

@@ -32,7 +32,8 @@ class TwoHosts {
     /// Reaps it if it has ended; its exit status then.
     static bool ended(int pid, int* status);
 
-    /// Frames seen on the cable at host 0 since the last call.
+    /// Frames that either host has put on the cable since the last call, host 0's first. (What a
+    /// kernel takes out of a tunnel shows up at the receiver's tap, too, but was not on the cable.)
     std::vector<std::vector<std::uint8_t>> captured();
     /// Sends a frame from host 0 to host 1.
     void inject(const std::vector<std::uint8_t>& frame);
@@ -41,7 +42,7 @@ class TwoHosts {
     std::string problem_;
     int home_ = -1;
     int spaces_[2] = {-1, -1};
-    int capture_ = -1;
+    int captures_[2] = {-1, -1};
 };
 
 /// IP packets among the frames, without Ethernet header, that are not neighbour discovery or ARP.

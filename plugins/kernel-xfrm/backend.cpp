@@ -1,0 +1,583 @@
+#include "backend.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+namespace racoon::kernel_xfrm {
+namespace {
+
+constexpr std::size_t kMaxSas = 1u << 20;
+constexpr std::size_t kMaxPolicies = 1u << 18;
+constexpr const char* kLarvalSetting = "/proc/sys/net/core/xfrm_acq_expires";
+constexpr int kIpXfrmPolicy = 17;    // IP_XFRM_POLICY of <linux/in.h>
+constexpr int kIpv6XfrmPolicy = 35;  // IPV6_XFRM_POLICY
+
+racoon_status status_of(int error) {
+    switch (error) {
+        case 0: return RACOON_OK;
+        case EEXIST: return RACOON_STATE;
+        case ESRCH:
+        case ENOENT: return RACOON_NOT_FOUND;
+        case EINVAL: return RACOON_INVALID_ARGUMENT;
+        case ENOMEM:
+        case ENOBUFS: return RACOON_NO_MEMORY;
+        case EPERM:
+        case EACCES: return RACOON_DENIED;
+        case EPROTONOSUPPORT:
+        case EOPNOTSUPP:
+        case ENOSYS: return RACOON_NOT_SUPPORTED;
+        default: return RACOON_IO;
+    }
+}
+
+racoon_status refuse(racoon_error* err, const std::string& what, int error) {
+    return sdk::fail(err, status_of(error), what + ": " + std::strerror(error), error);
+}
+
+racoon_kernel_alg algorithm(const char* name, std::uint32_t key_size, std::uint32_t icv_bits) {
+    racoon_kernel_alg a{};
+    std::strncpy(a.xfrm_name, name, sizeof(a.xfrm_name) - 1);
+    a.key_size = key_size;
+    a.icv_bits = icv_bits;
+    for (std::uint32_t i = 0; i < key_size; ++i) a.key[i] = static_cast<std::uint8_t>(i * 7 + 1);
+    return a;
+}
+
+std::string read_line(const char* path) {
+    char buffer[64] = "";
+    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return "";
+    const ssize_t n = ::read(fd, buffer, sizeof(buffer) - 1);
+    ::close(fd);
+    std::string text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+}
+
+bool write_line(const char* path, const std::string& text) {
+    const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool done = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    ::close(fd);
+    return done;
+}
+
+bool wants_fwd(const racoon_kernel_policy& p) {
+    return p.direction == RACOON_DIR_IN && p.action == RACOON_POLICY_IPSEC &&
+           p.templates[0].mode == RACOON_MODE_TUNNEL;
+}
+
+}  // namespace
+
+Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi) {
+    SaKey key{};
+    key[0] = dst.family;
+    key[1] = static_cast<std::uint8_t>(protocol);
+    for (std::size_t i = 0; i < 4; ++i) key[2 + i] = static_cast<std::uint8_t>(spi >> (24 - 8 * i));
+    std::memcpy(key.data() + 6, dst.bytes, dst.family == 4 ? 4 : 16);
+    return key;
+}
+
+// ---- what this kernel can do
+
+// Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
+int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, bool aead) {
+    racoon_kernel_sa sa{};
+    sa.struct_size = sizeof(sa);
+    sa.direction = RACOON_DIR_OUT;
+    sa.protocol = protocol;
+    sa.mode = RACOON_MODE_TUNNEL;
+    sa.src.family = sa.dst.family = family;
+    const std::uint8_t v4[] = {192, 0, 2, 1};
+    const std::uint8_t v6[] = {0x20, 0x01, 0x0d, 0xb8};
+    std::memcpy(sa.src.bytes, family == 4 ? v4 : v6, 4);
+    std::memcpy(sa.dst.bytes, family == 4 ? v4 : v6, 4);
+    sa.dst.bytes[family == 4 ? 3 : 15] = 2;
+    sa.spi = 0x72616300;  // "rac"
+    sa.is_aead = aead ? 1 : 0;
+    sa.enc = aead ? algorithm("rfc4106(gcm(aes))", 20, 128) : algorithm("cbc(aes)", 16, 0);
+    if (!aead) sa.auth = algorithm("hmac(sha256)", 32, 128);
+    racoon_kernel_sa_id id{};
+    id.protocol = protocol;
+    id.dst = sa.dst;
+    int error = EEXIST;
+    // Another racoon may be trying at this moment.
+    for (int attempt = 0; attempt < 16 && error == EEXIST; ++attempt, ++sa.spi) {
+        Request request = new_sa(XFRM_MSG_NEWSA, sa);
+        id.spi = sa.spi;
+        error = requests_.transact(request);
+    }
+    if (error != 0) return error;
+    Request away = delete_sa(id);
+    return requests_.transact(away);
+}
+
+racoon_status Backend::probe(racoon_error* err) {
+    const bool own = !opened_;
+    int error = own ? requests_.open() : 0;
+    if (error == EPROTONOSUPPORT) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "this kernel has no XFRM netlink: CONFIG_XFRM_USER",
+                         error);
+    }
+    if (error != 0) return refuse(err, "XFRM netlink socket", error);
+    error = try_sa(4, RACOON_IPPROTO_ESP, false);
+    if (own) requests_.close();
+    if (error == 0) return RACOON_OK;
+    const char* text = "the kernel refuses an ESP SA";
+    if (error == EPROTONOSUPPORT) text = "this kernel has no ESP: CONFIG_INET_ESP";
+    if (error == ENOSYS || error == ENOENT) {
+        text = "this kernel lacks AES-CBC or HMAC-SHA2-256: CONFIG_CRYPTO_AES, _CBC, _HMAC, _SHA256, "
+               "_AUTHENC";
+    }
+    if (error == EPERM || error == EACCES) text = "no permission to use XFRM: CAP_NET_ADMIN";
+    return sdk::fail(err, RACOON_NOT_SUPPORTED, text, error);
+}
+
+void Backend::capabilities(racoon_kernel_caps* out) {
+    out->max_replay_window = XFRMA_REPLAY_ESN_MAX;
+    if (!capabilities_) {
+        const bool own = !opened_;
+        if (own && requests_.open() != 0) {
+            requests_.close();
+            out->max_replay_window = 0;
+            return;
+        }
+        std::uint64_t flags = RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 |
+                              RACOON_CAP_FWD_POLICY | RACOON_CAP_BYTE_LIFETIME;
+        if (try_sa(4, RACOON_IPPROTO_ESP, true) == 0) flags |= RACOON_CAP_AEAD;
+        if (try_sa(6, RACOON_IPPROTO_ESP, false) == 0) flags |= RACOON_CAP_IPV6;
+        if (try_sa(4, RACOON_IPPROTO_AH, false) == 0) flags |= RACOON_CAP_AH;
+        if (own) requests_.close();
+        capabilities_ = flags;
+    }
+    out->flags = *capabilities_;
+}
+
+// ---- opening and closing
+
+racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* err) {
+    if (opened_) return sdk::fail(err, RACOON_STATE, "the backend is open already");
+    int error = requests_.open();
+    if (error == 0) error = event_socket_.open();
+    if (error != 0) {
+        requests_.close();
+        event_socket_.close();
+        return refuse(err, "XFRM netlink socket", error);
+    }
+    std::vector<std::string> leftovers;
+    std::string text;
+    const Journal::Opened journal = journal_.open(settings_.journal, &leftovers, &text);
+    if (journal == Journal::Opened::InUse) {
+        requests_.close();
+        event_socket_.close();
+        return sdk::fail(err, RACOON_BUSY, text);
+    }
+    if (journal == Journal::Opened::No) {
+        log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
+    }
+    remove_leftovers(leftovers);
+    events_ = events;
+    const auto callback = [](void* arg, std::uint32_t) noexcept {
+        static_cast<Backend*>(arg)->on_readable();
+    };
+    const racoon_status status = host_.fd->watch(host_.host->ctx, event_socket_.fd(), RACOON_FD_READ,
+                                                 callback, this, &watch_);
+    if (status != RACOON_OK) {
+        requests_.close();
+        event_socket_.close();
+        journal_.close();
+        return sdk::fail(err, status, "the event socket cannot be watched");
+    }
+    raise_larval_lifetime();
+    opened_ = true;
+    return RACOON_OK;
+}
+
+void Backend::close() {
+    if (!opened_) return;
+    opened_ = false;
+    host_.fd->unwatch(host_.host->ctx, watch_);
+    event_socket_.close();
+    for (auto& [id, p] : policies_) {
+        remove_policy(p.policy, p.policy.direction);
+        if (p.fwd_index != 0) remove_policy(p.policy, RACOON_DIR_FWD);
+    }
+    while (!sas_.empty()) {
+        delete_in_kernel(sas_.begin()->second);
+        forget(sas_.begin());
+    }
+    std::map<std::uint64_t, Acquire> acquires;
+    acquires.swap(acquires_);
+    for (const auto& [token, acquire] : acquires) {
+        acquires_[token] = acquire;
+        acquire_done(token, RACOON_CANCELLED);
+    }
+    policies_.clear();
+    by_index_.clear();
+    lower_larval_lifetime();
+    journal_.close();
+    requests_.close();
+}
+
+// Only what is still what we had written down: an SPI or a selector may belong to somebody else now.
+void Backend::remove_leftovers(const std::vector<std::string>& entries) {
+    std::size_t removed = 0;
+    for (const std::string& entry : entries) {
+        racoon_kernel_sa_id id{};
+        racoon_kernel_policy policy{};
+        std::uint32_t reqid = 0;
+        if (parse_sa_entry(entry, &id, &reqid)) {
+            bool ours = false;
+            Request question = get_sa(id);
+            requests_.transact(question, [&](const Message& m) {
+                const auto facts = read_sa(m);
+                ours = facts && facts->info.reqid == reqid && sdk::same_address(facts->info.src, id.src);
+            });
+            Request away = delete_sa(id);
+            if (ours && requests_.transact(away) == 0) ++removed;
+        } else if (parse_policy_entry(entry, &policy)) {
+            const auto facts = look_up_policy(policy, policy.direction);
+            const bool ours = facts && facts->reqid == policy.templates[0].reqid &&
+                              facts->priority == kernel_priority(policy.priority);
+            Request away = name_policy(XFRM_MSG_DELPOLICY, policy, policy.direction);
+            if (ours && requests_.transact(away) == 0) ++removed;
+        }
+        journal_.remove(entry);
+    }
+    if (removed != 0) {
+        log(RACOON_LOG_NOTIFY, "removed " + std::to_string(removed) +
+                                   " SAs and policies that an earlier run had left");
+    }
+}
+
+// SPIs got by ALLOCSPI die after this time, 30 s as the kernel comes: before retransmission ends.
+void Backend::raise_larval_lifetime() {
+    const std::string before = read_line(kLarvalSetting);
+    if (before.empty() || std::atoll(before.c_str()) >= settings_.larval_lifetime_s) return;
+    if (write_line(kLarvalSetting, std::to_string(settings_.larval_lifetime_s))) {
+        larval_lifetime_before_ = before;
+        return;
+    }
+    log(RACOON_LOG_INFO, std::string(kLarvalSetting) + " stays at " + before +
+                             " s; an SA whose SPI has died by then is added anew");
+}
+
+void Backend::lower_larval_lifetime() {
+    if (larval_lifetime_before_.empty()) return;
+    // Somebody else may have set it meanwhile.
+    if (read_line(kLarvalSetting) == std::to_string(settings_.larval_lifetime_s)) {
+        write_line(kLarvalSetting, larval_lifetime_before_);
+    }
+    larval_lifetime_before_.clear();
+}
+
+racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    const bool v4 = family == 4;
+    for (const std::uint8_t direction : {std::uint8_t{XFRM_POLICY_IN}, std::uint8_t{XFRM_POLICY_OUT}}) {
+        xfrm_userpolicy_info policy{};
+        policy.dir = direction;
+        policy.action = XFRM_POLICY_ALLOW;  // and no template: in the clear
+        policy.sel.family = v4 ? AF_INET : AF_INET6;
+        policy.lft.soft_byte_limit = policy.lft.hard_byte_limit = XFRM_INF;
+        policy.lft.soft_packet_limit = policy.lft.hard_packet_limit = XFRM_INF;
+        if (::setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? kIpXfrmPolicy : kIpv6XfrmPolicy,
+                         &policy, sizeof(policy)) != 0) {
+            return refuse(err, "bypass policy of an IKE socket", errno);
+        }
+    }
+    return RACOON_OK;
+}
+
+// ---- SAs
+
+racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
+                               racoon_kernel_spi_result* out, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const bool any = r.min_spi == 0 && r.max_spi == 0;
+    const bool family_known = r.dst.family == 4 || r.dst.family == 6;
+    if (!family_known || r.src.family != r.dst.family || (!any && r.min_spi == 0) ||
+        r.min_spi > r.max_spi) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "SPI request with malformed addresses or range");
+    }
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    std::uint32_t spi = 0;
+    Request request = allocate_spi(r, 0);
+    const int error = requests_.transact(request, [&](const Message& m) {
+        if (const auto facts = read_sa(m)) spi = facts->info.spi;
+    });
+    if (error != 0) return refuse(err, "SPI allocation", error);
+    if (spi == 0) return sdk::fail(err, RACOON_INTERNAL, "the kernel gave no SPI");
+    Sa sa;
+    sa.id.struct_size = sizeof(sa.id);
+    sa.id.protocol = r.protocol;
+    sa.id.spi = spi;
+    sa.id.src = r.src;
+    sa.id.dst = r.dst;
+    sa.direction = RACOON_DIR_IN;
+    sa.mode = r.mode;
+    sa.reqid = r.reqid;
+    sas_[key_of(r.dst, r.protocol, spi)] = sa;
+    journal_.add(sa_entry(sa.id, sa.reqid));
+    out->spi = spi;
+    return RACOON_OK;
+}
+
+racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
+    if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-xfrm does no UDP encapsulation yet");
+    }
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    Sa entry;
+    entry.id.struct_size = sizeof(entry.id);
+    entry.id.protocol = sa.protocol;
+    entry.id.spi = sa.spi;
+    entry.id.src = sa.src;
+    entry.id.dst = sa.dst;
+    entry.state = 1;
+    entry.direction = sa.direction;
+    entry.mode = sa.mode;
+    entry.reqid = sa.reqid;
+    entry.policy_id = sa.policy_id;
+    const std::string line = sa_entry(entry.id, entry.reqid);
+    journal_.add(line);
+    Request request = new_sa(type, sa);
+    int error = requests_.transact(request);
+    if (type == XFRM_MSG_UPDSA && error == ESRCH) {  // the larval SA has died of age
+        Request again = new_sa(XFRM_MSG_NEWSA, sa);
+        error = requests_.transact(again);
+        std::fill(again.bytes().begin(), again.bytes().end(), std::uint8_t{0});
+    }
+    std::fill(request.bytes().begin(), request.bytes().end(), std::uint8_t{0});
+    const SaKey key = key_of(sa.dst, sa.protocol, sa.spi);
+    if (error != 0) {
+        if (sas_.count(key) == 0) journal_.remove(line);
+        return refuse(err, "SA " + std::string(sa.enc.xfrm_name) + " " + sa.auth.xfrm_name, error);
+    }
+    const auto before = sas_.find(key);
+    if (before != sas_.end()) {
+        const std::string old = sa_entry(before->second.id, before->second.reqid);
+        if (old != line) journal_.remove(old);
+    }
+    sas_[key] = entry;
+    return RACOON_OK;
+}
+
+racoon_status Backend::sa_update(const racoon_kernel_sa& sa, racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_sa(sa, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = sas_.find(key_of(sa.dst, sa.protocol, sa.spi));
+    if (at != sas_.end() && at->second.state != 0) {
+        return sdk::fail(err, RACOON_STATE, "the SA is complete already");
+    }
+    // The kernel looks a larval SA up by destination, protocol and SPI alone.
+    return install(at != sas_.end() ? XFRM_MSG_UPDSA : XFRM_MSG_NEWSA, sa, err);
+}
+
+racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_sa(sa, err);
+    if (valid != RACOON_OK) return valid;
+    if (sas_.count(key_of(sa.dst, sa.protocol, sa.spi)) != 0) {
+        return sdk::fail(err, RACOON_STATE, "an SA with this SPI exists");
+    }
+    return install(XFRM_MSG_NEWSA, sa, err);
+}
+
+void Backend::forget(std::map<SaKey, Sa>::iterator at) {
+    journal_.remove(sa_entry(at->second.id, at->second.reqid));
+    sas_.erase(at);
+}
+
+void Backend::delete_in_kernel(const Sa& sa) {
+    Request request = delete_sa(sa.id);
+    requests_.transact(request);
+}
+
+racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoon_error* err) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
+    Request request = delete_sa(at->second.id);
+    const int error = requests_.transact(request);
+    if (error != 0 && error != ESRCH) return refuse(err, "deleting an SA", error);
+    forget(at);
+    return RACOON_OK;
+}
+
+racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op, racoon_kernel_sa_info* out,
+                                racoon_error* err) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
+    SaFacts facts;
+    Request request = get_sa(at->second.id);
+    const int error = requests_.transact(request, [&](const Message& m) {
+        if (const auto read = read_sa(m)) facts = *read;
+    });
+    if (error != 0) return refuse(err, "asking for an SA", error);
+    *out = facts.info;
+    out->struct_size = sizeof(*out);
+    out->state = at->second.state;
+    out->direction = at->second.direction;
+    if (facts.last_used != 0) {
+        const std::int64_t idle = std::int64_t{std::time(nullptr)} -
+                                  static_cast<std::int64_t>(facts.last_used);
+        out->idle_ns = idle > 0 ? idle * 1'000'000'000 : 0;
+        return RACOON_OK;
+    }
+    if (out->packets == 0 || host_.clock == nullptr) return RACOON_OK;
+    if (out->packets != at->second.seen_packets) {
+        at->second.seen_packets = out->packets;
+        at->second.seen_ns = host_.now_ns();
+    }
+    out->idle_ns = host_.now_ns() - at->second.seen_ns;
+    return RACOON_OK;
+}
+
+racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
+    std::vector<racoon_kernel_sa_id> ids;
+    ids.reserve(sas_.size());
+    for (const auto& [key, sa] : sas_) ids.push_back(sa.id);
+    for (const racoon_kernel_sa_id& id : ids) {
+        racoon_kernel_sa_info info{};
+        // One that has just gone is reported by its event.
+        if (sa_query(id, 0, &info, nullptr) == RACOON_OK) each(arg, &info);
+    }
+    return RACOON_OK;
+}
+
+// ---- policies
+
+std::optional<PolicyFacts> Backend::look_up_policy(const racoon_kernel_policy& policy,
+                                                   std::uint32_t direction) {
+    std::optional<PolicyFacts> facts;
+    Request request = name_policy(XFRM_MSG_GETPOLICY, policy, direction);
+    requests_.transact(request, [&](const Message& m) {
+        if (const auto read = read_policy(m)) facts = read;
+    });
+    return facts;
+}
+
+int Backend::add_policy(const racoon_kernel_policy& policy, std::uint32_t direction,
+                        std::uint32_t* index) {
+    const std::string line = policy_entry(policy, direction);
+    journal_.add(line);
+    Request request = new_policy(XFRM_MSG_NEWPOLICY, policy, direction);
+    const int error = requests_.transact(request);
+    if (error != 0) {
+        journal_.remove(line);
+        return error;
+    }
+    const auto facts = look_up_policy(policy, direction);
+    *index = facts ? facts->index : 0;
+    return 0;
+}
+
+void Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
+    Request request = name_policy(XFRM_MSG_DELPOLICY, policy, direction);
+    requests_.transact(request);
+    journal_.remove(policy_entry(policy, direction));
+}
+
+// The inbound policy whose companion has this selector.
+Backend::Policy* Backend::same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction) {
+    for (auto& [id, p] : policies_) {
+        if (p.policy.direction == direction && id != policy.id &&
+            sdk::same_selector(p.policy.selector, policy.selector)) {
+            return &p;
+        }
+    }
+    return nullptr;
+}
+
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_policy(policy, err);
+    if (valid != RACOON_OK) return valid;
+    if (policies_.count(policy.id) != 0) return sdk::fail(err, RACOON_STATE, "the policy exists");
+    if (policies_.size() >= kMaxPolicies) return sdk::fail(err, RACOON_NO_MEMORY, "too many policies");
+    // Forwarded packets are checked by a direction of their own. Whoever says only "in" means them
+    // too; an explicit fwd policy takes the companion's place.
+    if (policy.direction == RACOON_DIR_FWD) {
+        Policy* in = same_fwd(policy, RACOON_DIR_IN);
+        if (in != nullptr && in->fwd_index != 0) {
+            remove_policy(in->policy, RACOON_DIR_FWD);
+            in->fwd_index = 0;
+        }
+    }
+    Policy entry;
+    entry.policy = policy;
+    const int error = add_policy(policy, policy.direction, &entry.index);
+    if (error == EEXIST) {
+        return sdk::fail(err, RACOON_STATE, "the kernel has a policy with this selector", error);
+    }
+    if (error != 0) return refuse(err, "policy", error);
+    if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {
+        const int fwd = add_policy(policy, RACOON_DIR_FWD, &entry.fwd_index);
+        if (fwd != 0) {
+            log(RACOON_LOG_NOTIFY, std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
+        }
+    }
+    by_index_[entry.index] = policy.id;
+    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = policy.id;
+    policies_[policy.id] = entry;
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {
+    const auto at = policies_.find(policy_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
+    const Policy gone = at->second;
+    policies_.erase(at);
+    by_index_.erase(gone.index);
+    by_index_.erase(gone.fwd_index);
+    remove_policy(gone.policy, gone.policy.direction);
+    if (gone.fwd_index != 0) remove_policy(gone.policy, RACOON_DIR_FWD);
+    if (gone.policy.direction == RACOON_DIR_FWD) {
+        Policy* in = same_fwd(gone.policy, RACOON_DIR_IN);
+        if (in != nullptr && wants_fwd(in->policy) &&
+            add_policy(in->policy, RACOON_DIR_FWD, &in->fwd_index) == 0) {
+            by_index_[in->fwd_index] = in->policy.id;
+        }
+    }
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_dump(EachPolicy each, void* arg, racoon_error*) {
+    const std::map<std::uint32_t, Policy> all = policies_;
+    for (const auto& [id, p] : all) each(arg, &p.policy);
+    return RACOON_OK;
+}
+
+// ---- acquires
+
+// A larval SA cannot be deleted by its SPI of zero. ALLOCSPI on the same tuple gives it one; deleting
+// that lets the next packet acquire at once. If an SA has replaced it, the pair makes and removes a
+// state of its own.
+racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
+    const auto at = acquires_.find(token);
+    if (at == acquires_.end()) return RACOON_NOT_FOUND;
+    const Acquire acquire = at->second;
+    acquires_.erase(at);
+    std::uint32_t spi = 0;
+    Request request = allocate_spi(acquire.larval, acquire.sequence);
+    const int error = requests_.transact(request, [&](const Message& m) {
+        if (const auto facts = read_sa(m)) spi = facts->info.spi;
+    });
+    if (error != 0 || spi == 0) return status_of(error == 0 ? EIO : error);
+    racoon_kernel_sa_id id{};
+    id.protocol = acquire.larval.protocol;
+    id.spi = spi;
+    id.dst = acquire.larval.dst;
+    Request away = delete_sa(id);
+    return status_of(requests_.transact(away));
+}
+
+}  // namespace racoon::kernel_xfrm

@@ -1,0 +1,473 @@
+#include "codec.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace racoon::kernel_xfrm {
+namespace {
+
+constexpr std::uint32_t kSmallWindow = 32;  // what usersa_info can express
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+std::size_t aligned(std::size_t size) { return (size + 3) & ~std::size_t{3}; }
+
+std::uint16_t family_of(const racoon_addr& a) {
+    return static_cast<std::uint16_t>(a.family == 6 ? AF_INET6 : AF_INET);
+}
+
+void put_address(xfrm_address_t* to, const racoon_addr& from) {
+    std::memset(to, 0, sizeof(*to));
+    std::memcpy(to, from.bytes, from.family == 6 ? 16 : 4);
+}
+
+racoon_addr take_address(const xfrm_address_t& from, unsigned family) {
+    racoon_addr a{};
+    if (family != AF_INET && family != AF_INET6) return a;
+    a.family = family == AF_INET6 ? 6 : 4;
+    std::memcpy(a.bytes, &from, a.family == 6 ? 16 : 4);
+    return a;
+}
+
+template <typename T>
+std::optional<T> copy_from(ByteView bytes) {
+    if (bytes.size() < sizeof(T)) return {};
+    T out;
+    std::memcpy(&out, bytes.data(), sizeof(T));
+    return out;
+}
+
+void put_selector_end(const racoon_addr& net, std::uint8_t prefix, xfrm_address_t* to,
+                      std::uint8_t* prefix_to, __be16* port, __be16* mask) {
+    put_address(to, net);
+    *prefix_to = prefix;
+    *port = htons(net.port);
+    *mask = net.port != 0 ? 0xffff : 0;
+}
+
+// Selectors are kept as (local, remote); the kernel's go with the packet's direction.
+xfrm_selector selector_of(const racoon_selector& s, bool outbound) {
+    xfrm_selector out{};
+    out.family = family_of(s.local);
+    out.proto = s.protocol;
+    if (outbound) {
+        put_selector_end(s.local, s.local_prefix, &out.saddr, &out.prefixlen_s, &out.sport, &out.sport_mask);
+        put_selector_end(s.remote, s.remote_prefix, &out.daddr, &out.prefixlen_d, &out.dport, &out.dport_mask);
+    } else {
+        put_selector_end(s.remote, s.remote_prefix, &out.saddr, &out.prefixlen_s, &out.sport, &out.sport_mask);
+        put_selector_end(s.local, s.local_prefix, &out.daddr, &out.prefixlen_d, &out.dport, &out.dport_mask);
+    }
+    return out;
+}
+
+std::uint64_t seconds(std::int64_t ns) {
+    return ns <= 0 ? 0 : static_cast<std::uint64_t>((ns + kSecond - 1) / kSecond);
+}
+
+xfrm_lifetime_cfg no_limits() {
+    xfrm_lifetime_cfg l{};
+    l.soft_byte_limit = l.hard_byte_limit = XFRM_INF;
+    l.soft_packet_limit = l.hard_packet_limit = XFRM_INF;
+    return l;
+}
+
+void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
+    const auto put = [&](std::uint16_t type, const racoon_kernel_alg& a, const void* head, std::size_t size) {
+        std::vector<std::uint8_t> bytes(size + a.key_size);
+        std::memcpy(bytes.data(), head, size);
+        std::memcpy(bytes.data() + size, a.key, a.key_size);
+        request.attribute(type, bytes.data(), bytes.size());
+        std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
+    };
+    const auto name = [](char (&to)[64], const racoon_kernel_alg& a, const char* fallback) {
+        const char* from = a.xfrm_name[0] != '\0' ? a.xfrm_name : fallback;
+        std::memcpy(to, from, ::strnlen(from, sizeof(a.xfrm_name) - 1));
+    };
+    if (sa.protocol == RACOON_IPPROTO_COMP) {
+        xfrm_algo head{};
+        name(head.alg_name, sa.enc, "deflate");
+        request.attribute(XFRMA_ALG_COMP, &head, sizeof(head));
+        return;
+    }
+    if (sa.is_aead != 0) {
+        xfrm_algo_aead head{};
+        name(head.alg_name, sa.enc, "");
+        head.alg_key_len = sa.enc.key_size * 8;
+        head.alg_icv_len = sa.enc.icv_bits;
+        put(XFRMA_ALG_AEAD, sa.enc, &head, sizeof(head));
+        return;
+    }
+    if (sa.protocol == RACOON_IPPROTO_ESP) {
+        xfrm_algo head{};
+        name(head.alg_name, sa.enc, "ecb(cipher_null)");
+        head.alg_key_len = sa.enc.key_size * 8;
+        put(XFRMA_ALG_CRYPT, sa.enc, &head, sizeof(head));
+    }
+    xfrm_algo_auth head{};
+    name(head.alg_name, sa.auth, "digest_null");
+    head.alg_key_len = sa.auth.key_size * 8;
+    head.alg_trunc_len = sa.auth.icv_bits;
+    put(XFRMA_ALG_AUTH_TRUNC, sa.auth, &head, sizeof(head));
+}
+
+// Windows beyond 32 packets and extended sequence numbers share an attribute; the flag alone turns
+// the latter on. An outbound ESN SA needs some window too, in kernels without SA directions.
+void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn) {
+    std::uint32_t window = std::min<std::uint32_t>(sa.replay_window, XFRMA_REPLAY_ESN_MAX);
+    if (esn) window = std::max(window, kSmallWindow);
+    if (!esn && window <= kSmallWindow) return;
+    const std::uint32_t words = (window + 31) / 32;
+    xfrm_replay_state_esn head{};
+    head.bmp_len = words;
+    head.replay_window = window;
+    std::vector<std::uint8_t> bytes(sizeof(head) + words * 4);
+    std::memcpy(bytes.data(), &head, sizeof(head));
+    request.attribute(XFRMA_REPLAY_ESN_VAL, bytes.data(), bytes.size());
+}
+
+racoon_kernel_spi_request larval_of(const xfrm_user_acquire& a, std::uint32_t reqid, std::uint32_t mode) {
+    racoon_kernel_spi_request r{};
+    r.struct_size = sizeof(r);
+    // A larval SA's family is its end points', which the template of a tunnel tells; the caller
+    // corrects the selector's family where they differ.
+    r.protocol = a.id.proto;
+    r.reqid = reqid;
+    r.mode = mode;
+    return r;
+}
+
+std::uint32_t mode_from_kernel(std::uint8_t mode) {
+    return mode == XFRM_MODE_TUNNEL ? RACOON_MODE_TUNNEL : RACOON_MODE_TRANSPORT;
+}
+
+std::uint8_t mode_to_kernel(std::uint32_t mode) {
+    return mode == RACOON_MODE_TUNNEL ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
+}
+
+}  // namespace
+
+Request::Request(std::uint16_t type, std::uint16_t flags, const void* body, std::size_t size) {
+    nlmsghdr head{};
+    head.nlmsg_type = type;
+    head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    bytes_.resize(sizeof(head) + aligned(size));
+    head.nlmsg_len = static_cast<std::uint32_t>(bytes_.size());
+    std::memcpy(bytes_.data(), &head, sizeof(head));
+    std::memcpy(bytes_.data() + sizeof(head), body, size);
+}
+
+void Request::attribute(std::uint16_t type, const void* data, std::size_t size) {
+    nlattr head{};
+    head.nla_type = type;
+    head.nla_len = static_cast<std::uint16_t>(sizeof(head) + size);
+    const std::size_t at = bytes_.size();
+    bytes_.resize(at + aligned(sizeof(head) + size));
+    std::memcpy(bytes_.data() + at, &head, sizeof(head));
+    if (size != 0) std::memcpy(bytes_.data() + at + sizeof(head), data, size);
+    const auto length = static_cast<std::uint32_t>(bytes_.size());
+    std::memcpy(bytes_.data() + offsetof(nlmsghdr, nlmsg_len), &length, sizeof(length));
+}
+
+void Request::number(std::uint32_t sequence, std::uint32_t port) {
+    std::memcpy(bytes_.data() + offsetof(nlmsghdr, nlmsg_pid), &port, sizeof(port));
+    std::uint16_t flags = 0;
+    std::memcpy(&flags, bytes_.data() + offsetof(nlmsghdr, nlmsg_flags), sizeof(flags));
+    flags |= NLM_F_ACK;
+    std::memcpy(bytes_.data() + offsetof(nlmsghdr, nlmsg_flags), &flags, sizeof(flags));
+    std::memcpy(bytes_.data() + offsetof(nlmsghdr, nlmsg_seq), &sequence, sizeof(sequence));
+}
+
+void split_datagram(ByteView datagram, const std::function<bool(const Message&)>& each) {
+    while (const auto head = copy_from<nlmsghdr>(datagram)) {
+        if (head->nlmsg_len < sizeof(nlmsghdr) || head->nlmsg_len > datagram.size()) return;
+        const Message message{head->nlmsg_type, head->nlmsg_seq, head->nlmsg_pid,
+                              datagram.subspan(sizeof(nlmsghdr), head->nlmsg_len - sizeof(nlmsghdr))};
+        if (!each(message)) return;
+        datagram = datagram.subspan(std::min(aligned(head->nlmsg_len), datagram.size()));
+    }
+}
+
+std::optional<int> read_error(const Message& message) {
+    const auto error = copy_from<std::int32_t>(message.body);
+    if (message.type != NLMSG_ERROR || !error || *error > 0 || *error < -4095) return {};
+    return -*error;
+}
+
+ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type) {
+    if (aligned(skip) > message.body.size()) return {};
+    ByteView left = message.body.subspan(aligned(skip));
+    while (const auto head = copy_from<nlattr>(left)) {
+        if (head->nla_len < sizeof(nlattr) || head->nla_len > left.size()) return {};
+        if ((head->nla_type & NLA_TYPE_MASK) == type) {
+            return left.subspan(sizeof(nlattr), head->nla_len - sizeof(nlattr));
+        }
+        left = left.subspan(std::min(aligned(head->nla_len), left.size()));
+    }
+    return {};
+}
+
+std::uint32_t kernel_priority(std::int32_t priority) {
+    return static_cast<std::uint32_t>(std::int64_t{0x80000000} - priority);
+}
+
+Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
+    const bool esn = (sa.flags & RACOON_SA_ESN) != 0;
+    xfrm_usersa_info info{};
+    info.family = family_of(sa.dst);
+    put_address(&info.saddr, sa.src);
+    put_address(&info.id.daddr, sa.dst);
+    info.id.spi = htonl(sa.spi);
+    info.id.proto = static_cast<std::uint8_t>(sa.protocol);
+    info.mode = mode_to_kernel(sa.mode);
+    info.reqid = sa.reqid;
+    if (sa.selector.local.family != 0) {
+        info.sel = selector_of(sa.selector, sa.direction == RACOON_DIR_OUT);
+    }
+    if (!esn && sa.replay_window <= kSmallWindow) {
+        info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
+    }
+    if (esn) info.flags |= XFRM_STATE_ESN;
+    // Inner and outer family may differ in a tunnel.
+    if (sa.mode == RACOON_MODE_TUNNEL) info.flags |= XFRM_STATE_AF_UNSPEC;
+    info.lft = no_limits();
+    if (sa.soft_bytes != 0) info.lft.soft_byte_limit = sa.soft_bytes;
+    if (sa.hard_bytes != 0) info.lft.hard_byte_limit = sa.hard_bytes;
+    info.lft.soft_add_expires_seconds = seconds(sa.soft_ns);
+    info.lft.hard_add_expires_seconds = seconds(sa.hard_ns);
+    const std::uint16_t flags = type == XFRM_MSG_NEWSA ? NLM_F_CREATE | NLM_F_EXCL : 0;
+    Request request(type, flags, &info, sizeof(info));
+    put_algorithms(request, sa);
+    put_replay(request, sa, esn);
+    return request;
+}
+
+namespace {
+Request name_sa(std::uint16_t type, const racoon_kernel_sa_id& id) {
+    xfrm_usersa_id name{};
+    put_address(&name.daddr, id.dst);
+    name.spi = htonl(id.spi);
+    name.family = family_of(id.dst);
+    name.proto = static_cast<std::uint8_t>(id.protocol);
+    return Request(type, 0, &name, sizeof(name));
+}
+}  // namespace
+
+Request delete_sa(const racoon_kernel_sa_id& id) { return name_sa(XFRM_MSG_DELSA, id); }
+Request get_sa(const racoon_kernel_sa_id& id) { return name_sa(XFRM_MSG_GETSA, id); }
+
+Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence) {
+    const bool any = r.min_spi == 0 && r.max_spi == 0;
+    xfrm_userspi_info info{};
+    info.info.family = family_of(r.dst);
+    put_address(&info.info.saddr, r.src);
+    put_address(&info.info.id.daddr, r.dst);
+    info.info.id.proto = static_cast<std::uint8_t>(r.protocol);
+    info.info.mode = mode_to_kernel(r.mode);
+    info.info.reqid = r.reqid;
+    info.info.seq = sequence;
+    info.min = any ? 0x100 : r.min_spi;
+    info.max = any ? (r.protocol == RACOON_IPPROTO_COMP ? 0xffffu : 0xffffffffu) : r.max_spi;
+    return Request(XFRM_MSG_ALLOCSPI, 0, &info, sizeof(info));
+}
+
+namespace {
+std::uint8_t direction_to_kernel(std::uint32_t direction) {
+    return direction == RACOON_DIR_OUT ? XFRM_POLICY_OUT
+           : direction == RACOON_DIR_FWD ? XFRM_POLICY_FWD
+                                         : XFRM_POLICY_IN;
+}
+}  // namespace
+
+Request new_policy(std::uint16_t type, const racoon_kernel_policy& p, std::uint32_t direction) {
+    const bool outbound = direction == RACOON_DIR_OUT;
+    xfrm_userpolicy_info info{};
+    info.sel = selector_of(p.selector, outbound);
+    info.lft = no_limits();
+    info.priority = kernel_priority(p.priority);
+    info.dir = direction_to_kernel(direction);
+    info.action = p.action == RACOON_POLICY_DISCARD ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
+    const std::uint16_t flags = type == XFRM_MSG_NEWPOLICY ? NLM_F_CREATE | NLM_F_EXCL : 0;
+    Request request(type, flags, &info, sizeof(info));
+    std::vector<xfrm_user_tmpl> templates;
+    for (std::uint32_t i = 0; p.action == RACOON_POLICY_IPSEC && i < p.template_count && i < 4; ++i) {
+        const racoon_kernel_template& t = p.templates[i];
+        xfrm_user_tmpl out{};
+        const bool tunnel = t.mode == RACOON_MODE_TUNNEL && t.local.family != 0;
+        out.family = tunnel ? family_of(t.local) : family_of(p.selector.local);
+        if (tunnel) {
+            put_address(&out.saddr, outbound ? t.local : t.remote);
+            put_address(&out.id.daddr, outbound ? t.remote : t.local);
+        }
+        out.id.proto = static_cast<std::uint8_t>(t.protocol);
+        out.reqid = t.reqid;
+        out.mode = mode_to_kernel(t.mode);
+        out.optional = t.level == RACOON_LEVEL_USE ? 1 : 0;
+        out.aalgos = out.ealgos = out.calgos = ~0u;
+        templates.push_back(out);
+    }
+    if (!templates.empty()) {
+        request.attribute(XFRMA_TMPL, templates.data(), templates.size() * sizeof(xfrm_user_tmpl));
+    }
+    return request;
+}
+
+Request name_policy(std::uint16_t type, const racoon_kernel_policy& p, std::uint32_t direction) {
+    xfrm_userpolicy_id id{};
+    id.sel = selector_of(p.selector, direction == RACOON_DIR_OUT);
+    id.dir = direction_to_kernel(direction);
+    return Request(type, 0, &id, sizeof(id));
+}
+
+std::optional<SaFacts> read_sa(const Message& message) {
+    const auto info = copy_from<xfrm_usersa_info>(message.body);
+    if (message.type != XFRM_MSG_NEWSA || !info) return {};
+    SaFacts facts;
+    racoon_kernel_sa_info& out = facts.info;
+    out.struct_size = sizeof(out);
+    out.bytes = info->curlft.bytes;
+    out.packets = info->curlft.packets;
+    out.idle_ns = -1;
+    out.replay_window = info->replay_window;
+    out.protocol = info->id.proto;
+    out.mode = mode_from_kernel(info->mode);
+    out.spi = ntohl(info->id.spi);
+    out.reqid = info->reqid;
+    out.src = take_address(info->saddr, info->family);
+    out.dst = take_address(info->id.daddr, info->family);
+    const ByteView esn = find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_REPLAY_ESN_VAL);
+    if (esn.size() >= sizeof(xfrm_replay_state_esn)) {
+        std::memcpy(&out.replay_window, esn.data() + offsetof(xfrm_replay_state_esn, replay_window),
+                    sizeof(out.replay_window));
+    }
+    const auto used = copy_from<std::uint64_t>(
+        find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_LASTUSED));
+    if (used) facts.last_used = *used;
+    return facts;
+}
+
+std::optional<PolicyFacts> read_policy(const Message& message) {
+    const auto info = copy_from<xfrm_userpolicy_info>(message.body);
+    if (message.type != XFRM_MSG_NEWPOLICY || !info) return {};
+    PolicyFacts facts{info->index, info->priority, 0};
+    const auto first = copy_from<xfrm_user_tmpl>(
+        find_attribute(message, sizeof(xfrm_userpolicy_info), XFRMA_TMPL));
+    if (first) facts.reqid = first->reqid;
+    return facts;
+}
+
+namespace {
+
+std::optional<KernelEvent> read_acquire(const Message& message) {
+    const auto acquire = copy_from<xfrm_user_acquire>(message.body);
+    const auto first = copy_from<xfrm_user_tmpl>(
+        find_attribute(message, sizeof(xfrm_user_acquire), XFRMA_TMPL));
+    if (!acquire || !first) return {};
+    KernelEvent event;
+    event.kind = KernelEvent::Kind::Acquire;
+    event.protocol = acquire->id.proto;
+    event.policy_index = acquire->policy.index;
+    event.sequence = acquire->seq;
+    event.src = take_address(acquire->sel.saddr, acquire->sel.family);
+    event.dst = take_address(acquire->sel.daddr, acquire->sel.family);
+    event.src.port = ntohs(acquire->sel.sport);
+    event.dst.port = ntohs(acquire->sel.dport);
+    // A policy may have several templates; the larval SA is of the one with its protocol.
+    const ByteView all = find_attribute(message, sizeof(xfrm_user_acquire), XFRMA_TMPL);
+    xfrm_user_tmpl meant = *first;
+    for (std::size_t at = 0; at + sizeof(meant) <= all.size(); at += sizeof(meant)) {
+        const auto t = copy_from<xfrm_user_tmpl>(all.subspan(at));
+        if (t && t->id.proto == acquire->id.proto) {
+            meant = *t;
+            break;
+        }
+    }
+    event.larval = larval_of(*acquire, meant.reqid, mode_from_kernel(meant.mode));
+    const unsigned family = meant.mode == XFRM_MODE_TUNNEL ? meant.family : acquire->sel.family;
+    event.larval.src = take_address(acquire->saddr, family);
+    event.larval.dst = take_address(acquire->id.daddr, family);
+    if (event.src.family == 0 || event.larval.src.family == 0) return {};
+    return event;
+}
+
+std::optional<KernelEvent> read_expire(const Message& message) {
+    const auto expire = copy_from<xfrm_user_expire>(message.body);
+    if (!expire) return {};
+    KernelEvent event;
+    event.kind = expire->hard != 0 ? KernelEvent::Kind::ExpireHard : KernelEvent::Kind::ExpireSoft;
+    event.protocol = expire->state.id.proto;
+    event.spi = ntohl(expire->state.id.spi);
+    event.src = take_address(expire->state.saddr, expire->state.family);
+    event.dst = take_address(expire->state.id.daddr, expire->state.family);
+    return event;
+}
+
+std::optional<KernelEvent> read_deleted_sa(const Message& message) {
+    const auto id = copy_from<xfrm_usersa_id>(message.body);
+    if (!id) return {};
+    KernelEvent event;
+    event.kind = KernelEvent::Kind::SaDeleted;
+    event.protocol = id->proto;
+    event.spi = ntohl(id->spi);
+    event.dst = take_address(id->daddr, id->family);
+    return event;
+}
+
+std::optional<KernelEvent> read_mapping(const Message& message) {
+    const auto mapping = copy_from<xfrm_user_mapping>(message.body);
+    if (!mapping) return {};
+    KernelEvent event;
+    event.kind = KernelEvent::Kind::Mapping;
+    event.protocol = mapping->id.proto;
+    event.spi = ntohl(mapping->id.spi);
+    event.src = take_address(mapping->new_saddr, mapping->id.family);
+    event.src.port = ntohs(mapping->new_sport);
+    event.dst = take_address(mapping->id.daddr, mapping->id.family);
+    return event;
+}
+
+std::optional<KernelEvent> read_deleted_policy(const Message& message) {
+    // The policy comes as an attribute behind its name; an expiry has it first.
+    KernelEvent event;
+    event.kind = KernelEvent::Kind::PolicyDeleted;
+    auto info = message.type == XFRM_MSG_POLEXPIRE
+                    ? copy_from<xfrm_userpolicy_info>(message.body)
+                    : copy_from<xfrm_userpolicy_info>(
+                          find_attribute(message, sizeof(xfrm_userpolicy_id), XFRMA_POLICY));
+    if (!info) return {};
+    event.policy_index = info->index;
+    return event;
+}
+
+std::optional<KernelEvent> read_body(const Message& message) {
+    KernelEvent event;
+    switch (message.type) {
+        case XFRM_MSG_ACQUIRE: return read_acquire(message);
+        case XFRM_MSG_EXPIRE: return read_expire(message);
+        case XFRM_MSG_DELSA: return read_deleted_sa(message);
+        case XFRM_MSG_MAPPING: return read_mapping(message);
+        case XFRM_MSG_DELPOLICY:
+        case XFRM_MSG_POLEXPIRE: return read_deleted_policy(message);
+        case XFRM_MSG_FLUSHSA: {
+            const auto flush = copy_from<xfrm_usersa_flush>(message.body);
+            if (!flush) return {};
+            event.kind = KernelEvent::Kind::SasFlushed;
+            event.protocol = flush->proto;
+            return event;
+        }
+        case XFRM_MSG_FLUSHPOLICY:
+            event.kind = KernelEvent::Kind::PoliciesFlushed;
+            return event;
+        default: return {};
+    }
+}
+
+}  // namespace
+
+std::optional<KernelEvent> read_event(const Message& message) {
+    auto event = read_body(message);
+    if (event) event->port = message.port;
+    return event;
+}
+
+}  // namespace racoon::kernel_xfrm

@@ -1,0 +1,105 @@
+// XFRM netlink messages, built and read. Reading trusts nothing: a message is taken only as far as its
+// lengths, and every structure is copied out of bytes that are there.
+//
+//     Request request = new_sa(XFRM_MSG_NEWSA, sa);
+//     …socket.transact(request, …)…
+//     if (auto event = read_event(message)) …
+#pragma once
+
+#include <netinet/in.h>
+
+#include <linux/netlink.h>
+#include <linux/xfrm.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <racoon/plugin/kernel.h>
+
+namespace racoon::kernel_xfrm {
+
+using ByteView = std::span<const std::uint8_t>;
+
+/// A message under construction; it grows as needed and is well aligned.
+class Request {
+  public:
+    Request(std::uint16_t type, std::uint16_t flags, const void* body, std::size_t size);
+    void attribute(std::uint16_t type, const void* data, std::size_t size);
+    std::vector<std::uint8_t>& bytes() { return bytes_; }
+    /// Numbers it, signs it with the socket's port (which the kernel repeats in the events that it
+    /// causes) and asks for an acknowledgement.
+    void number(std::uint32_t sequence, std::uint32_t port);
+
+  private:
+    std::vector<std::uint8_t> bytes_;
+};
+
+/// One message of a datagram: its type, who caused it, and the bytes behind its head.
+struct Message {
+    std::uint16_t type = 0;
+    std::uint32_t sequence = 0;
+    std::uint32_t port = 0;
+    ByteView body;
+};
+/// Calls `each` for the whole messages of a datagram, until it answers false.
+void split_datagram(ByteView datagram, const std::function<bool(const Message&)>& each);
+/// errno of an NLMSG_ERROR (0: acknowledged); nothing: too short to be one.
+std::optional<int> read_error(const Message& message);
+/// The attribute's bytes behind a body of `skip` bytes; empty: it is not there.
+ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type);
+
+/// SA as a backend is asked for; NEWSA or UPDSA.
+Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa);
+Request delete_sa(const racoon_kernel_sa_id& id);
+Request get_sa(const racoon_kernel_sa_id& id);
+/// `sequence`: of the acquire that is meant, else 0.
+Request allocate_spi(const racoon_kernel_spi_request& request, std::uint32_t sequence);
+/// NEWPOLICY or UPDPOLICY, for the direction given (which may be fwd for an inbound policy).
+Request new_policy(std::uint16_t type, const racoon_kernel_policy& policy, std::uint32_t direction);
+/// GETPOLICY or DELPOLICY.
+Request name_policy(std::uint16_t type, const racoon_kernel_policy& policy, std::uint32_t direction);
+/// setkey's priorities grow with importance, the kernel's shrink.
+std::uint32_t kernel_priority(std::int32_t priority);
+
+struct SaFacts {
+    racoon_kernel_sa_info info{};  // state and direction are not the kernel's to tell
+    std::uint64_t last_used = 0;   // seconds since the epoch; 0: not known
+};
+std::optional<SaFacts> read_sa(const Message& message);
+
+struct PolicyFacts {
+    std::uint32_t index = 0;
+    std::uint32_t priority = 0;
+    std::uint32_t reqid = 0;  // of the first template; 0: none
+};
+std::optional<PolicyFacts> read_policy(const Message& message);
+
+struct KernelEvent {
+    enum class Kind : std::uint8_t {
+        Acquire,
+        ExpireSoft,
+        ExpireHard,
+        SaDeleted,
+        SasFlushed,      // all of `protocol`, or of every protocol
+        PolicyDeleted,   // `policy_index`
+        PoliciesFlushed,
+        Mapping,
+    };
+    Kind kind{};
+    std::uint32_t port = 0;      // of the socket whose request caused it
+    std::uint32_t protocol = 0;
+    std::uint32_t spi = 0;
+    racoon_addr src{};           // acquire: the packet's; else the SA's
+    racoon_addr dst{};
+    std::uint32_t policy_index = 0;
+    std::uint32_t sequence = 0;  // of the acquire
+    racoon_kernel_spi_request larval{};  // acquire: the tuple that its larval SA is found by
+};
+/// Nothing: another message, or a malformed one.
+std::optional<KernelEvent> read_event(const Message& message);
+
+}  // namespace racoon::kernel_xfrm

@@ -1,0 +1,142 @@
+// What the kernel says by itself, and which of it concerns us.
+#include <vector>
+
+#include "backend.hpp"
+
+namespace racoon::kernel_xfrm {
+namespace {
+constexpr int kDatagramsAtOnce = 256;  // then the loop looks at others
+constexpr std::size_t kMaxAcquires = 1u << 14;
+}  // namespace
+
+void Backend::on_readable() {
+    for (int i = 0; i < kDatagramsAtOnce && opened_; ++i) {
+        ByteView datagram;
+        switch (event_socket_.receive(&datagram)) {
+            case EventSocket::Got::Nothing: return;
+            case EventSocket::Got::Overrun:
+                log(RACOON_LOG_WARNING, "events of the kernel were lost: its buffer overran");
+                emit(RACOON_KERNEL_OVERRUN, nullptr);
+                continue;
+            case EventSocket::Got::Broken:
+                log(RACOON_LOG_ERROR, "the kernel's event socket is broken");
+                host_.fd->unwatch(host_.host->ctx, watch_);
+                emit(RACOON_KERNEL_FAILED, nullptr);
+                return;
+            case EventSocket::Got::Datagram: break;
+        }
+        // First read, then told: a listener may close us, and the buffer with us.
+        std::vector<KernelEvent> events;
+        split_datagram(datagram, [&](const Message& m) {
+            if (auto event = read_event(m)) events.push_back(*event);
+            return true;
+        });
+        for (const KernelEvent& event : events) {
+            if (opened_) on_event(event);
+        }
+    }
+}
+
+void Backend::emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id) {
+    racoon_kernel_event event{};
+    event.struct_size = sizeof(event);
+    event.type = type;
+    event.policy_id = policy_id;
+    if (sa != nullptr) {
+        event.policy_id = sa->policy_id;
+        event.protocol = sa->id.protocol;
+        event.spi = sa->id.spi;
+        event.src = sa->id.src;
+        event.dst = sa->id.dst;
+    }
+    events_.event(events_.arg, &event);
+}
+
+void Backend::on_event(const KernelEvent& event) {
+    using Kind = KernelEvent::Kind;
+    const bool own = event.port == requests_.port();
+    if (event.kind == Kind::Acquire) return on_acquire(event);
+    if (event.kind == Kind::SasFlushed) return own ? void() : on_sas_flushed(event.protocol);
+    if (event.kind == Kind::PolicyDeleted) return own ? void() : on_policy_lost(event.policy_index);
+    if (event.kind == Kind::PoliciesFlushed) {
+        std::vector<std::uint32_t> indexes;
+        for (const auto& [index, id] : by_index_) indexes.push_back(index);
+        for (const std::uint32_t index : indexes) {
+            if (opened_) on_policy_lost(index);
+        }
+        return;
+    }
+    const auto at = sas_.find(key_of(event.dst, event.protocol, event.spi));
+    if (at == sas_.end()) return;
+    const Sa sa = at->second;
+    switch (event.kind) {
+        case Kind::ExpireSoft:
+            at->second.state = 2;
+            return emit(RACOON_KERNEL_EXPIRE_SOFT, &sa);
+        case Kind::ExpireHard:
+            forget(at);
+            return emit(RACOON_KERNEL_EXPIRE_HARD, &sa);
+        case Kind::SaDeleted:
+            if (own) return;
+            forget(at);
+            return emit(RACOON_KERNEL_SA_DELETED, &sa);
+        case Kind::Mapping: {
+            Sa moved = sa;
+            moved.id.src = event.src;
+            return emit(RACOON_KERNEL_MAPPING, &moved);
+        }
+        default: return;
+    }
+}
+
+void Backend::on_acquire(const KernelEvent& event) {
+    const auto at = by_index_.find(event.policy_index);
+    if (at == by_index_.end()) return;  // somebody else's policy
+    if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
+    const std::uint64_t token = ++tokens_;
+    acquires_[token] = {event.sequence, event.larval};
+    racoon_kernel_event out{};
+    out.struct_size = sizeof(out);
+    out.type = RACOON_KERNEL_ACQUIRE;
+    out.acquire_token = token;
+    out.policy_id = at->second;
+    out.protocol = event.protocol;
+    out.src = event.src;
+    out.dst = event.dst;
+    events_.event(events_.arg, &out);
+}
+
+// A flush is one message, whatever it hit.
+void Backend::on_sas_flushed(std::uint32_t protocol) {
+    std::vector<Sa> lost;
+    for (auto it = sas_.begin(); it != sas_.end();) {
+        const auto next = std::next(it);
+        if (protocol == 0 || protocol == 255 || it->second.id.protocol == protocol) {
+            lost.push_back(it->second);
+            forget(it);
+        }
+        it = next;
+    }
+    for (const Sa& sa : lost) {
+        if (opened_) emit(RACOON_KERNEL_SA_DELETED, &sa);
+    }
+}
+
+void Backend::on_policy_lost(std::uint32_t index) {
+    const auto at = by_index_.find(index);
+    if (at == by_index_.end()) return;
+    const std::uint32_t id = at->second;
+    by_index_.erase(at);
+    const auto policy = policies_.find(id);
+    if (policy == policies_.end()) return;
+    Policy& p = policy->second;
+    if (p.fwd_index == index) {
+        journal_.remove(policy_entry(p.policy, RACOON_DIR_FWD));
+        p.fwd_index = 0;
+        return;
+    }
+    journal_.remove(policy_entry(p.policy, p.policy.direction));
+    emit(RACOON_KERNEL_POLICY_CHANGED, nullptr, id);
+}
+
+}  // namespace racoon::kernel_xfrm

@@ -1,0 +1,475 @@
+// kernel-xfrm on a kernel that has ESP: in User Mode Linux (tests/uml/run-in-uml), or on the host where
+// that is one. Without ESP only the probe's message is checked.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "conformance.hpp"
+#include "fake_host.hpp"
+#include "netns.hpp"
+
+namespace racoon::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Family {
+    std::string outer[2];
+    std::string net[2];
+    std::string inner[2];
+};
+const Family kV4 = {{"10.9.0.1", "10.9.0.2"}, {"192.168.1.0/24", "192.168.2.0/24"},
+                    {"192.168.1.1", "192.168.2.1"}};
+const Family kV6 = {{"fd09::1", "fd09::2"}, {"fd01::/64", "fd02::/64"}, {"fd01::1", "fd02::1"}};
+
+struct Xfrm : ::testing::Test {
+    TwoHosts net;
+    FakeHost a{FakeHost::Clock::Real};
+    FakeHost b{FakeHost::Clock::Real};
+    std::string journal;
+
+    FakeHost& host(int i) { return i == 0 ? a : b; }
+    void SetUp() override {
+        // run-in-uml sets it: there ESP must work.
+        const bool promised = std::getenv("RACOON_GUEST") != nullptr;
+        if (!net.problem().empty()) {
+            if (promised) FAIL() << net.problem();
+            GTEST_SKIP() << net.problem();
+        }
+        char folder[] = "/tmp/racoon-xfrm-XXXXXX";
+        ASSERT_NE(::mkdtemp(folder), nullptr);
+        journal = folder;
+        for (int i = 0; i < 2; ++i) {
+            net.enter(i);
+            host(i).set("journal", journal);
+            ASSERT_TRUE(host(i).load("kernel-xfrm")) << host(i).error();
+            const racoon_status able = host(i).table().probe(host(i).impl(), host(i).err());
+            const std::string why = host(i).err() == nullptr ? "" : host(i).error();
+            if (able != RACOON_OK && !promised) GTEST_SKIP() << "this kernel has no ESP";
+            ASSERT_EQ(able, RACOON_OK) << why;
+            ASSERT_TRUE(host(i).open()) << host(i).error();
+        }
+    }
+    void TearDown() override {
+        a.close();
+        b.close();
+        if (!journal.empty()) run("rm -rf " + journal);
+    }
+
+    void policies(const Family& f, std::uint32_t mode = RACOON_MODE_TUNNEL) {
+        for (int i = 0; i < 2; ++i) {
+            const auto s = selector(f.net[i], f.net[1 - i]);
+            const std::uint32_t id = f.outer[0] == kV4.outer[0] ? 10 : 20;
+            for (std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+                racoon_kernel_policy p =
+                    esp_policy(id + direction, direction, s, f.outer[i], f.outer[1 - i], id);
+                p.templates[0].mode = mode;
+                if (mode == RACOON_MODE_TRANSPORT) p.templates[0].local = p.templates[0].remote = {};
+                ASSERT_EQ(host(i).policy_add(p), RACOON_OK) << host(i).error();
+            }
+        }
+    }
+    racoon_kernel_sa sa(const Family& f, int from, std::uint32_t direction) {
+        const std::uint32_t reqid = f.outer[0] == kV4.outer[0] ? 10 : 20;
+        racoon_kernel_sa s = esp_sa(direction, f.outer[from], f.outer[1 - from],
+                                    from == 0 ? 0x1001 : 0x1002, reqid, static_cast<std::uint8_t>(from + 1));
+        s.policy_id = reqid + RACOON_DIR_OUT;
+        if (direction == RACOON_DIR_IN) s.replay_window = 64;
+        return s;
+    }
+    using Change = std::function<void(racoon_kernel_sa&)>;
+    void install(const Family& f, const Change& change = [](racoon_kernel_sa&) {}) {
+        for (int from = 0; from < 2; ++from) {
+            racoon_kernel_sa in = sa(f, from, RACOON_DIR_IN);
+            racoon_kernel_sa out = sa(f, from, RACOON_DIR_OUT);
+            change(in);
+            change(out);
+            ASSERT_EQ(host(1 - from).sa_add(in), RACOON_OK) << host(1 - from).error();
+            ASSERT_EQ(host(from).sa_add(out), RACOON_OK) << host(from).error();
+        }
+    }
+    void uninstall(const Family& f) {
+        for (int from = 0; from < 2; ++from) {
+            EXPECT_EQ(host(from).sa_delete(id_of(sa(f, from, RACOON_DIR_OUT))), RACOON_OK);
+            EXPECT_EQ(host(1 - from).sa_delete(id_of(sa(f, from, RACOON_DIR_IN))), RACOON_OK);
+        }
+    }
+    int ping(const std::string& to, const std::string& options) {
+        const int pid = net.start_in(0, "ping -q -p 7261636f6f6e " + options + " " + to);
+        int status = -1;
+        const bool done = a.run_until([&] {
+            b.step(0ms);
+            return TwoHosts::ended(pid, &status);
+        });
+        return done ? status : -1;
+    }
+    std::uint64_t packets(int at, const racoon_kernel_sa& s) {
+        racoon_kernel_sa_info info{};
+        EXPECT_EQ(host(at).sa_query(id_of(s), &info), RACOON_OK) << host(at).error();
+        return info.packets;
+    }
+    void expect_only_esp() {
+        const auto seen = ip_packets(net.captured());
+        EXPECT_FALSE(seen.empty());
+        for (const auto& packet : seen) {
+            EXPECT_TRUE(is_esp(packet)) << "protocol in the clear on the wire";
+            EXPECT_FALSE(contains(packet, "racoonracoon")) << "the ping's payload is readable";
+        }
+    }
+    std::string in_kernel(int i) {
+        std::string text;
+        net.run_in(i, "ip xfrm state; ip xfrm policy", &text);
+        return text;
+    }
+};
+
+TEST(XfrmProbe, SaysWhatAKernelWithoutEspLacks) {
+    TwoHosts net;
+    if (!net.problem().empty()) GTEST_SKIP() << net.problem();
+    FakeHost host(FakeHost::Clock::Real);
+    net.enter(0);
+    ASSERT_TRUE(host.load("kernel-xfrm")) << host.error();
+    racoon_error* error = host.err();
+    const racoon_status able = host.table().probe(host.impl(), error);
+    std::string left;
+    net.run_in(0, "ip xfrm state; ip xfrm policy", &left);
+    EXPECT_TRUE(left.empty() || able == RACOON_NOT_SUPPORTED) << left;
+    if (able == RACOON_OK) return;
+    EXPECT_EQ(able, RACOON_NOT_SUPPORTED);
+    EXPECT_NE(std::string(error->text).find("CONFIG_"), std::string::npos) << error->text;
+}
+
+TEST_F(Xfrm, TellsWhatTheKernelCan) {
+    racoon_kernel_caps caps{};
+    caps.struct_size = sizeof(caps);
+    ASSERT_EQ(a.table().capabilities(a.impl(), &caps), RACOON_OK);
+    for (const std::uint64_t flag : {RACOON_CAP_AEAD, RACOON_CAP_IPV6, RACOON_CAP_TRANSPORT_MODE,
+                                     RACOON_CAP_ESN, RACOON_CAP_TRUNC_128, RACOON_CAP_FWD_POLICY}) {
+        EXPECT_NE(caps.flags & flag, 0u) << flag;
+    }
+    EXPECT_GE(caps.max_replay_window, 1024u);
+    EXPECT_EQ(in_kernel(0), "") << "trying left something behind";
+}
+
+TEST_F(Xfrm, AgreesWithTheModelOverRandomOperationLists) {
+    for (std::uint32_t seed = 1; seed <= 30; ++seed) {
+        a.close();
+        net.enter(0);
+        ASSERT_TRUE(a.open()) << a.error();
+        ASSERT_EQ(conformance(a, false, seed, 200), "");
+    }
+    a.close();
+    EXPECT_EQ(in_kernel(0), "") << "close left something behind";
+}
+
+TEST_F(Xfrm, PingsThroughTheTunnelWithOnlyEspOnTheWire) {
+    for (const Family& f : {kV4, kV6}) {
+        policies(f);
+        install(f);
+        net.captured();
+        EXPECT_EQ(ping(f.inner[1], "-c 5 -i 0.2 -W 5"), 0) << in_kernel(0);
+        expect_only_esp();
+        EXPECT_EQ(packets(1, sa(f, 0, RACOON_DIR_IN)), 5u);
+        EXPECT_EQ(packets(0, sa(f, 1, RACOON_DIR_IN)), 5u);
+        racoon_kernel_sa_info info{};
+        ASSERT_EQ(b.sa_query(id_of(sa(f, 0, RACOON_DIR_IN)), &info), RACOON_OK);
+        EXPECT_EQ(info.replay_window, 64u);
+        EXPECT_GT(info.bytes, 0u);
+        EXPECT_GE(info.idle_ns, 0);
+    }
+}
+
+TEST_F(Xfrm, PingsInTransportMode) {
+    Family f = kV4;
+    for (int i = 0; i < 2; ++i) f.net[i] = f.outer[i] + "/32";
+    policies(f, RACOON_MODE_TRANSPORT);
+    install(f, [](racoon_kernel_sa& s) { s.mode = RACOON_MODE_TRANSPORT; });
+    net.captured();
+    EXPECT_EQ(ping(f.outer[1], "-c 2 -i 0.2 -W 5"), 0);
+    expect_only_esp();
+}
+
+TEST_F(Xfrm, CarriesTheAlgorithmsThatAreNegotiated) {
+    struct Suite {
+        const char* name;
+        Change change;
+    };
+    const Suite suites[] = {
+        {"AES-256-CBC, HMAC-SHA1-96", [](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "cbc(aes)", 32, 0, 3);
+             s.auth = algorithm("", "hmac(sha1)", 20, 96, 9);
+         }},
+        {"3DES, HMAC-MD5-96", [](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "cbc(des3_ede)", 24, 0, 3);
+             s.auth = algorithm("", "hmac(md5)", 16, 96, 9);
+         }},
+        {"AES-128-CBC, HMAC-SHA384-192", [](racoon_kernel_sa& s) {
+             s.auth = algorithm("", "hmac(sha384)", 48, 192, 9);
+         }},
+        {"NULL, HMAC-SHA512-256", [](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "ecb(cipher_null)", 0, 0, 3);
+             s.auth = algorithm("", "hmac(sha512)", 64, 256, 9);
+         }},
+        {"AES-128-GCM-16", [](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "rfc4106(gcm(aes))", 20, 128, 3);
+             s.auth = {};
+             s.is_aead = 1;
+         }},
+        {"AES-256-GCM-16 with ESN and a window of 1024", [](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "rfc4106(gcm(aes))", 36, 128, 3);
+             s.auth = {};
+             s.is_aead = 1;
+             s.flags |= RACOON_SA_ESN;
+             if (s.direction == RACOON_DIR_IN) s.replay_window = 1024;
+         }},
+    };
+    policies(kV4);
+    for (const Suite& suite : suites) {
+        SCOPED_TRACE(suite.name);
+        install(kV4, suite.change);
+        EXPECT_EQ(ping(kV4.inner[1], "-c 2 -i 0.2 -W 5"), 0) << in_kernel(0);
+        uninstall(kV4);
+    }
+}
+
+TEST_F(Xfrm, AcquiresOnTrafficWithThePolicysOwnNumber) {
+    policies(kV4);
+    policies(kV6);
+    ping(kV4.inner[1], "-c 1 -W 1");
+    ping(kV6.inner[1], "-c 1 -W 1");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_ACQUIRE) == 2; }, 10s));
+    EXPECT_EQ(a.events[0].policy_id, 10 + RACOON_DIR_OUT);
+    EXPECT_EQ(a.events[1].policy_id, 20 + RACOON_DIR_OUT);
+    EXPECT_EQ(a.events[0].dst.family, 4);
+    EXPECT_EQ(std::vector<std::uint8_t>(a.events[0].dst.bytes, a.events[0].dst.bytes + 4),
+              (std::vector<std::uint8_t>{192, 168, 2, 1}));
+    EXPECT_NE(a.events[0].acquire_token, a.events[1].acquire_token);
+}
+
+TEST_F(Xfrm, AcquiresAgainAtOnceWhenANegotiationHasFailed) {
+    policies(kV4);
+    ping(kV4.inner[1], "-c 1 -W 1");
+    ASSERT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 1u);
+    ping(kV4.inner[1], "-c 1 -W 1");
+    ASSERT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 1u) << "the larval SA suppresses acquires";
+    const std::uint64_t token = a.last(RACOON_KERNEL_ACQUIRE)->acquire_token;
+    EXPECT_EQ(a.table().acquire_done(a.impl(), token, RACOON_TIMEOUT), RACOON_OK);
+    EXPECT_EQ(in_kernel(0).find("src 10.9.0.1 dst 10.9.0.2\n\tproto esp spi 0x"), std::string::npos)
+        << in_kernel(0);
+    ping(kV4.inner[1], "-c 1 -W 1");
+    EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 2u);
+    EXPECT_EQ(a.table().acquire_done(a.impl(), token, RACOON_OK), RACOON_NOT_FOUND) << "an old token";
+}
+
+TEST_F(Xfrm, GoesFromAcquireToTrafficAsANegotiationDoes) {
+    policies(kV4);
+    const int pid = net.start_in(0, "ping -q -c 20 -i 0.2 -W 5 192.168.2.1");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_ACQUIRE) == 1; }));
+    // Both ends get an SPI, then complete their inbound SA and add the outbound one.
+    std::uint32_t spis[2] = {};
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_EQ(host(i).spi_get(spi_request(kV4.outer[1 - i], kV4.outer[i], 10), &spis[i]), RACOON_OK);
+    }
+    for (int i = 0; i < 2; ++i) {
+        racoon_kernel_sa in = sa(kV4, 1 - i, RACOON_DIR_IN);
+        in.spi = spis[i];
+        EXPECT_EQ(host(i).sa_update(in), RACOON_OK) << host(i).error();
+        racoon_kernel_sa out = sa(kV4, i, RACOON_DIR_OUT);
+        out.spi = spis[1 - i];
+        EXPECT_EQ(host(i).sa_add(out), RACOON_OK) << host(i).error();
+    }
+    EXPECT_EQ(a.table().acquire_done(a.impl(), a.events[0].acquire_token, RACOON_OK), RACOON_OK);
+    int status = -1;
+    ASSERT_TRUE(a.run_until([&] { return TwoHosts::ended(pid, &status); }));
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(a.sa_dump().size(), 2u);
+    EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 1u);
+}
+
+TEST_F(Xfrm, AddsTheSaAnewWhenItsLarvalHasGone) {
+    std::uint32_t spi = 0;
+    ASSERT_EQ(a.spi_get(spi_request("10.9.0.2", "10.9.0.1", 10), &spi), RACOON_OK);
+    char number[16];
+    std::snprintf(number, sizeof(number), "0x%08x", spi);
+    // As if it had died of age, before the event has been read.
+    ASSERT_EQ(net.run_in(0, std::string("ip xfrm state delete src 10.9.0.2 dst 10.9.0.1 proto esp spi ") + number), 0);
+    racoon_kernel_sa in = sa(kV4, 1, RACOON_DIR_IN);
+    in.spi = spi;
+    EXPECT_EQ(a.sa_update(in), RACOON_OK) << a.error();
+    racoon_kernel_sa_info info{};
+    EXPECT_EQ(a.sa_query(id_of(in), &info), RACOON_OK);
+}
+
+TEST_F(Xfrm, ReportsSoftAndHardExpiry) {
+    racoon_kernel_sa s = sa(kV4, 0, RACOON_DIR_OUT);
+    s.soft_ns = 1'000'000'000;
+    s.hard_ns = 2'000'000'000;
+    ASSERT_EQ(a.sa_add(s), RACOON_OK) << a.error();
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_EXPIRE_HARD) == 1; }));
+    ASSERT_EQ(a.events.size(), 2u);
+    EXPECT_EQ(a.events[0].type, RACOON_KERNEL_EXPIRE_SOFT);
+    EXPECT_EQ(a.events[0].spi, 0x1001u);
+    EXPECT_EQ(a.events[0].policy_id, 10 + RACOON_DIR_OUT);
+    EXPECT_TRUE(a.sa_dump().empty());
+}
+
+TEST_F(Xfrm, ReportsExpiryByBytes) {
+    policies(kV4);
+    install(kV4, [](racoon_kernel_sa& s) {
+        if (s.direction != RACOON_DIR_OUT || s.spi != 0x1001) return;
+        s.soft_bytes = 150;
+        s.hard_bytes = 300;  // noticed with the packet after the one that reaches it
+    });
+    ping(kV4.inner[1], "-c 5 -i 0.2 -W 1");
+    EXPECT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_EXPIRE_HARD) == 1; }, 20s));
+    EXPECT_EQ(a.count(RACOON_KERNEL_EXPIRE_SOFT), 1u);
+}
+
+TEST_F(Xfrm, LeavesForeignSasAndPoliciesAlone) {
+    const std::string key = " enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha1)' "
+                            "0x000102030405060708090a0b0c0d0e0f10111213";
+    ASSERT_EQ(net.run_in(0, "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x7777 mode tunnel" + key), 0);
+    ASSERT_EQ(net.run_in(0, "ip xfrm policy add src 172.16.0.0/24 dst 172.17.0.0/24 dir out tmpl src 10.9.0.1 "
+                            "dst 10.9.0.2 proto esp reqid 99 mode tunnel"), 0);
+    const std::string before = in_kernel(0);
+    policies(kV4);
+    install(kV4);
+    EXPECT_EQ(a.sa_dump().size(), 2u);
+    EXPECT_EQ(a.policy_dump().size(), 2u);
+    racoon_kernel_sa_id foreign = id_of(sa(kV4, 0, RACOON_DIR_OUT));
+    foreign.spi = 0x7777;
+    EXPECT_EQ(a.sa_delete(foreign), RACOON_NOT_FOUND);
+    // Traffic for the other daemon's policy is its business.
+    net.run_in(0, "ip addr add 172.16.0.1/24 dev lo; ip route add 172.17.0.0/24 via 10.9.0.2 src 172.16.0.1");
+    ping("172.17.0.1", "-c 1 -W 1");
+    EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 0u);
+    // What it cannot have is told, not taken.
+    racoon_kernel_policy clash = esp_policy(77, RACOON_DIR_OUT, selector("172.16.0.0/24", "172.17.0.0/24"),
+                                            "10.9.0.1", "10.9.0.2", 5);
+    EXPECT_EQ(a.policy_add(clash), RACOON_STATE);
+    a.close();
+    net.run_in(0, "true");
+    const std::string after = in_kernel(0);
+    EXPECT_NE(after.find("0x00007777"), std::string::npos) << after;
+    EXPECT_NE(after.find("172.16.0.0/24"), std::string::npos) << after;
+    EXPECT_EQ(after.find("192.168."), std::string::npos) << after;
+    EXPECT_EQ(after.find("0x00001001"), std::string::npos) << after;
+    EXPECT_NE(before.find("0x00007777"), std::string::npos);
+}
+
+TEST_F(Xfrm, TellsWhenOthersDeleteWhatItInstalled) {
+    policies(kV4);
+    install(kV4);
+    net.run_in(0, "ip xfrm state delete src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_SA_DELETED) == 1; }, 10s));
+    EXPECT_EQ(a.last(RACOON_KERNEL_SA_DELETED)->spi, 0x1001u);
+    net.run_in(0, "ip xfrm policy delete src 192.168.1.0/24 dst 192.168.2.0/24 dir out");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_POLICY_CHANGED) == 1; }, 10s));
+    EXPECT_EQ(a.last(RACOON_KERNEL_POLICY_CHANGED)->policy_id, 10 + RACOON_DIR_OUT);
+    net.run_in(0, "ip xfrm state flush");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_SA_DELETED) == 2; }, 10s));
+    EXPECT_TRUE(a.sa_dump().empty());
+    // Its own deletions are no news.
+    ASSERT_EQ(b.sa_delete(id_of(sa(kV4, 0, RACOON_DIR_IN))), RACOON_OK);
+    b.step(50ms);
+    EXPECT_EQ(b.count(RACOON_KERNEL_SA_DELETED), 0u);
+}
+
+TEST_F(Xfrm, RemovesExactlyWhatARunThatCrashedHasLeft) {
+    policies(kV4);
+    install(kV4);
+    std::uint32_t spi = 0;
+    ASSERT_EQ(a.spi_get(spi_request("10.9.0.2", "10.9.0.1", 10), &spi), RACOON_OK);
+    const std::string key = " enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha1)' "
+                            "0x000102030405060708090a0b0c0d0e0f10111213";
+    ASSERT_EQ(net.run_in(0, "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x7777 mode tunnel" + key), 0);
+    // An SA of ours that went and whose SPI is now somebody else's.
+    net.run_in(0, "ip xfrm state delete src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001; "
+                  "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001 mode tunnel reqid 4242" + key);
+    // The lock on the journal ends with the process; here a copy stands for what a killed one leaves.
+    std::string copied;
+    net.run_in(0, "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal + "/after/", &copied);
+    ASSERT_EQ(copied, "");
+    a.crash();
+    FakeHost again(FakeHost::Clock::Real);
+    again.set("journal", journal + "/after");
+    net.enter(0);
+    ASSERT_TRUE(again.load("kernel-xfrm"));
+    ASSERT_TRUE(again.open()) << again.error();
+    const std::string left = in_kernel(0);
+    EXPECT_NE(left.find("0x00007777"), std::string::npos) << left;
+    EXPECT_NE(left.find("reqid 4242"), std::string::npos) << left;
+    EXPECT_EQ(left.find("0x00001002"), std::string::npos) << left;
+    EXPECT_EQ(left.find("192.168."), std::string::npos) << left;
+    EXPECT_NE(again.log.find("an earlier run had left"), std::string::npos);
+    again.close();
+}
+
+TEST_F(Xfrm, RefusesToRunTwiceInOneNamespace) {
+    FakeHost second(FakeHost::Clock::Real);
+    second.set("journal", journal);
+    net.enter(0);
+    ASSERT_TRUE(second.load("kernel-xfrm"));
+    EXPECT_FALSE(second.open());
+    EXPECT_NE(second.error().find("another racoon"), std::string::npos) << second.error();
+    // And the first one's journal is still there.
+    policies(kV4);
+    std::string text;
+    net.run_in(0, "cat " + journal + "/xfrm-*.journal", &text);
+    EXPECT_NE(text.find("+policy out"), std::string::npos) << text;
+}
+
+TEST_F(Xfrm, PutsAForwardingPolicyBesideAnInboundOne) {
+    policies(kV4);
+    EXPECT_NE(in_kernel(0).find("dir fwd"), std::string::npos);
+    // An explicit one takes its place, and gives it back.
+    const auto s = selector(kV4.net[0], kV4.net[1]);
+    racoon_kernel_policy fwd = esp_policy(50, RACOON_DIR_FWD, s, kV4.outer[0], kV4.outer[1], 10);
+    fwd.priority = 100;
+    ASSERT_EQ(a.policy_add(fwd), RACOON_OK) << a.error();
+    EXPECT_NE(in_kernel(0).find("dir fwd priority 2147483548"), std::string::npos) << in_kernel(0);
+    ASSERT_EQ(a.policy_delete(50), RACOON_OK);
+    EXPECT_NE(in_kernel(0).find("dir fwd priority 2147483648"), std::string::npos) << in_kernel(0);
+    ASSERT_EQ(a.policy_delete(10 + RACOON_DIR_IN), RACOON_OK);
+    EXPECT_EQ(in_kernel(0).find("dir fwd"), std::string::npos) << in_kernel(0);
+}
+
+TEST_F(Xfrm, LetsIkeSocketsPassAPolicyThatCoversThem) {
+    Family f = kV4;
+    for (int i = 0; i < 2; ++i) f.net[i] = f.outer[i] + "/32";
+    policies(f);
+    net.enter(0);
+    const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+    ASSERT_EQ(a.table().bind_socket(a.impl(), fd, 4, a.err()), RACOON_OK) << a.err()->text;
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(500);
+    to.sin_addr.s_addr = htonl(0x0a090002);
+    net.captured();
+    ASSERT_GT(::sendto(fd, "ike", 3, 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+    a.step(50ms);
+    EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 0u);
+    bool seen = false;
+    for (const auto& packet : ip_packets(net.captured())) seen = seen || contains(packet, "ike");
+    EXPECT_TRUE(seen);
+    ::close(fd);
+    const int six = ::socket(AF_INET6, SOCK_DGRAM, 0);
+    EXPECT_EQ(a.table().bind_socket(a.impl(), six, 6, a.err()), RACOON_OK);
+    ::close(six);
+}
+
+TEST_F(Xfrm, RaisesTheLifeOfLarvalSasAndPutsItBack) {
+    std::string text;
+    net.run_in(0, "cat /proc/sys/net/core/xfrm_acq_expires", &text);
+    EXPECT_EQ(text, "165\n");
+    a.close();
+    net.run_in(0, "cat /proc/sys/net/core/xfrm_acq_expires", &text);
+    EXPECT_EQ(text, "30\n");
+}
+
+}  // namespace
+}  // namespace racoon::test
