@@ -2,6 +2,7 @@
 // A manifest is read before its module is trusted; a good one goes on into the registry.
 #include <cstdlib>
 
+#include "base/bytes.hpp"
 #include "plugin/manifest.hpp"
 #include "plugin/registry.hpp"
 
