@@ -165,7 +165,7 @@ TEST(ModuleScan, FindsModulesEvenInAFileWithOtherErrors) {
     ASSERT_EQ(scan.modules.size(), 2u);
     EXPECT_TRUE(scan.modules[0].isolate);
     EXPECT_EQ(scan.modules[0].values.at("timeout").text, "20 sec");
-    EXPECT_EQ(scan.modules[0].values.at("timeout").where.text(), "r.conf:3:39");
+    EXPECT_EQ(scan.modules[0].values.at("timeout").where.text(), "r.conf:3:41");
 }
 
 TEST(ModuleScan, ReportsAWrongModuleStatement) {

@@ -32,7 +32,7 @@ TEST(PolicySyntax, SeesSelectorAndTunnelFromThisHostInBothDirections) {
     const Policy& in = p.policies[1];
     const Policy& fwd = p.policies[2];
     EXPECT_EQ(out.selector, in.selector);
-    EXPECT_EQ(out.selector.text(), "10.1.0.0/16[any] 10.2.0.0/16[80] proto=tcp") << out.selector.text();
+    EXPECT_EQ(out.selector.text(), "10.1.0.0/16[any] 10.2.0.0/16[80] proto=6");
     EXPECT_EQ(in.templates[0].local.text(), "192.0.2.1");
     EXPECT_EQ(in.templates[0].remote.text(), "192.0.2.2");
     EXPECT_EQ(fwd.direction, Direction::Forward);
