@@ -208,7 +208,8 @@ ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t 
 }
 
 std::uint32_t kernel_priority(std::int32_t priority) {
-    return static_cast<std::uint32_t>(std::int64_t{0x80000000} - priority);
+    return static_cast<std::uint32_t>(
+        std::min<std::int64_t>(std::int64_t{0x80000000} - priority, 0xffffffff));
 }
 
 Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {

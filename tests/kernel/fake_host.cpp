@@ -10,9 +10,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+
+#ifdef RACOON_LINKED_PLUGIN
+extern "C" const racoon_plugin racoon_plugin_v1;
+#endif
 
 namespace racoon::test {
 namespace {
@@ -188,6 +194,9 @@ racoon_error* FakeHost::err() {
 }
 
 bool FakeHost::load(const std::string& name) {
+#ifdef RACOON_LINKED_PLUGIN
+    plugin_ = name.empty() ? nullptr : &racoon_plugin_v1;
+#else
     const std::string path = std::string(RACOON_BUILD_DIR) + "/lib/racoon/modules/" + name + ".so";
     void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == nullptr) {
@@ -199,6 +208,7 @@ bool FakeHost::load(const std::string& name) {
         error_ = path + ": no plugin";
         return false;
     }
+#endif
     racoon_status status = plugin_->init(&host_, &plugin_ctx_, err());
     if (status == RACOON_OK && plugin_->configure != nullptr) {
         void* pending = nullptr;

@@ -1,0 +1,168 @@
+// kernel-xfrm without a kernel that has ESP: its probe, its messages and its journal.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "codec.hpp"
+#include "conformance.hpp"
+#include "fake_host.hpp"
+#include "journal.hpp"
+#include "netns.hpp"
+
+namespace racoon::test {
+namespace {
+
+using namespace kernel_xfrm;
+
+TEST(XfrmProbe, SaysWhatAKernelWithoutEspLacks) {
+    TwoHosts net;
+    if (!net.problem().empty()) {
+        ASSERT_EQ(std::getenv("CI"), nullptr) << net.problem();
+        GTEST_SKIP() << net.problem();
+    }
+    FakeHost host(FakeHost::Clock::Real);
+    net.enter(0);
+    ASSERT_TRUE(host.load("kernel-xfrm")) << host.error();
+    racoon_error* error = host.err();
+    const racoon_status able = host.table().probe(host.impl(), error);
+    std::string left;
+    net.run_in(0, "ip xfrm state; ip xfrm policy", &left);
+    EXPECT_TRUE(left.empty() || able == RACOON_NOT_SUPPORTED) << left;
+    if (able == RACOON_OK) return;
+    EXPECT_EQ(able, RACOON_NOT_SUPPORTED);
+    EXPECT_NE(std::string(error->text).find("CONFIG_"), std::string::npos) << error->text;
+}
+
+std::vector<Message> messages_of(Request& request) {
+    std::vector<Message> all;
+    split_datagram(request.bytes(), [&](const Message& m) {
+        all.push_back(m);
+        return true;
+    });
+    return all;
+}
+
+TEST(XfrmMessages, HoldTheTruncationLengthOfTheIntegrityAlgorithm) {
+    Request request = new_sa(XFRM_MSG_NEWSA, esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 7, 1, 5));
+    const auto all = messages_of(request);
+    ASSERT_EQ(all.size(), 1u);
+    const ByteView auth = find_attribute(all[0], sizeof(xfrm_usersa_info), XFRMA_ALG_AUTH_TRUNC);
+    ASSERT_EQ(auth.size(), sizeof(xfrm_algo_auth) + 32);
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, auth.data() + offsetof(xfrm_algo_auth, alg_trunc_len), sizeof(bits));
+    EXPECT_EQ(bits, 128u);
+    EXPECT_TRUE(find_attribute(all[0], sizeof(xfrm_usersa_info), XFRMA_REPLAY_ESN_VAL).empty());
+}
+
+TEST(XfrmMessages, AskForExtendedSequenceNumbersOnlyWhereTheSaDoes) {
+    racoon_kernel_sa sa = esp_sa(RACOON_DIR_IN, "10.9.0.1", "10.9.0.2", 7, 1, 5);
+    sa.replay_window = 1024;
+    for (const bool esn : {false, true}) {
+        sa.flags = esn ? RACOON_SA_ESN : 0;
+        Request request = new_sa(XFRM_MSG_NEWSA, sa);
+        const auto all = messages_of(request);
+        xfrm_usersa_info info{};
+        std::memcpy(&info, all[0].body.data(), sizeof(info));
+        EXPECT_EQ((info.flags & XFRM_STATE_ESN) != 0, esn);
+        EXPECT_EQ(info.replay_window, 0) << "the wide window has an attribute of its own";
+        const auto read = read_sa(all[0]);
+        ASSERT_TRUE(read);
+        EXPECT_EQ(read->info.replay_window, 1024u);
+    }
+}
+
+TEST(XfrmMessages, GiveTheKernelSetkeysPrioritiesTheOtherWayRound) {
+    EXPECT_EQ(kernel_priority(0), 0x80000000u);
+    EXPECT_EQ(kernel_priority(1), 0x7fffffffu);
+    EXPECT_EQ(kernel_priority(-1), 0x80000001u);
+    EXPECT_EQ(kernel_priority(INT32_MAX), 1u);
+    EXPECT_EQ(kernel_priority(INT32_MIN), 0xffffffffu) << "the least must not come out as the first";
+}
+
+TEST(XfrmMessages, ReadAnAcquireWithItsPolicyAndLarvalSa) {
+    xfrm_user_acquire acquire{};
+    acquire.id.proto = RACOON_IPPROTO_ESP;
+    acquire.sel.family = AF_INET6;
+    acquire.policy.index = 0x129;
+    acquire.seq = 77;
+    xfrm_user_tmpl t{};
+    t.id.proto = RACOON_IPPROTO_ESP;
+    t.family = AF_INET;
+    t.mode = XFRM_MODE_TUNNEL;
+    t.reqid = 4711;
+    Request request(XFRM_MSG_ACQUIRE, 0, &acquire, sizeof(acquire));
+    request.attribute(XFRMA_TMPL, &t, sizeof(t));
+    const auto event = read_event(messages_of(request).at(0));
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->policy_index, 0x129u);
+    EXPECT_EQ(event->larval.reqid, 4711u);
+    EXPECT_EQ(event->larval.dst.family, 4) << "of the tunnel, not of the packet";
+    EXPECT_EQ(event->src.family, 6);
+    Request bare(XFRM_MSG_ACQUIRE, 0, &acquire, sizeof(acquire));
+    EXPECT_FALSE(read_event(messages_of(bare).at(0))) << "without a template it names no negotiation";
+}
+
+TEST(XfrmMessages, AreTakenNoFurtherThanTheirLengthsGo) {
+    xfrm_user_expire expire{};
+    Request request(XFRM_MSG_EXPIRE, 0, &expire, sizeof(expire));
+    for (std::size_t size = 0; size < request.bytes().size(); ++size) {
+        std::vector<std::uint8_t> cut(request.bytes().begin(),
+                                      request.bytes().begin() + static_cast<std::ptrdiff_t>(size));
+        split_datagram(cut, [&](const Message&) {
+            ADD_FAILURE() << "a message of which only " << size << " bytes are there";
+            return true;
+        });
+    }
+}
+
+TEST(XfrmJournal, ReadsBackWhatItWrote) {
+    const racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "fd09::1", "fd09::2", 0x1001, 9, 1);
+    racoon_kernel_sa_id id{};
+    std::uint32_t reqid = 0;
+    ASSERT_TRUE(parse_sa_entry(sa_entry(id_of(sa), sa.reqid), &id, &reqid));
+    EXPECT_EQ(reqid, 9u);
+    EXPECT_EQ(sa_entry(id, reqid), sa_entry(id_of(sa), sa.reqid));
+    racoon_kernel_policy p = esp_policy(1, RACOON_DIR_FWD, selector("192.168.1.0/24", "0.0.0.0/0", 17),
+                                        "10.9.0.1", "10.9.0.2", 9);
+    p.priority = -5;
+    p.selector.remote.port = 53;
+    racoon_kernel_policy read{};
+    ASSERT_TRUE(parse_policy_entry(policy_entry(p, RACOON_DIR_FWD), &read));
+    EXPECT_EQ(policy_entry(read, read.direction), policy_entry(p, RACOON_DIR_FWD));
+    for (const char* bad : {"", "sa", "sa 50 10.9.0.1 nonsense 5 1", "sa 50 10.9.0.1 10.9.0.2 0 1"}) {
+        EXPECT_FALSE(parse_sa_entry(bad, &id, &reqid)) << bad;
+    }
+    for (const char* bad : {"", "policy up 0 1 0 1.2.3.0/24 0 4.5.6.0/24 0", "policy in 0 1 0 1.2.3.0/64 0 1.2.3.4/32 0",
+                            "policy in 0 1 0 1.2.3.0/24 0 fd00::/64 0"}) {
+        EXPECT_FALSE(parse_policy_entry(bad, &read)) << bad;
+    }
+}
+
+TEST(XfrmJournal, HandsTheNextRunWhatWasNotRemoved) {
+    char folder[] = "/tmp/racoon-journal-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    std::vector<std::string> left;
+    std::string error;
+    {
+        Journal first;
+        ASSERT_EQ(first.open(folder, &left, &error), Journal::Opened::Yes) << error;
+        EXPECT_TRUE(left.empty());
+        for (int i = 1; i <= 10000; ++i) {  // long enough to be compacted on the way
+            first.add("sa 50 10.9.0.1 10.9.0.2 " + std::to_string(i) + " 1");
+            if (i > 3) first.remove("sa 50 10.9.0.1 10.9.0.2 " + std::to_string(i) + " 1");
+        }
+        Journal second;
+        EXPECT_EQ(second.open(folder, &left, &error), Journal::Opened::InUse);
+    }
+    Journal next;
+    ASSERT_EQ(next.open(folder, &left, &error), Journal::Opened::Yes) << error;
+    EXPECT_EQ(left.size(), 3u);
+    for (const std::string& entry : left) next.remove(entry);
+    next.close();
+    EXPECT_EQ(::rmdir(folder), 0) << "an empty journal leaves no file";
+}
+
+}  // namespace
+}  // namespace racoon::test
