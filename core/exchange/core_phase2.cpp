@@ -389,6 +389,19 @@ std::size_t Core::flush_phase2(std::uint8_t protocol) {
     return n;
 }
 
+std::size_t Core::delete_phase2_between(std::uint8_t protocol, const IpAddr& local,
+                                        const IpAddr& remote) {
+    std::size_t n = 0;
+    for (SaPair* p : pairs_.all()) {
+        if (protocol != 0 && p->params.protocol != protocol) continue;
+        if (local.family != Family::None && p->local.addr != local) continue;
+        if (p->remote.addr != remote) continue;
+        delete_pair(*p, Tell::Peer, true, "deleted by the administrator");
+        ++n;
+    }
+    return n;
+}
+
 // --- the kernel ---
 
 void Core::kernel_event(const KernelEvent& event) {

@@ -162,6 +162,12 @@ std::size_t Engine::flush_phase1(TimePoint now) {
     return impl_->flush_phase1();
 }
 
+std::size_t Engine::delete_phase2(std::uint8_t protocol, const IpAddr& local, const IpAddr& remote,
+                                  TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    return impl_->delete_phase2_between(protocol, local, remote);
+}
+
 std::size_t Engine::flush_phase2(std::uint8_t protocol, TimePoint now) {
     Core::Entry entry(*impl_, now);
     return impl_->flush_phase2(protocol);

@@ -1,0 +1,163 @@
+#include "exchange/operations.hpp"
+
+#include <gtest/gtest.h>
+#include <racoon/plugin.h>
+
+namespace racoon::exchange {
+namespace {
+
+IpAddr ip(std::string_view text) { return *IpAddr::parse(text); }
+
+SaInstall sample_install() {
+    SaInstall r;
+    r.use = 5;
+    r.policy = PolicyId{3};
+    r.inbound = true;
+    r.spi = Spi{0x12345678};
+    r.reqid = ReqId{9};
+    r.local = ip("192.0.2.1");
+    r.peer = ip("2001:db8::1");
+    r.selector.local = {*Prefix::make(ip("10.1.0.0"), 16), 0};
+    r.selector.remote = {*Prefix::make(ip("10.2.0.0"), 16), 53};
+    r.selector.protocol = 17;
+    r.encryption = "aes";
+    r.key_bits = 128;
+    r.encryption_key = Secret(Bytes(16, 7));
+    r.integrity = "hmac_sha256";
+    r.integrity_key = Secret(Bytes(32, 8));
+    r.soft_seconds = 100;
+    r.hard_seconds = 200;
+    r.hard_bytes = 1u << 30;
+    return r;
+}
+
+/// Encodes, decodes, encodes again: the same bytes. Every shorter input and one with a byte more are
+/// refused.
+template <typename Record>
+void round_trip(const Record& r) {
+    const Bytes bytes = encode(r);
+    auto back = decode<Record>(bytes);
+    ASSERT_TRUE(back) << back.error().text();
+    EXPECT_EQ(encode(*back), bytes);
+    for (std::size_t n = 0; n < bytes.size(); ++n)
+        EXPECT_FALSE(decode<Record>(ByteView(bytes).first(n))) << n << " bytes of " << bytes.size();
+    Bytes longer = bytes;
+    longer.push_back(0);
+    EXPECT_FALSE(decode<Record>(longer));
+}
+
+TEST(Operations, EveryRecordSurvivesTheRoundTripAndNoOtherLengthDoes) {
+    DhGenerate generate;
+    generate.group = 14;
+    round_trip(generate);
+    DhGenerate::Reply pair;
+    pair.handle = 77;
+    pair.public_value = Bytes(256, 3);
+    round_trip(pair);
+    DhCompute compute;
+    compute.handle = 77;
+    compute.peer_public = Bytes(256, 4);
+    round_trip(compute);
+    DhCompute::Reply shared;
+    shared.shared = Secret(Bytes(256, 5));
+    round_trip(shared);
+    DhFree free;
+    free.handle = 77;
+    round_trip(free);
+    Phase1Open open;
+    open.section = "192.0.2.2[500]";
+    open.initiator = true;
+    open.local = {ip("192.0.2.1"), 500};
+    open.peer = {ip("192.0.2.2"), 4500};
+    round_trip(open);
+    Phase1Open::Reply opened;
+    opened.use = 1;
+    opened.nonce = Bytes(16, 9);
+    round_trip(opened);
+    Phase1Skeyid skeyid;
+    skeyid.use = 1;
+    skeyid.hash = "sha256";
+    skeyid.peer_nonce = Bytes(20, 1);
+    skeyid.peer_id.type = 2;
+    skeyid.peer_id.data = Bytes(5, 'a');
+    round_trip(skeyid);
+    Phase1Skeyid::Reply key;
+    key.skeyid = Secret(Bytes(32, 2));
+    round_trip(key);
+    Phase1Close close;
+    close.use = 1;
+    round_trip(close);
+    SpiGet spi;
+    spi.use = 1;
+    spi.policy = PolicyId{1};
+    spi.local = ip("192.0.2.1");
+    spi.peer = ip("192.0.2.2");
+    spi.acquire_token = 99;
+    round_trip(spi);
+    SpiGet::Reply got;
+    got.spi = Spi{256};
+    round_trip(got);
+    round_trip(sample_install());
+    SaDelete del;
+    del.spi = Spi{256};
+    del.src = ip("192.0.2.1");
+    del.dst = ip("192.0.2.2");
+    round_trip(del);
+    SaQuery query;
+    query.spi = Spi{256};
+    query.src = del.src;
+    query.dst = del.dst;
+    round_trip(query);
+    SaQuery::Reply info;
+    info.state = 1;
+    info.bytes = 1;
+    info.idle_ns = -1;
+    round_trip(info);
+    AcquireDone done;
+    done.acquire_token = 1;
+    done.success = true;
+    round_trip(done);
+    KernelEvent event;
+    event.type = RACOON_KERNEL_ACQUIRE;
+    event.src = {ip("192.0.2.1"), 1025};
+    event.dst = {ip("2001:db8::2"), 0};
+    round_trip(event);
+    KernelCapabilities caps;
+    caps.backend = "xfrm";
+    caps.flags = 5;
+    round_trip(caps);
+}
+
+TEST(Operations, ValuesOutsideTheirBoundsAreRefused) {
+    DhFree free;  // handle 0
+    EXPECT_FALSE(decode<DhFree>(encode(free)));
+    Phase1Open open;
+    open.nonce_size = 7;
+    EXPECT_FALSE(decode<Phase1Open>(encode(open)));
+    open.nonce_size = 257;
+    EXPECT_FALSE(decode<Phase1Open>(encode(open)));
+    open.nonce_size = 16;
+    open.exchange_type = 5;
+    EXPECT_FALSE(decode<Phase1Open>(encode(open)));
+    open.exchange_type = 2;
+    open.section = std::string(256, 'x');
+    EXPECT_FALSE(decode<Phase1Open>(encode(open)));
+    open.section = "a\nb";
+    EXPECT_FALSE(decode<Phase1Open>(encode(open)));
+    Phase1Skeyid skeyid;
+    skeyid.use = 1;
+    skeyid.peer_nonce = Bytes(7, 1);
+    EXPECT_FALSE(decode<Phase1Skeyid>(encode(skeyid)));
+    SaInstall install = sample_install();
+    install.spi = Spi{0};
+    EXPECT_FALSE(decode<SaInstall>(encode(install)));
+    install = sample_install();
+    install.protocol = 6;
+    EXPECT_FALSE(decode<SaInstall>(encode(install)));
+    install = sample_install();
+    install.encryption_key = Secret(Bytes(257, 0));
+    EXPECT_FALSE(decode<SaInstall>(encode(install)));
+}
+
+}  // namespace
+}  // namespace racoon::exchange
