@@ -86,7 +86,7 @@ namespace detail {
 
 inline void copy_text(char* to, std::size_t capacity, std::string_view text) noexcept {
     const std::size_t n = text.size() < capacity ? text.size() : capacity - 1;
-    std::memcpy(to, text.data(), n);
+    if (n != 0) std::memcpy(to, text.data(), n);  // an empty view may point nowhere
     to[n] = '\0';
 }
 
