@@ -1,0 +1,122 @@
+// fuzz: racoon_userspace_data racoon_userspace_protocol
+// Packets from the wire and from the TUN device against a data path with SAs and policies in it. A part
+// of the inputs is sealed first, so that what lies behind the ICV is reached, too.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "data_path.hpp"
+
+namespace {
+
+using namespace racoon::kernel_userspace;
+
+racoon_kernel_alg algorithm(const char* name, std::uint32_t key, std::uint32_t icv) {
+    racoon_kernel_alg a{};
+    std::strncpy(a.xfrm_name, name, sizeof(a.xfrm_name) - 1);
+    a.key_size = key;
+    a.icv_bits = icv;
+    return a;
+}
+
+racoon_addr address(std::uint8_t last) {
+    racoon_addr a{};
+    a.family = 4;
+    a.bytes[0] = 10;
+    a.bytes[3] = last;
+    return a;
+}
+
+racoon_kernel_sa sa(std::uint32_t direction, std::uint32_t spi) {
+    racoon_kernel_sa s{};
+    s.struct_size = sizeof(s);
+    s.direction = direction;
+    s.protocol = RACOON_IPPROTO_ESP;
+    s.mode = RACOON_MODE_TUNNEL;
+    s.spi = spi;
+    s.reqid = 1;
+    s.src = address(direction == RACOON_DIR_OUT ? 1 : 2);
+    s.dst = address(direction == RACOON_DIR_OUT ? 2 : 1);
+    s.replay_window = 64;
+    const bool gcm = spi % 2 == 1;
+    s.is_aead = gcm ? 1 : 0;
+    s.enc = gcm ? algorithm("rfc4106(gcm(aes))", 20, 128) : algorithm("ecb(cipher_null)", 0, 0);
+    if (!gcm) s.auth = algorithm("hmac(sha256)", 32, 128);
+    if (spi > 2) s.flags = RACOON_SA_ESN;
+    return s;
+}
+
+struct Sink final : Output {
+    std::size_t delivered = 0;
+    void to_tun(ByteView packet) override {
+        // What is delivered must be a whole packet from and to the nets of the policy.
+        const auto flow = parse_packet(packet);
+        if (!flow || flow->size != packet.size()) std::abort();
+        if (flow->source.bytes[0] != 192 || flow->destination.bytes[0] != 192) std::abort();
+        ++delivered;
+    }
+    void to_wire(const Outer&, ByteView esp) override {
+        if (esp.size() < 10 || esp.size() % 4 != 0) std::abort();
+    }
+    void to_keeper(ByteView frame) override {
+        if (!parse_frame(frame)) std::abort();
+    }
+};
+
+void install(DataPath& path) {
+    for (std::uint32_t spi = 1; spi <= 4; ++spi) {
+        Writer out = begin_frame(Message::SaSet, spi);
+        write_sa(out, sa(spi <= 2 ? RACOON_DIR_IN : RACOON_DIR_OUT, spi));
+        path.command(out.view(), 0);
+    }
+    for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
+        racoon_kernel_policy p{};
+        p.struct_size = sizeof(p);
+        p.id = direction;
+        p.direction = direction;
+        p.action = RACOON_POLICY_IPSEC;
+        p.selector.local = p.selector.remote = address(0);
+        p.selector.local.bytes[0] = p.selector.remote.bytes[0] = 192;
+        p.selector.local_prefix = p.selector.remote_prefix = 8;
+        p.template_count = 1;
+        p.templates[0] = {RACOON_IPPROTO_ESP, RACOON_MODE_TUNNEL, RACOON_LEVEL_REQUIRE, 1, address(1),
+                          address(2)};
+        Writer out = begin_frame(Message::PolicySet, 10 + direction);
+        write_policy(out, p);
+        path.command(out.view(), 0);
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size < 2) return 0;
+    Sink sink;
+    DataPath path(sink);
+    install(path);
+    const std::uint8_t how = data[0];
+    const ByteView input(data + 1, size - 1);
+    Outer outer;
+    outer.src = address(2);
+    outer.dst = address(1);
+    outer.traffic_class = data[1];
+    if (how % 3 == 0) {
+        path.from_tun(input, 1);
+    } else if (how % 3 == 1) {
+        Bytes copy(input.begin(), input.end());
+        path.from_wire(outer, copy, 1);
+    } else {
+        std::string error;
+        const std::uint32_t spi = 1 + how / 3 % 2;
+        const auto peer = EspSa::make(sa(RACOON_DIR_OUT, spi), &error);
+        Bytes sealed;
+        if (!peer || !peer->seal(input, how % 2 == 0 ? 4 : 41, &sealed)) std::abort();
+        Bytes again = sealed;
+        path.from_wire(outer, sealed, 1);
+        const std::size_t before = sink.delivered;
+        path.from_wire(outer, again, 1);
+        if (sink.delivered != before) std::abort();  // replayed
+        if (path.drops().replayed == 0) std::abort();
+    }
+    return 0;
+}
