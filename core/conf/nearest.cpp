@@ -1,6 +1,7 @@
 #include "conf/nearest.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace racoon::conf {
 
@@ -11,13 +12,13 @@ constexpr std::size_t kLongest = 64;
 unsigned edit_distance(std::string_view a, std::string_view b, unsigned limit) {
     const std::size_t gap = a.size() > b.size() ? a.size() - b.size() : b.size() - a.size();
     if (gap > limit || a.size() > kLongest || b.size() > kLongest) return limit + 1;
-    std::vector<unsigned> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
+    std::array<unsigned, kLongest + 1> before{}, above{}, row{};
     for (std::size_t j = 0; j <= b.size(); ++j) above[j] = static_cast<unsigned>(j);
     for (std::size_t i = 1; i <= a.size(); ++i) {
         row[0] = static_cast<unsigned>(i);
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const unsigned change = above[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u);
-            row[j] = std::min({above[j] + 1, row[j - 1] + 1, change});
+            row[j] = std::min(std::min(above[j], row[j - 1]) + 1, change);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = std::min(row[j], before[j - 2] + 1);
         }
