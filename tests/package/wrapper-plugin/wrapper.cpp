@@ -11,7 +11,6 @@ namespace rp = racoon::sdk;
 
 class Session final : public rp::auth_method::session {
   public:
-    explicit Session(const rp::host& h) : host_(h) {}
     std::uint32_t skeyid_recipe() override { return RACOON_SKEYID_PSK; }
 
     // The first byte of the hash says what to do.
@@ -38,13 +37,12 @@ class Session final : public rp::auth_method::session {
     }
 
   private:
-    const rp::host& host_;
     rp::op<racoon_auth_out> held_;
 };
 
 class Method final : public rp::auth_method {
     rp::result<std::unique_ptr<session>> begin(const racoon_auth_params&) override {
-        return std::unique_ptr<session>(new Session(the_host));
+        return std::unique_ptr<session>(new Session);
     }
 };
 
