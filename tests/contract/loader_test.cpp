@@ -90,7 +90,7 @@ TEST(Loader, RefusesAModuleWhoseNameIsNotItsFiles) {
 }
 
 TEST(Loader, RefusesAFileThatOthersCanWriteTo) {
-    for (const mode_t mode : {0777, 0775, 0757}) {
+    for (const mode_t mode : {0777u, 0775u, 0757u}) {
         ModuleDir dir;
         dir.add("fine", "fine", mode);
         EXPECT_THAT(load_error(dir, {"fine"}), testing::AllOf(HasSubstr("[PLG-0013]"), HasSubstr("chmod go-w")));
