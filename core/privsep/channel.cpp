@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -23,7 +24,15 @@ Message::~Message() { wipe(body); }
 
 FrameParser::~FrameParser() { wipe(buffer_); }
 
-Status FrameParser::feed(ByteView bytes, const std::function<void(Frame&&)>& each) {
+Status FrameParser::feed(ByteView bytes, std::vector<Frame>& out) {
+    if (buffer_.capacity() < buffer_.size() + bytes.size()) {
+        // Growing by hand: the old memory is wiped before it is given back.
+        Bytes larger;
+        larger.reserve(std::max(buffer_.capacity() * 2, buffer_.size() + bytes.size()));
+        append(larger, buffer_);
+        wipe(buffer_);
+        buffer_ = std::move(larger);
+    }
     append(buffer_, bytes);
     std::size_t used = 0;
     while (buffer_.size() - used >= kHeader) {
@@ -38,7 +47,7 @@ Status FrameParser::feed(ByteView bytes, const std::function<void(Frame&&)>& eac
             return fail(Errc::Malformed, "a message with " + std::to_string(*fds) + " descriptors");
         const auto body = in.bytes(*size);
         if (!body) break;
-        each(Frame{static_cast<Kind>(*kind), *fds, to_bytes(*body)});
+        out.push_back(Frame{static_cast<Kind>(*kind), *fds, to_bytes(*body)});
         used += kHeader + *size;
     }
     if (used != 0) {
@@ -95,7 +104,9 @@ class SocketChannel final : public Channel {
         for (auto& one : queue_) wipe(one.bytes);
     }
 
-    void on_message(UniqueFunction<void(Message&&)> handler) override { handler_ = std::move(handler); }
+    void on_message(UniqueFunction<void(Message&&)> handler) override {
+        handler_ = std::make_shared<UniqueFunction<void(Message&&)>>(std::move(handler));
+    }
     void on_closed(UniqueFunction<void(const std::string&)> handler) override {
         closed_ = std::move(handler);
     }
@@ -150,11 +161,15 @@ class SocketChannel final : public Channel {
                 return;
             }
             const ByteView fresh(buffer.data(), static_cast<std::size_t>(n));
-            const Status status = parser_.feed(fresh, [&](FrameParser::Frame&& frame) {
-                if (*alive) deliver(std::move(frame));
-                wipe(frame.body);
-            });
+            std::vector<FrameParser::Frame> frames;
+            const Status status = parser_.feed(fresh, frames);
             wipe(std::span(buffer).first(static_cast<std::size_t>(n)));
+            for (auto& frame : frames) {
+                if (*alive)
+                    deliver(std::move(frame));
+                else
+                    wipe(frame.body);
+            }
             if (!*alive) return;
             if (!status) {
                 close(status.error().text());
@@ -189,7 +204,9 @@ class SocketChannel final : public Channel {
             message.fds.push_back(std::move(fds_.front()));
             fds_.pop_front();
         }
-        if (handler_) handler_(std::move(message));
+        // Held here: the handler may destroy this channel.
+        const auto handler = handler_;
+        if (*handler) (*handler)(std::move(message));
     }
 
     void flush() {
@@ -244,7 +261,9 @@ class SocketChannel final : public Channel {
         socket_.reset();
         // Not from here: the owner may destroy us in its handler.
         loop_.post([alive = alive_, this, why = std::move(why)] {
-            if (*alive && closed_) closed_(why);
+            if (!*alive || !closed_) return;
+            auto closed = std::move(closed_);
+            closed(why);
         });
     }
 
@@ -253,7 +272,8 @@ class SocketChannel final : public Channel {
     FrameParser parser_;
     std::size_t queue_limit_;
     loop::WatchToken watch_;
-    UniqueFunction<void(Message&&)> handler_;
+    std::shared_ptr<UniqueFunction<void(Message&&)>> handler_ =
+        std::make_shared<UniqueFunction<void(Message&&)>>();
     UniqueFunction<void(const std::string&)> closed_;
     std::deque<Outgoing> queue_;
     std::size_t queued_ = 0;
@@ -283,7 +303,9 @@ class MemoryChannel final : public Channel {
         b.peer_ = a.self_;
     }
 
-    void on_message(UniqueFunction<void(Message&&)> handler) override { handler_ = std::move(handler); }
+    void on_message(UniqueFunction<void(Message&&)> handler) override {
+        handler_ = std::make_shared<UniqueFunction<void(Message&&)>>(std::move(handler));
+    }
     void on_closed(UniqueFunction<void(const std::string&)> handler) override {
         closed_ = std::move(handler);
     }
@@ -298,15 +320,20 @@ class MemoryChannel final : public Channel {
 
   private:
     void receive(ByteView bytes, std::vector<UniqueFd>& fds) {
-        const Status status = parser_.feed(bytes, [&](FrameParser::Frame&& frame) {
-            if (handler_) handler_(Message(frame.kind, std::move(frame.body), std::move(fds)));
-        });
-        if (!status && closed_) closed_(status.error().text());
+        std::vector<FrameParser::Frame> frames;
+        const Status status = parser_.feed(bytes, frames);
+        const auto self = self_;
+        const auto handler = handler_;
+        for (auto& frame : frames)
+            if (self->end != nullptr && *handler)
+                (*handler)(Message(frame.kind, std::move(frame.body), std::move(fds)));
+        if (self->end != nullptr && !status && closed_) closed_(status.error().text());
     }
 
     loop::EventLoop& loop_;
     FrameParser parser_;
-    UniqueFunction<void(Message&&)> handler_;
+    std::shared_ptr<UniqueFunction<void(Message&&)>> handler_ =
+        std::make_shared<UniqueFunction<void(Message&&)>>();
     UniqueFunction<void(const std::string&)> closed_;
     std::shared_ptr<Shared> self_ = std::make_shared<Shared>();
     std::shared_ptr<Shared> peer_;

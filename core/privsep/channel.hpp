@@ -60,8 +60,9 @@ class FrameParser {
         std::uint8_t fd_count;
         Bytes body;
     };
-    /// Appends and hands out each frame that is complete. Errors: TooLong, Malformed; final.
-    Status feed(ByteView bytes, const std::function<void(Frame&&)>& each);
+    /// Appends, and moves each frame that is complete to the end of `out`. Errors: TooLong, Malformed;
+    /// final.
+    Status feed(ByteView bytes, std::vector<Frame>& out);
     std::size_t held() const { return buffer_.size(); }
 
   private:
@@ -73,6 +74,7 @@ Bytes encode_frame(const Message& message);
 class Channel {
   public:
     virtual ~Channel() = default;
+    /// The handler may destroy the channel.
     virtual void on_message(UniqueFunction<void(Message&&)> handler) = 0;
     /// Called once, from the loop, when the other side has gone or broke the format.
     virtual void on_closed(UniqueFunction<void(const std::string&)> handler) = 0;
