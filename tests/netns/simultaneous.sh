@@ -22,9 +22,7 @@ more() { [ "$(grep -c 'time=' "$ping_log")" -ge 100 ]; }
 wait_until 20 more
 ping_stop
 equal "packets lost afterwards" "$ping_lost" 0
-spis() { racoon_ctl $1 --json show-sa ipsec | grep -oE '"spi": *"?[0-9a-fx]+' | sort; }
-same_spis() { [ -n "$(spis l)" ] && [ "$(spis l)" = "$(spis r)" ]; }
-check "both ends hold the same SPIs" wait_until 20 same_spis
+same_check "both ends hold the same SPIs" wait_until 20 same_spis
 note "ISAKMP SAs established: $(grep -c 'ISAKMP-SA established' "$(log_of l)") on l, $(grep -c 'ISAKMP-SA established' "$(log_of r)") on r"
 stop_process "$pid_l"
 stop_process "$pid_r"

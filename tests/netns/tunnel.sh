@@ -36,16 +36,28 @@ done
 equal "ISAKMP SAs on l" "$(grep -c ':' <(tail -n +2 "$work/isakmp.l"))" 2
 cookies() { grep -oE '[0-9a-f]{16}:[0-9a-f]{16}' "$1" | sort; }
 equal "both ends name the same ISAKMP SAs" "$(cookies "$work/isakmp.l" | tr '\n' ' ')" "$(cookies "$work/isakmp.r" | tr '\n' ' ')"
-spis() { racoon_ctl $1 --json show-sa ipsec | grep -oE '"spi": *"?[0-9a-fx]+' | sort; }
-equal "both ends hold the same SPIs" "$(spis l | tr '\n' ' ')" "$(spis r | tr '\n' ' ')"
+equal "both ends hold the same SPIs" "$(racoon_spis l)" "$(racoon_spis r)"
+equal "as many as two tunnels have" "$(racoon_spis l | wc -w)" 4
 
 stop_process "$pid_l"
 equal "racoon on l ends orderly, status" $? 0
-no_sas() { [ -z "$(spis r)" ] && [ -z "$(racoon_ctl r show-sa isakmp | cookies /dev/stdin)" ]; }
+no_sas() { [ -z "$(racoon_spis r)" ] && [ -z "$(racoon_ctl r show-sa isakmp | cookies /dev/stdin)" ]; }
 check "its deletes took the SAs of r away" wait_until 10 no_sas
 check "r's log tells so" wait_line "$(log_of r)" 'purged IPsec-SA|ISAKMP-SA deleted' 5
 stop_process "$pid_r"
 equal "racoon on r ends orderly, status" $? 0
+
+# As a service is started: whoever comes after the command that returned may rely on it.
+for host in l r; do
+    check "racoon starts in the background on $host" racoon_daemon $host
+    eval "pid_$host=$racoon_pid"
+done
+check "the first packet already gets its answer" enter l ping -n -q -c 1 -W 10 -I 192.168.1.1 192.168.2.1
+check "racoonctl shutdown ends it" racoon_ctl l shutdown
+check "and it is gone" wait_until 10 process_gone "$pid_l"
+stop_process "$pid_r"
+check "both removed their control sockets" test ! -e "$work/l/racoon/racoon.sock" -a ! -e "$work/r/racoon/racoon.sock"
+
 left() { ip -n "$1" xfrm state; ip -n "$1" xfrm policy | grep -v socket; ip -n "$1" -o link | grep -vE ': (lo|v[lr]@)'; }
 for host in l r; do
     equal "left behind in the kernel of $host" "$(left $host | head -c 300)" ""

@@ -69,14 +69,25 @@ CONF
 racoon_start() { # HOST [OPTION]...: in the foreground of a job of its own; sets racoon_pid when it answers
     local host=$1 dir=$work/$1/racoon
     shift
+    : >"$dir/log"
     on_background "$host" "$racoon_home/sbin/racoon" -F -f "$dir/racoon.conf" "$@" >>"$dir/log" 2>&1
     racoon_pid=$!
     racoon_ready "$host" "$racoon_pid" || { racoon_log "$host"; return 1; }
 }
 racoon_ready() {
-    wait_until 20 racoon_up_or_gone "$1" "$2" && [ -S "$work/$1/racoon/racoon.sock" ] && ! process_gone "$2"
+    wait_until 20 racoon_ready_or_gone "$1" "$2" && ! process_gone "$2"
 }
-racoon_up_or_gone() { [ -S "$work/$1/racoon/racoon.sock" ] || process_gone "$2"; }
+racoon_ready_or_gone() { grep -q 'is ready$' "$work/$1/racoon/log" || process_gone "$2"; }
+
+# racoon_daemon HOST: as a service would be started; it returns when it is ready. Sets racoon_pid.
+racoon_daemon() {
+    local dir=$work/$1/racoon
+    on "$1" "$racoon_home/sbin/racoon" -f "$dir/racoon.conf" -l "$dir/log" || { racoon_log "$1"; return 1; }
+    racoon_pid=$(cat "$dir/racoon.pid")
+}
+
+# racoon_spis HOST: the SPIs of its IPsec SAs, sorted; the same on both ends of a tunnel
+racoon_spis() { racoon_ctl "$1" show-sa ipsec | grep -oE 'spi=[0-9]+' | sort | tr '\n' ' '; }
 
 racoon_ctl() { # HOST RACOONCTL-ARGUMENT...
     local host=$1
