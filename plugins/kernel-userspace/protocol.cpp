@@ -55,6 +55,7 @@ bool read_alg(Reader& in, racoon_kernel_alg* a) {
     const std::size_t name = in.u8();
     if (name >= sizeof(a->xfrm_name)) return false;
     const ByteView text = in.bytes(name);
+    if (std::find(text.begin(), text.end(), 0) != text.end()) return false;
     std::copy(text.begin(), text.end(), reinterpret_cast<std::uint8_t*>(a->xfrm_name));
     a->icv_bits = in.u32();
     a->key_size = in.u8();

@@ -79,20 +79,20 @@ struct FakeHost::Services {
         [](void* host, uint64_t token) noexcept { self(host).timers_.erase(token); }};
     static inline const racoon_fd_service fd = {
         sizeof(racoon_fd_service),
-        [](void* host, int32_t number, uint32_t events,
+        [](void* host, int32_t number, uint32_t wanted,
            void (*callback)(void*, uint32_t) RACOON_NOEXCEPT, void* arg,
            uint64_t* token) noexcept -> racoon_status {
             FakeHost& h = self(host);
             *token = h.next_token_++;
-            h.watches_[*token] = {number, events, callback, arg};
+            h.watches_[*token] = {number, wanted, callback, arg};
             return RACOON_OK;
         },
         [](void* host, uint64_t token) noexcept { self(host).watches_.erase(token); }};
     static inline const racoon_proc_service proc = {
         sizeof(racoon_proc_service),
         [](void* host, uint32_t index, const int32_t* fds, size_t count,
-           const racoon_proc_events* events, void* arg, uint64_t* token, racoon_error* err) noexcept {
-            return self(host).start_helper(index, fds, count, events, arg, token, err);
+           const racoon_proc_events* handlers, void* arg, uint64_t* token, racoon_error* err) noexcept {
+            return self(host).start_helper(index, fds, count, handlers, arg, token, err);
         },
         [](void* host, uint64_t token, racoon_span bytes) noexcept -> racoon_status {
             const auto at = self(host).helpers_.find(token);
