@@ -19,7 +19,9 @@ using isakmp::PayloadType;
 
 /// Phase 1 exchanges as responder that may cost Diffie-Hellman at one time; the rest is asked for
 /// again by its peers.
-constexpr std::size_t kMaxNegotiatingResponders = 256;
+constexpr std::size_t kMaxNegotiatingStrangers = 256;
+constexpr std::size_t kMaxNegotiatingResponders = 4096;
+constexpr std::size_t kMaxNegotiatingPerAddress = 16;
 /// Quick modes of one peer at one time.
 constexpr std::size_t kMaxChildren = 128;
 
@@ -206,20 +208,32 @@ void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
     ctx_.output.send(out);
 }
 
+/// Diffie-Hellman is for peers that receive what we send, but for a bounded number of them: of each
+/// address, of strangers together, and in all.
+bool Core::room_for(const HalfOpen& h, bool configured) const {
+    if (negotiating_responders_ >= (configured ? kMaxNegotiatingResponders : kMaxNegotiatingStrangers))
+        return false;
+    const auto& same = sas_.with_peer(h.remote.addr);
+    const auto busy = std::count_if(same.begin(), same.end(), [](const Phase1* sa) {
+        return !sa->initiator() && sa->state() == Phase1::State::Negotiating;
+    });
+    return static_cast<std::size_t>(busy) < kMaxNegotiatingPerAddress;
+}
+
 /// Message 3 with our cookie in it: now the exchange gets a coroutine and Diffie-Hellman.
 bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest) {
     if (stopping_ || in.remote != h.remote) return false;
     if (message.header().exchange_type() != ExchangeType::IdentityProtection) return false;
     if (!isakmp::MainMode3::parse(message, isakmp::MessageKind::MainMode3)) return false;
-    if (negotiating_responders_ >= kMaxNegotiatingResponders) {
-        noise(in.remote, "busy: message 3 is left to be repeated");
-        return false;
-    }
     auto offer = parse_offer(*h.offer);
     if (!offer) return false;
     auto choice =
         choose_phase1(ctx_.settings->index, h.remote.addr, conf::ExchangeMode::Main, *offer);
     if (!choice) return false;
+    if (!room_for(h, choice->section->address.has_value())) {
+        noise(in.remote, "busy: message 3 is left to be repeated");
+        return false;
+    }
     auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, h.local, h.remote, false,
                                        ctx_.settings, choice->section);
     sa->set_cookies(h.cookies);

@@ -97,6 +97,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void first_message(const Datagram& in, isakmp::Message message, std::uint64_t digest);
     void arm_guard();
     void answer_first_message(const Datagram& in, HalfOpen& h);
+    bool room_for(const HalfOpen& h, bool configured) const;
     bool promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest);
     void for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::uint64_t digest);
     void quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest);
@@ -141,7 +142,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     void delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view why);
     void announce_delete(std::uint8_t protocol, Spi spi_in, Spi spi_out, const Endpoint& local,
                          const Endpoint& remote, bool insist);
-    void repeat_delete(Spi spi_in);
+    using DeleteKey = std::pair<IpAddr, Spi>;  // the peer, and the SPI towards it
+    void repeat_delete(const DeleteKey& key);
 
     // informational.cpp
     void informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest);
@@ -164,8 +166,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     bool keep_phase1(Phase1& sa, const SettingsPtr& next) const;
 
     struct PendingDelete {
-        std::uint8_t protocol;
-        Spi spi_out;
+        std::uint8_t protocol = 50;
+        Spi spi_in;
         Endpoint local, remote;
         unsigned sent = 0;
         Timer timer;
@@ -179,7 +181,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::map<std::pair<PolicyId, TrafficSelector>, std::unique_ptr<Request>> requests_;
     std::unordered_map<IpAddr, std::vector<Request*>, IpAddrHash> waiting_;  // for a phase 1
     std::unordered_map<SaToken, std::vector<Done>> phase1_waiters_;
-    std::unordered_map<Spi, std::unique_ptr<PendingDelete>> deletes_;
+    std::map<DeleteKey, std::unique_ptr<PendingDelete>> deletes_;
     std::unordered_map<PairId, std::unique_ptr<Timer>> settle_timers_;
     std::vector<Endpoint> local_endpoints_;
     std::uint64_t last_token_ = 0;

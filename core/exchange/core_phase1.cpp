@@ -38,7 +38,7 @@ Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer) const {
         return std::pair(sa.state() == Phase1::State::Established, sa.established_at());
     };
     for (Phase1* sa : sas_.with_peer(peer)) {
-        if (!sa->usable() || sa->message_ids_exhausted()) continue;
+        if (!sa->usable() || sa->suspect || sa->message_ids_exhausted()) continue;
         if (local.family != Family::None && sa->local().addr != local) continue;
         if (best == nullptr || rank(*sa) > rank(*best)) best = sa;
     }
@@ -96,6 +96,12 @@ void Core::establish_phase1(const Endpoint& remote, std::string_view section, Do
     if (Phase1* sa = usable_phase1(IpAddr{}, remote.addr)) {
         if (sa->state() == Phase1::State::Established) return done(ok());
     }
+    for (Phase1* under_way : sas_.with_peer(remote.addr))
+        if (under_way->initiator() && under_way->state() == Phase1::State::Negotiating &&
+            (section.empty() || under_way->section().name == section)) {
+            phase1_waiters_[under_way->token()].push_back(std::move(done));
+            return;
+        }
     Phase1* sa = nullptr;
     std::string problem;
     if (section.empty()) {
@@ -139,7 +145,10 @@ void Core::phase1_failed(Phase1& sa, const Error& error) {
     if (!sa.initiator()) --negotiating_responders_;
     const std::string peer = sa.peer_text();
     if (error.code() == Errc::Timeout) {
-        LOGE(peer, fmt::format("phase1 negotiation failed due to time up. {}", sa.cookies().text()));
+        // Strangers that stop half-way may be many.
+        if (sa.initiator() || ctx_.noise.allow(ctx_.now))
+            LOGE(peer,
+                 fmt::format("phase1 negotiation failed due to time up. {}", sa.cookies().text()));
         if (sa.initiator() && sa.cipher_key().valid())
             LOGE(peer, "our identity and proof were not answered: likely a wrong pre-shared key, or "
                        "the peer refuses our identity; its log says which");
@@ -188,6 +197,7 @@ bool Core::has_successor(const Phase1& sa) const {
 bool Core::rekeying_wanted(const Phase1& sa) const {
     const conf::Remote& section = sa.section();
     if (section.rekey == conf::Rekey::Off || stopping_) return false;
+    if (section.passive && !sa.initiator()) return false;
     if (section.rekey == conf::Rekey::Force) return true;
     const auto running = std::any_of(sa.children.begin(), sa.children.end(),
                                      [](const auto& c) { return c->running(); });

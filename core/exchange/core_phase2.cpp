@@ -30,6 +30,8 @@ constexpr auto kKeepMessages = seconds(70);
 /// The longest wait for a phase 1 where no `timer` block says otherwise.
 constexpr auto kPhase1Wait = seconds(75);
 constexpr auto kRekeyRetry = seconds(10);
+/// An acquire for SAs that are younger than this crossed them on its way.
+constexpr auto kFreshPair = seconds(2);
 
 std::string_view protocol_text(std::uint8_t p) {
     return p == RACOON_IPPROTO_AH ? "AH" : p == RACOON_IPPROTO_COMP ? "IPCOMP" : "ESP";
@@ -243,6 +245,9 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
     // Once both SPIs are known the peer may have installed its half: it is told that ours is gone.
     if (x.spi_in().value != 0 && x.spi_out().value != 0 && sa.usable())
         announce_delete(x.params().protocol, x.spi_in(), x.spi_out(), sa.local(), sa.remote(), true);
+    // No message 2 at all: perhaps the peer does not have this ISAKMP SA. Until it is heard again,
+    // others are preferred.
+    if (x.initiator() && error.code() == Errc::Timeout && x.spi_out().value == 0) sa.suspect = true;
     Request* r = request_of(x);
     release_child(x);
     if (r == nullptr) return;
@@ -353,30 +358,32 @@ void Core::announce_delete(std::uint8_t protocol, Spi spi_in, Spi spi_out, const
     if (!insist || stopping_) return;
     auto d = std::make_unique<PendingDelete>();
     d->protocol = protocol;
-    d->spi_out = spi_out;
     d->local = local;
     d->remote = remote;
     d->sent = 1;
+    d->spi_in = spi_in;
     PendingDelete& ref = *d;
-    if (auto& slot = deletes_[spi_in]; slot != nullptr) dead_deletes_.push_back(std::move(slot));
-    deletes_[spi_in] = std::move(d);
-    ref.timer.arm(ctx_.timers, ctx_.now + seconds(2), [this, spi_in] { repeat_delete(spi_in); });
+    const DeleteKey key(remote.addr, spi_out);
+    auto& slot = deletes_[key];
+    if (slot != nullptr) dead_deletes_.push_back(std::move(slot));
+    slot = std::move(d);
+    ref.timer.arm(ctx_.timers, ctx_.now + seconds(2), [this, key] { repeat_delete(key); });
 }
 
-void Core::repeat_delete(Spi spi_in) {
-    const auto it = deletes_.find(spi_in);
+void Core::repeat_delete(const DeleteKey& key) {
+    const auto it = deletes_.find(key);
     if (it == deletes_.end()) return;
     PendingDelete& d = *it->second;
     Phase1* sa = usable_phase1(d.local.addr, d.remote.addr);
     if (sa != nullptr)
         sa->send_informational(isakmp::PayloadType::Delete,
-                               isakmp::Delete::body_of(wire_protocol(d.protocol), spi_in));
+                               isakmp::Delete::body_of(wire_protocol(d.protocol), d.spi_in));
     if (sa == nullptr || ++d.sent >= 3) {
         dead_deletes_.push_back(std::move(it->second));
         deletes_.erase(it);
         return;
     }
-    d.timer.arm(ctx_.timers, ctx_.now + seconds(4), [this, spi_in] { repeat_delete(spi_in); });
+    d.timer.arm(ctx_.timers, ctx_.now + seconds(4), [this, key] { repeat_delete(key); });
 }
 
 std::size_t Core::flush_phase2(std::uint8_t protocol) {
@@ -417,6 +424,16 @@ void Core::kernel_event(const KernelEvent& event) {
             ctx_.ops.post(done);
             return;
         }
+        for (const SaPair* p : pairs_.with_policy(policy->id))
+            if (!p->replaced && p->selector == policy->selector &&
+                ctx_.now - p->established < Duration(kFreshPair)) {
+                // The packet was faster than the SAs that just came up.
+                AcquireDone done;
+                done.acquire_token = event.acquire_token;
+                done.success = true;
+                ctx_.ops.post(done);
+                return;
+            }
         IpAddr peer = peer_of(*policy);
         if (peer.is_any()) peer = event.dst.addr;
         return request(ctx_.settings, *policy, policy->selector, peer, event.acquire_token, {}, {});

@@ -41,6 +41,7 @@ void Core::start_dpd(Phase1& sa) {
 void Core::peer_alive(Phase1& sa) {
     sa.dpd.last_alive = ctx_.now;
     sa.dpd.unanswered = 0;
+    sa.suspect = false;
 }
 
 void Core::dpd_due(Phase1& sa) {
@@ -51,9 +52,19 @@ void Core::dpd_due(Phase1& sa) {
         sa.dpd.timer.arm(ctx_.timers, quiet_until, [this, &sa] { dpd_due(sa); });
         return;
     }
-    if (sa.dpd.unanswered >= std::max(1u, dpd.max_fail)) return peer_dead(sa);
+    if (sa.dpd.unanswered >= std::max(1u, dpd.max_fail)) {
+        // A peer that was heard through another SA meanwhile lives: it just does not have this one.
+        for (const Phase1* other : sas_.with_peer(sa.remote().addr))
+            if (other != &sa && other->usable() && other->remote() == sa.remote() &&
+                other->dpd.last_alive > sa.dpd.first_probe)
+                return delete_phase1(sa, Tell::No, "the peer does not know it");
+        return peer_dead(sa);
+    }
     // A repeated probe has the same sequence number.
-    if (sa.dpd.unanswered == 0) ++sa.dpd.sequence;
+    if (sa.dpd.unanswered == 0) {
+        ++sa.dpd.sequence;
+        sa.dpd.first_probe = ctx_.now;
+    }
     ++sa.dpd.unanswered;
     const Bytes data = sequence_bytes(sa.dpd.sequence);
     sa.send_notify(NotifyType::RUThere, ProtocolId::Isakmp, isakmp::spi_bytes(sa.cookies()), data);

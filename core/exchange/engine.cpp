@@ -6,6 +6,11 @@ namespace racoon::exchange {
 
 namespace {
 
+/// A caller that does not want to hear.
+Engine::Done heard(Engine::Done done) {
+    return done ? std::move(done) : [](Status) {};
+}
+
 std::int64_t whole_seconds(Duration d) {
     return std::chrono::duration_cast<std::chrono::seconds>(d).count();
 }
@@ -139,17 +144,17 @@ std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
 void Engine::establish_phase1(const Endpoint& remote, std::string_view section, TimePoint now,
                               Done done) {
     Core::Entry entry(*impl_, now);
-    impl_->establish_phase1(remote, section, std::move(done));
+    impl_->establish_phase1(remote, section, heard(std::move(done)));
 }
 
 void Engine::establish_phase2(const TrafficSelector& selector, TimePoint now, Done done) {
     Core::Entry entry(*impl_, now);
-    impl_->establish_selector(selector, std::move(done));
+    impl_->establish_selector(selector, heard(std::move(done)));
 }
 
 void Engine::establish_policy(PolicyId policy, TimePoint now, Done done) {
     Core::Entry entry(*impl_, now);
-    impl_->establish_policy(policy, std::move(done));
+    impl_->establish_policy(policy, heard(std::move(done)));
 }
 
 std::size_t Engine::delete_phase1(const IpAddr& local, const IpAddr& remote, TimePoint now) {

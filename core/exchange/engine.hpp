@@ -46,6 +46,9 @@ class Output {
     virtual ~Output() = default;
     virtual void send(const Datagram& datagram) = 0;
     virtual void start(Operation operation) = 0;
+    /// Nobody waits for the answer any more: it need not be given, and is ignored when it is. Never
+    /// called for an operation that creates something (DhGenerate, Phase1Open, SpiGet, SaInstall):
+    /// the engine waits for those and gives back what they made.
     virtual void cancel(OpToken token) = 0;
     virtual void event(const Event& event) = 0;
     /// Fills with random bytes; cannot fail (a failing source ends the process).
@@ -108,6 +111,8 @@ class Engine {
     // --- control (racoonctl) ---
     std::vector<Phase1Status> phase1_status(TimePoint now) const;
     std::vector<Phase2Status> phase2_status(TimePoint now) const;
+    /// Called once, also from within the call that it was given to; may be empty. It must not call
+    /// the engine.
     using Done = std::function<void(Status)>;
     /// Starts phase 1 with a peer; done is called when it is established or has failed, at once if up.
     void establish_phase1(const Endpoint& remote, std::string_view section, TimePoint now, Done done);

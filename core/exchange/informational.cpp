@@ -73,14 +73,10 @@ void Core::handle_delete(Phase1& sa, const isakmp::Delete& d) {
         const auto spi = isakmp::spi_number(bytes);
         if (!spi) continue;
         // A delete that we repeat has arrived, when the peer deletes the other direction.
-        for (auto it = deletes_.begin(); it != deletes_.end();) {
-            PendingDelete& p = *it->second;
-            if (p.protocol == protocol && p.spi_out == *spi && p.remote.addr == sa.remote().addr) {
-                dead_deletes_.push_back(std::move(it->second));
-                it = deletes_.erase(it);
-            } else {
-                ++it;
-            }
+        if (const auto it = deletes_.find(DeleteKey(sa.remote().addr, *spi));
+            it != deletes_.end() && it->second->protocol == protocol) {
+            dead_deletes_.push_back(std::move(it->second));
+            deletes_.erase(it);
         }
         if (SaPair* pair = pairs_.by_outbound(protocol, *spi, sa.remote().addr)) {
             delete_pair(*pair, Tell::Peer, false, "deleted by the peer");
@@ -142,6 +138,11 @@ void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, Messag
     LOGE(sa.peer_text(), fmt::format("the peer answers {}", isakmp::name(n.type)));
     if (!sa.use_message_id(id)) return;  // seen before
     const auto spi = isakmp::spi_number(n.spi);
+    if (n.type == NotifyType::InvalidSpi && spi) {
+        // The peer gets packets of an SA that it does not have.
+        if (SaPair* pair = pairs_.by_outbound(ip_protocol(n.protocol), *spi, sa.remote().addr))
+            return delete_pair(*pair, Tell::Peer, true, "the peer does not know it");
+    }
     Phase2* meant = nullptr;
     std::size_t candidates = 0;
     for (auto& child : sa.children) {

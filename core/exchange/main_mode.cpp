@@ -161,6 +161,17 @@ void note_undecryptable(Phase1& x, const Error& why, std::string_view what) {
                                     what, x.text(), why.text()));
 }
 
+conf::Phase1Transform agreed_transform(const Phase1Params& p) {
+    conf::Phase1Transform t;
+    t.cipher = p.cipher->ike_id;
+    t.key_bits = p.cipher->key.fixed() ? std::uint16_t{0} : p.key_bits;
+    t.hash = p.hash->ike_id;
+    t.auth = p.auth->number;
+    t.group = p.group->number;
+    t.lifetime = p.lifetime;
+    return t;
+}
+
 /// Of the peer's ID: what the section asks for (reference 2.10). Sections that only the identity
 /// could tell apart are chosen here.
 Status check_peer_id(Phase1& x, const isakmp::Identity& id) {
@@ -168,15 +179,14 @@ Status check_peer_id(Phase1& x, const isakmp::Identity& id) {
     conf::PeerId peer;
     peer.type = static_cast<std::uint8_t>(id.type());
     peer.data = data;
-    if (!x.initiator() && !x.section().verify_identifier) {
+    if (!x.initiator()) {
         conf::RemoteQuery query;
         query.peer = x.remote().addr;
         query.mode = conf::ExchangeMode::Main;
+        query.agreed = agreed_transform(x.params());
         query.peer_id = peer;
         const conf::RemoteChoice found = x.settings().index.choose(query);
-        if (found.remote != nullptr && found.remote != &x.section() &&
-            found.remote->verify_identifier)
-            x.set_section(found.remote);
+        if (found.remote != nullptr) x.set_section(found.remote);
     }
     if (conf::matches_any(x.section().peers_identifiers, peer)) return ok();
     const std::string text = "the peer's identity " + id.text() + " is not in peers_identifier of \"" +

@@ -141,6 +141,7 @@ class Phase1 final : public Exchange {
         section_ = section;
     }
     bool peer_has_dpd = false;
+    bool suspect = false;  // a quick mode under it stayed without any answer
     bool peer_has_initial_contact = false;  // said so in message 5 or 6
     std::vector<std::unique_ptr<Phase2>> children;
     Timer lifetime_timer;
@@ -150,6 +151,7 @@ class Phase1 final : public Exchange {
         std::optional<std::uint32_t> peer_sequence;
         unsigned unanswered = 0;
         TimePoint last_alive{};
+        TimePoint first_probe{};  // of those that are unanswered
     } dpd;
     RateLimit log_limit{5};
 

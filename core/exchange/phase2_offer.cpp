@@ -201,7 +201,7 @@ Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
                                    const conf::PolicyTemplate& tmpl, conf::ProposalCheck check,
                                    const GroupMap& groups, const isakmp::SaPayload& offer) {
     if (!kernel_can(ctx, tmpl)) return none("the kernel backend cannot do what the policy asks for");
-    const auto ours = static_cast<std::uint64_t>(info.lifetime.count());
+    const auto ours = std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
     const ProtocolId protocol = wire_protocol(tmpl.protocol);
     std::string last = "no proposal for " + std::string(tmpl.protocol == RACOON_IPPROTO_AH ? "AH" : "ESP");
     for (std::size_t k = 0; k < offer.proposals.size(); ++k) {
@@ -285,7 +285,8 @@ Result<Phase2Choice> check_phase2_answer(const conf::SaInfo& info, const conf::P
         out.params.integrity = algorithms->integrity;
         out.params.pfs = info.pfs_group;
         out.params.esn = ours.esn;
-        out.params.seconds = static_cast<std::uint64_t>(info.lifetime.count());
+        out.params.seconds =
+            std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
         if (t.life.seconds && *t.life.seconds != 0)
             out.params.seconds = std::min(out.params.seconds, *t.life.seconds);
         if (t.life.kilobytes) out.params.kilobytes = *t.life.kilobytes;
