@@ -46,7 +46,7 @@ report_loss() { # WHAT
 charon_configure r aes256-sha256-modp2048 aes256-sha256-modp2048
 charon_start r || { cat "$work"/r/charon.*; exit 1; }
 
-check "daemon under test starts" start_l 86400 80000
+check "daemon under test starts" start_l 172800 172800
 check "the tunnel comes up" bring_up
 ping_start l 192.168.1.1 192.168.2.1 0.01
 runs_on 20
