@@ -370,6 +370,99 @@ TEST(State, ReplayedDpdRequestsAreNotAnswered) {
     EXPECT_EQ(probe(100, 1), 0u) << "a replay";
 }
 
+TEST(State, ASilentOldSaGoesAloneWhenThePeerIsHeardThroughANewerOne) {
+    ConfigOptions o;
+    o.dpd.delay = conf::seconds(5);
+    o.dpd.retry = conf::seconds(1);
+    o.dpd.max_fail = 3;
+    World w(45, o);
+    ScriptedPeer old_one(w);
+    ASSERT_TRUE(old_one.establish());
+    w.run_for(1s);
+    ScriptedPeer new_one(w);
+    new_one.cookies.initiator.bytes[0] = 0x99;
+    ASSERT_TRUE(new_one.establish());
+    ASSERT_EQ(w.b->engine->phase1_status(w.now).size(), 2u);
+    // The peer answers under the new SA only.
+    const Bytes cookies = isakmp::spi_bytes(new_one.cookies);
+    std::uint32_t id = 0x100;
+    for (int i = 0; i < 80; ++i) {
+        w.run_for(200ms);
+        while (!new_one.heard.empty()) {
+            const auto heard = new_one.open_next();  // what belongs to the old SA cannot be read
+            if (!heard) continue;
+            for (const auto& p : heard->payloads)
+                if (p.type == PayloadType::Notification && p.body.size() == 28)
+                    new_one.send(new_one.informational(
+                        PayloadType::Notification,
+                        new_one.notify(NotifyType::RUThereAck, cookies, Bytes(p.body.end() - 4, p.body.end())),
+                        ++id));
+        }
+    }
+    const auto left = w.b->engine->phase1_status(w.now);
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(left[0].cookies, new_one.cookies);
+    EXPECT_EQ(w.b->events_of(0x0105), 0u) << "the peer is not dead";
+}
+
+TEST(State, AQuickModeThatStaysWithoutAnyAnswerLeadsToANewPhaseOneNextTime) {
+    World w(46);
+    ScriptedPeer peer(w);
+    ASSERT_TRUE(peer.establish());
+    w.acquire(*w.b);
+    w.run_for(100s);  // nobody answers
+    EXPECT_FALSE(w.b->acquires.at(7));
+    peer.heard.clear();
+    w.acquire(*w.b, World::kPolicy, 8);
+    w.run_for(100ms);
+    ASSERT_FALSE(peer.heard.empty());
+    auto first = isakmp::Message::parse(peer.heard.back());
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->header().exchange_type(), ExchangeType::IdentityProtection);
+    EXPECT_TRUE(first->header().cookies.responder.is_zero());
+}
+
+TEST(State, AnAuthenticatedRefusalEndsTheQuickModeAtOnceAndAnUnauthenticatedOneDoesNot) {
+    World w(47);
+    ScriptedPeer peer(w);
+    ASSERT_TRUE(peer.establish());
+    w.acquire(*w.b);
+    w.run_for(50ms);
+    const Bytes no = peer.notify(NotifyType::NoProposalChosen, {});
+    peer.say(peer.clear(ExchangeType::Informational, {{PayloadType::Notification, no}}, 3));
+    EXPECT_FALSE(w.b->acquires.contains(7));
+    peer.say(peer.informational(PayloadType::Notification, no, 4));
+    ASSERT_TRUE(w.b->acquires.contains(7));
+    EXPECT_FALSE(w.b->acquires[7]);
+    EXPECT_TRUE(w.b->larval.empty());
+}
+
+TEST(State, ManyAddressesThatEchoTheirCookiesDoNotStartUnboundedWork) {
+    auto config = std::make_shared<conf::Config>(*make_config(ip("192.0.2.2"), ip("192.0.2.1"), {}));
+    conf::Remote anonymous = config->remotes[0];
+    anonymous.name = "anonymous";
+    anonymous.address.reset();
+    config->remotes.push_back(anonymous);
+    World w(48);
+    w.b->engine->reconfigure(config, 2, w.now);
+    w.b->answer_ops = false;  // workers that never come back
+    for (int i = 0; i < 400; ++i) {
+        ScriptedPeer peer(w, ip("198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1)));
+        peer.cookies.initiator.bytes[0] = static_cast<std::uint8_t>(i);
+        peer.say(peer.message_1(), 1ms);
+        if (peer.take_message_2()) peer.say(peer.message_3(), 1ms);
+    }
+    EXPECT_LE(w.b->op_count[OpKind::Phase1Open], 256u);
+    ScriptedPeer honest(w);  // its address is configured
+    honest.say(honest.message_1(), 1ms);
+    ASSERT_TRUE(honest.take_message_2());
+    const auto before = w.b->op_count[OpKind::Phase1Open];
+    honest.say(honest.message_3(), 1ms);
+    EXPECT_EQ(w.b->op_count[OpKind::Phase1Open], before + 1);
+    w.b->engine.reset();
+    EXPECT_EQ(w.b->problems.size(), 0u);
+}
+
 TEST(State, TheInitiatorWaitsForConnectedWhenTheResponderSetsTheCommitBit) {
     // Host b initiates towards us; we answer by hand.
     World w(50);
