@@ -149,7 +149,7 @@ capture_holds() { perl "$support/capture.pl" holds "$1" "$2"; }
 
 ping_start() { # HOST FROM TO [INTERVAL]
     ping_log=$work/ping.$((ping_number = ${ping_number:-0} + 1))
-    enter_background "$1" ping -n -I "$2" -i "${4:-0.02}" -W 2 "$3" >"$ping_log" 2>&1
+    enter_background "$1" ping -n -D -I "$2" -i "${4:-0.02}" -W 2 "$3" >"$ping_log" 2>&1
     ping_pid=$!
 }
 

@@ -40,7 +40,13 @@ bring_up() {
 report_loss() { # WHAT
     ping_stop
     at_least "$1: answers to the ping" "$ping_received" 100
-    equal "$1: packets lost" "$ping_lost" 0 || tail -n 3 "$ping_log"
+    equal "$1: packets lost" "$ping_lost" 0 || {
+        tail -n 3 "$ping_log"
+        for host in l r; do # which end dropped them, and why
+            enter $host awk -v host=$host '$2 != 0 { print "    " host ": " $1, $2 }' /proc/net/xfrm_stat
+        done
+        perl -ne 'next unless /icmp_seq=(\d+)/; print "    none between $last and $1, until $_" if $1 > $last + 1; $last = $1' "$ping_log"
+    }
 }
 
 charon_configure r aes256-sha256-modp2048 aes256-sha256-modp2048
