@@ -509,6 +509,7 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
         Policy* in = same_fwd(policy, RACOON_DIR_IN);
         if (in != nullptr && in->fwd_index != 0) {
             remove_policy(in->policy, RACOON_DIR_FWD);
+            by_index_.erase(in->fwd_index);
             in->fwd_index = 0;
         }
     }
