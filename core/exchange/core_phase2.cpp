@@ -127,7 +127,7 @@ bool Core::start_quick_mode(Phase1& sa, Request& r) {
     Phase2& x = *sa.children.back();
     x.set_selector(r.selector);
     r.running = &x;
-    x.start_initiator(r.acquires.empty() ? 0 : r.acquires.front());
+    x.start_initiator(r.acquires.empty() ? 0 : r.acquires.front(), r.replaces.value != 0);
     return true;
 }
 

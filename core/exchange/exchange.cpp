@@ -121,6 +121,15 @@ void Exchange::transmit(Bytes datagram, Repeat repeat) {
     }
 }
 
+void Exchange::wake_after(Duration length) {
+    repeat_timer_.arm(ctx_.timers, ctx_.now + length, [this] {
+        const auto h = std::exchange(waiter_, {});
+        if (!h) return;
+        h.resume();
+        resume();
+    });
+}
+
 void Exchange::emit_copies() {
     const unsigned copies = Backoff(timer_config()).copies();
     for (unsigned i = 0; i < copies; ++i) emit(last_out_);

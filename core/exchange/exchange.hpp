@@ -56,6 +56,9 @@ class Exchange : public OpWaiter {
     OpAwaiter<Op> operate(const Op& request);
     /// The answer of an operation that a plugin took as PENDING.
     CompletionAwaiter completion(OpToken token);
+    class PauseAwaiter;
+    /// Goes on after that long. Not while a message is repeated by the clock.
+    PauseAwaiter pause(Duration length);
     void transmit(Bytes datagram, Repeat repeat);
     void accept(const Received& in) { accept(in.digest()); }
     void accept(std::uint64_t digest);
@@ -91,6 +94,7 @@ class Exchange : public OpWaiter {
     void emit_copies();
     void repeat();
     void wait_for_message();
+    void wake_after(Duration length);
 
     Context& ctx_;
     std::optional<Task<Status>> task_;
@@ -136,6 +140,21 @@ class Exchange::CompletionAwaiter {
     Exchange& x_;
 };
 
+class Exchange::PauseAwaiter {
+  public:
+    PauseAwaiter(Exchange& x, Duration length) : x_(x), length_(length) {}
+    bool await_ready() const { return length_ <= Duration::zero(); }
+    void await_suspend(std::coroutine_handle<> h) {
+        x_.waiter_ = h;
+        x_.wake_after(length_);
+    }
+    void await_resume() const {}
+
+  private:
+    Exchange& x_;
+    Duration length_;
+};
+
 template <typename Op>
 class Exchange::OpAwaiter {
   public:
@@ -155,6 +174,7 @@ class Exchange::OpAwaiter {
 };
 
 inline Exchange::MessageAwaiter Exchange::message() { return MessageAwaiter(*this); }
+inline Exchange::PauseAwaiter Exchange::pause(Duration length) { return PauseAwaiter(*this, length); }
 inline Exchange::CompletionAwaiter Exchange::completion(OpToken token) {
     return CompletionAwaiter(*this, token);
 }

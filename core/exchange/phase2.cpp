@@ -45,8 +45,9 @@ Phase2::~Phase2() {
     }
 }
 
-void Phase2::start_initiator(std::uint64_t acquire_token) {
+void Phase2::start_initiator(std::uint64_t acquire_token, bool renews) {
     negotiation_->acquire_token = acquire_token;
+    negotiation_->renews = renews;
     params_.protocol = tmpl().protocol;
     run(quick_mode_initiator(*this), limit_of(timer_config()));
 }

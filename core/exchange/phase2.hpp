@@ -36,7 +36,8 @@ class Phase2 final : public Exchange {
            bool initiator, SettingsPtr settings, const conf::Policy* policy);
     ~Phase2() override;
 
-    void start_initiator(std::uint64_t acquire_token);
+    /// `renews`: SAs for the same traffic are up, and these take over from them.
+    void start_initiator(std::uint64_t acquire_token, bool renews);
     void start_responder(Verified<isakmp::QuickMode1> message1, std::uint64_t digest);
 
     // --- facts ---
@@ -68,6 +69,7 @@ class Phase2 final : public Exchange {
         std::uint64_t acquire_token = 0;
         std::optional<Verified<isakmp::QuickMode1>> message1;  // the responder's
         bool peer_committed = false;
+        bool renews = false;
     };
 
     // --- for quick_mode.cpp ---

@@ -397,6 +397,15 @@ Task<Result<Verified<isakmp::QuickMode3>>> verified_message_3(Phase2& x) {
     }
 }
 
+/// A renewed outbound SA carries traffic from the moment it is installed, but the peer may not take that
+/// traffic before message 3 has reached it and it has installed its side; nothing tells us when (but for
+/// the commit bit, which few peers know). The SA in use goes on meanwhile, so waiting costs nothing.
+Duration switch_delay(const Phase2& x) {
+    constexpr Duration kMost = std::chrono::seconds(1);
+    if (x.params().seconds == 0 || x.params().seconds > 20) return kMost;
+    return kMost * static_cast<int>(x.params().seconds) / 20;
+}
+
 }  // namespace
 
 Task<Status> quick_mode_initiator(Phase2& x) {
@@ -438,6 +447,8 @@ Task<Status> quick_mode_initiator(Phase2& x) {
     if (committed) {
         Status up = co_await connected(x);
         if (!up) co_return up;
+    } else if (x.negotiation().renews) {
+        co_await x.pause(switch_delay(x));
     }
     co_return co_await install(x, false);
 }
