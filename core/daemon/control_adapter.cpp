@@ -6,6 +6,13 @@ namespace racoon::daemon {
 
 namespace {
 
+/// "cipher aes": the point without its prefix and version.
+std::string offer_text(const plugin::Provider& provider) {
+    std::string point(provider.point->id);
+    if (point.rfind("racoon.", 0) == 0) point.erase(0, 7);
+    return point.substr(0, point.find('/')) + " " + provider.offer.key;
+}
+
 std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host) {
     std::vector<control::ModuleRow> rows;
     for (const auto& module : host.modules()) {
@@ -18,6 +25,9 @@ std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host) {
         row.mode = elsewhere ? "keeper" : "engine";
         row.abi = std::to_string(RACOON_ABI_MAJOR) + "." + std::to_string(RACOON_ABI_MINOR);
         row.note = module.error;
+        for (const auto& point : plugin::points())
+            for (const plugin::Provider* provider : host.registry().ranked(point.id))
+                if (provider->module == module.name) row.provides.push_back(offer_text(*provider));
         rows.push_back(std::move(row));
     }
     return rows;

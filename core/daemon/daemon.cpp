@@ -92,7 +92,6 @@ struct Daemon::Impl {
 
     Status make_keeper(const conf::Config& config) {
         privsep::KeeperOptions how;
-        how.level = log::level();
         how.location = options.location;
         RACOON_TRY(const privsep::Identity identity, privsep::choose_identity(config.privsep));
         how.uid = identity.uid;

@@ -112,7 +112,8 @@ Result<privsep::ParsedConfig> read_config(const Options& options, const plugin::
     const auto first = log_all(result.diagnostics);
     if (!result.config)
         return first ? fail(*first) : fail(Errc::Config, "the configuration cannot be used");
-    return privsep::ParsedConfig{result.config, files.bundle(), options.config_file};
+    return privsep::ParsedConfig{result.config, files.bundle(), options.config_file,
+                                 effective_level(*result.config, options)};
 }
 
 log::Level effective_level(const conf::Config& config, const Options& options) {

@@ -113,6 +113,7 @@ struct EngineProcess::Impl final : exchange::Output {
     struct Prepared {
         conf::ConfigPtr config;
         std::uint32_t generation;
+        log::Level level;
     };
     std::optional<Prepared> prepared;
 
@@ -297,7 +298,7 @@ struct EngineProcess::Impl final : exchange::Output {
     void start_up(Start start) {
         if (host != nullptr) return;
         if (options.forward_log) {
-            log::set_level(start.level);
+            log::set_level(start.config.level);
             log::set_location(start.location);
         }
         answer(Kind::Ready, start.config.generation, try_start(start));
@@ -399,10 +400,11 @@ struct EngineProcess::Impl final : exchange::Output {
 
     void prepare(ConfigData data) {
         const std::uint32_t number = data.generation;
+        const log::Level level = data.level;
         auto fresh = parse(std::move(data));
         Status result = fresh ? ok() : Status(fail(fresh.error()));
         if (result && own_host) result = own_host->configure(*fresh);
-        if (result) prepared = Prepared{std::move(*fresh), number};
+        if (result) prepared = Prepared{std::move(*fresh), number, level};
         answer(Kind::Prepared, number, result);
     }
 
@@ -411,6 +413,7 @@ struct EngineProcess::Impl final : exchange::Output {
         if (own_host) own_host->commit();
         config = std::move(prepared->config);
         generation = number;
+        if (options.forward_log) log::set_level(prepared->level);
         prepared.reset();
         if (!engine) return;
         engine->reconfigure(config, generation, loop.now());

@@ -449,6 +449,7 @@ struct Keeper::Impl {
         data.path = from.path;
         data.files = from.files;
         data.numbers = PolicyNumbers::of(*from.config);
+        data.level = from.level;
         return data;
     }
 
@@ -459,7 +460,6 @@ struct Keeper::Impl {
         channel->on_closed([this](const std::string& why) { closed(why); });
         Start start;
         start.config = config_data(parsed, book->generation());
-        start.level = options.level;
         start.location = options.location;
         start.uid = options.uid;
         start.gid = options.gid;

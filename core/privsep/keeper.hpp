@@ -31,6 +31,7 @@ struct ParsedConfig {
     conf::ConfigPtr config;
     conf::FileBundle files;
     std::string path;
+    log::Level level = log::Level::Info;  // of both processes' log lines
 };
 
 /// What the owner is told. Calls come from the loop.
@@ -45,7 +46,6 @@ struct KeeperHooks {
 
 struct KeeperOptions {
     /// What Start carries besides the configuration.
-    log::Level level = log::Level::Info;
     bool location = false;
     std::uint32_t uid = 0, gid = 0;
     bool change_ids = false;

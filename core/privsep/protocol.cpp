@@ -116,6 +116,7 @@ void ConfigData::put(Writer& out) const {
     put_text(out, path);
     conf::put(out, files);
     numbers.put(out);
+    out.u8(static_cast<std::uint8_t>(level));
 }
 
 Result<ConfigData> ConfigData::get(Reader& in) {
@@ -124,12 +125,12 @@ Result<ConfigData> ConfigData::get(Reader& in) {
     RACOON_TRY(out.path, get_text(in));
     RACOON_TRY(out.files, conf::get_file_bundle(in));
     RACOON_TRY(out.numbers, PolicyNumbers::get(in));
+    RACOON_TRY(out.level, get_level(in));
     return out;
 }
 
 void Start::put(Writer& out) const {
     config.put(out);
-    out.u8(static_cast<std::uint8_t>(level));
     out.u8(location ? 1 : 0);
     out.u32(uid);
     out.u32(gid);
@@ -141,7 +142,6 @@ void Start::put(Writer& out) const {
 Result<Start> Start::get(Reader& in) {
     Start out;
     RACOON_TRY(out.config, ConfigData::get(in));
-    RACOON_TRY(out.level, get_level(in));
     RACOON_TRY(out.location, get_flag(in));
     RACOON_TRY(out.uid, in.u32());
     RACOON_TRY(out.gid, in.u32());

@@ -71,13 +71,13 @@ struct ConfigData {
     std::string path;
     conf::FileBundle files;
     PolicyNumbers numbers;
+    log::Level level = log::Level::Info;  // `log`'s, raised by -d
     void put(Writer& out) const;
     static Result<ConfigData> get(Reader& in);
 };
 
 struct Start {
     ConfigData config;
-    log::Level level = log::Level::Info;
     bool location = false;
     // Resolved by the keeper: the engine need not read the user database.
     std::uint32_t uid = 0, gid = 0;
