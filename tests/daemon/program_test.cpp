@@ -1,0 +1,163 @@
+// racoon as it is called: options, exit status, which stream says what.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+namespace racoon {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Ran {
+    int status = -1;
+    std::string out, err;
+};
+
+class ProgramTest : public ::testing::Test {
+  protected:
+    ProgramTest() : dir_(std::filesystem::temp_directory_path() / ("racoon-program-" + std::to_string(::getpid()))) {
+        std::filesystem::remove_all(dir_);
+        std::filesystem::create_directories(dir_);
+    }
+    ~ProgramTest() override { std::filesystem::remove_all(dir_); }
+
+    static std::string content(const std::filesystem::path& path) {
+        std::ifstream in(path);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+    Ran run(const std::string& arguments) {
+        const std::string out = (dir_ / "out").string(), err = (dir_ / "err").string();
+        const int status =
+            std::system((RACOON_BUILD_DIR "/sbin/racoon " + arguments + " >" + out + " 2>" + err).c_str());
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : 256, content(out), content(err)};
+    }
+    std::string config(const std::string& text) {
+        const auto path = dir_ / "racoon.conf";
+        std::ofstream(path) << "path module \"" RACOON_BUILD_DIR "/lib/racoon/modules\";\n" << text;
+        return path.string();
+    }
+    static constexpr const char* kModules =
+        "module \"crypto-openssl\"; module \"auth-psk\"; module \"credential-files\"; "
+        "module \"kernel-sim\";\n";
+    static constexpr const char* kRemote =
+        "remote 192.0.2.1 { exchange_mode main; proposal { encryption_algorithm aes 128; "
+        "hash_algorithm sha256; authentication_method pre_shared_key; dh_group 14; } }\n";
+
+    std::filesystem::path dir_;
+};
+
+TEST_F(ProgramTest, TellsItsVersionWithoutRoot) {
+    const Ran r = run("-V");
+    EXPECT_EQ(r.status, 0);
+    EXPECT_THAT(r.out, StartsWith("@(#)ipsec-tools "));
+    EXPECT_THAT(r.out, HasSubstr("\nCompiled with:\n- "));
+}
+
+TEST_F(ProgramTest, ABadOptionPrintsTheUsageOnStandardOutputAndEndsWithOne) {
+    const Ran r = run("-x");
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, StartsWith("usage: racoon "));
+    EXPECT_THAT(r.err, HasSubstr("invalid option"));
+    const Ran leftover = run("-d 0xffffffff");
+    EXPECT_EQ(leftover.status, 1);
+    EXPECT_THAT(leftover.out, StartsWith("usage: racoon "));
+}
+
+TEST_F(ProgramTest, TestsAGoodConfigurationWithTwoLines) {
+    const std::string file = config(std::string(kModules) + kRemote);
+    const Ran r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    EXPECT_THAT(r.out, HasSubstr("racoon: configuration file \"" + file + "\" syntax is ok\n"
+                                 "racoon: configuration file \"" + file + "\" test is successful\n"));
+}
+
+TEST_F(ProgramTest, ABrokenConfigurationIsShownWithItsPlaceAndTheTestFails) {
+    const std::string file = config(std::string(kModules) + "remote 192.0.2.1 { exchnge_mode main; }\n");
+    const Ran r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr(file + ":3:20: "));
+    EXPECT_THAT(r.out, HasSubstr("exchange_mode")) << "what was meant";
+    EXPECT_THAT(r.out, Not(HasSubstr("successful")));
+    EXPECT_THAT(r.err, HasSubstr("racoon: configuration file \"" + file + "\" test failed\n"));
+}
+
+TEST_F(ProgramTest, AModuleThatDoesNotExistIsNamedAndTheTestFails) {
+    const std::string file = config("module \"no-such-module\";\n");
+    const Ran r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr("no-such-module"));
+    EXPECT_THAT(r.err, HasSubstr("test failed"));
+}
+
+TEST_F(ProgramTest, AFileThatDoesNotExistIsNamed) {
+    const Ran r = run("-t -f /no/such/racoon.conf");
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr("/no/such/racoon.conf"));
+    EXPECT_THAT(r.err, HasSubstr("test failed"));
+}
+
+TEST_F(ProgramTest, OfflineJudgesTheTextAlone) {
+    const std::string file = config("module \"crypto-openssl\"; module \"auth-psk\";\n"
+                                    "path pre_shared_key \"/no/such/psk.txt\";\n" + std::string(kRemote));
+    const Ran r = run("-t --offline -f " + file);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+}
+
+TEST_F(ProgramTest, PrintsTheWholeConfigurationInForce) {
+    const std::string file = config(std::string(kModules) + kRemote);
+    const Ran r = run("-tC -f " + file);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    EXPECT_THAT(r.out, HasSubstr("exchange_mode main"));
+    EXPECT_THAT(r.out, HasSubstr("dh_group"));
+}
+
+TEST_F(ProgramTest, ListsInstalledModulesFromTheirManifests) {
+    const Ran r = run("--list-modules -f " + config(""));
+    EXPECT_EQ(r.status, 0);
+    EXPECT_THAT(r.out, HasSubstr("crypto-openssl"));
+    const Ran json = run("--list-modules --json -f " + config(""));
+    EXPECT_EQ(json.status, 0);
+    EXPECT_THAT(json.out, StartsWith("{"));
+}
+
+TEST_F(ProgramTest, WithoutRootItSaysSo) {
+    if (::geteuid() == 0) {
+        // Root can become somebody else for the question.
+        const std::string file = config("");
+        ::chmod(dir_.c_str(), 0777);
+        const int status = std::system(("setpriv --reuid 65534 --clear-groups " RACOON_BUILD_DIR
+                                        "/sbin/racoon -F -f " + file + " >" + (dir_ / "out").string() +
+                                        " 2>" + (dir_ / "err").string()).c_str());
+        if (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127) {
+            if (std::getenv("CI") != nullptr) FAIL() << "the build folder must be readable by others";
+            GTEST_SKIP() << "another user cannot run the program in this build folder";
+        }
+        EXPECT_EQ(WEXITSTATUS(status), 1);
+        EXPECT_THAT(content(dir_ / "err"), HasSubstr("must be root"));
+        return;
+    }
+    const Ran r = run("-F -f " + config(""));
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.err, HasSubstr("must be root"));
+}
+
+TEST_F(ProgramTest, RestoringSasIsRefusedClearly) {
+    if (::geteuid() != 0) {
+        if (std::getenv("CI") != nullptr) FAIL() << "needs root";
+        GTEST_SKIP() << "needs root";
+    }
+    const Ran r = run("-B -F -f " + config(""));
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.err, HasSubstr("-B"));
+    EXPECT_THAT(r.err, HasSubstr("not available"));
+}
+
+}  // namespace
+}  // namespace racoon

@@ -1,0 +1,604 @@
+// The keeper as an engine meets it that somebody else controls: what is configured works, everything
+// else is refused, and nothing that is sent takes the keeper down.
+#include "privsep/keeper.hpp"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "conf/load.hpp"
+#include "loop/work_pool.hpp"
+#include "privsep/rules.hpp"
+#include "support/log_capture.hpp"
+
+namespace racoon::privsep {
+namespace {
+
+using namespace exchange;
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+constexpr const char* kConfig = R"(
+module "crypto-openssl"; module "auth-psk"; module "credential-files"; module "kernel-sim";
+path pre_shared_key "PSK";
+remote 10.9.0.2 { exchange_mode main; verify_identifier on; peers_identifier fqdn "peer.example";
+  proposal { encryption_algorithm aes 128; hash_algorithm sha256;
+             authentication_method pre_shared_key; dh_group 14; } }
+remote 10.9.0.3 { exchange_mode main; passive on;
+  proposal { encryption_algorithm aes 128; hash_algorithm sha256;
+             authentication_method pre_shared_key; dh_group 14; } }
+sainfo address 192.168.1.0/24 any address 192.168.2.0/24 any {
+  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; }
+policy spdadd 192.168.1.0/24 192.168.2.0/24 any -P out ipsec esp/tunnel/10.9.0.1-10.9.0.2/require;
+policy spdadd 192.168.2.0/24 192.168.1.0/24 any -P in ipsec esp/tunnel/10.9.0.2-10.9.0.1/require;
+)";
+
+IpAddr ip(const char* text) { return IpAddr::parse(text).value(); }
+TrafficSelector nets(const char* local, unsigned local_length, const char* remote, unsigned remote_length) {
+    TrafficSelector out;
+    out.local.net = Prefix::make(ip(local), local_length).value();
+    out.remote.net = Prefix::make(ip(remote), remote_length).value();
+    return out;
+}
+
+class KeeperTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        dir_ = std::filesystem::temp_directory_path() / ("racoon-keeper-" + std::to_string(::getpid()));
+        std::filesystem::remove_all(dir_);
+        std::filesystem::create_directories(dir_);
+        ::chmod(dir_.c_str(), 0700);
+        std::ofstream(dir_ / "psk.txt") << "10.9.0.2 correct horse\npeer.example of the name\n";
+        ::chmod((dir_ / "psk.txt").c_str(), 0600);
+        write_config(kConfig);
+
+        loop_ = std::move(*loop::EventLoop::make());
+        workers_ = std::make_unique<loop::WorkPool>(*loop_, 1, 16);
+        runtime_ = plugin::make_loop_runtime(*loop_, *workers_);
+        host_ = std::make_unique<plugin::PluginHost>(*runtime_, plugin::Zone::Keeper,
+                                                     RACOON_BUILD_DIR "/lib/racoon/modules");
+        conf::DiskFiles files;
+        const auto scan = conf::scan_modules(config_file(), files);
+        const Status loaded = host_->load(scan.modules);
+        ASSERT_TRUE(loaded) << loaded.error().text();
+        auto parsed = parse(nullptr);
+        ASSERT_TRUE(parsed.config);
+        ASSERT_TRUE(host_->configure(parsed.config));
+        host_->commit();
+        ASSERT_TRUE(host_->start());
+
+        KeeperHooks hooks;
+        hooks.lost = [this](const std::string& why) {
+            lost_ = why;
+            loop_->stop();
+        };
+        keeper_ = std::make_unique<Keeper>(*loop_, *host_, KeeperOptions{}, std::move(hooks));
+        keeper_->configure(std::move(parsed));
+        Status opened = fail(Errc::Internal, "not called");
+        keeper_->open_kernel([&](const Status& s) { opened = s; });
+        ASSERT_TRUE(opened) << opened.error().text();
+        attach();
+    }
+    void TearDown() override {
+        engine_.reset();
+        keeper_.reset();
+        if (host_) host_->destroy();
+        std::filesystem::remove_all(dir_);
+    }
+
+    std::string config_file() const { return (dir_ / "racoon.conf").string(); }
+    void write_config(std::string text) {
+        text.replace(text.find("\"PSK\""), 5, "\"" + (dir_ / "psk.txt").string() + "\"");
+        std::ofstream(dir_ / "racoon.conf") << text;
+    }
+    ParsedConfig parse(const conf::Config* previous) {
+        conf::DiskFiles files;
+        conf::LoadOptions options;
+        options.previous = previous;
+        auto result = conf::load(config_file(), files, host_->registry(), options);
+        for (const auto& d : result.diagnostics)
+            if (d.severity == conf::Severity::Error) ADD_FAILURE() << d.text();
+        return {result.config, files.bundle(), config_file(), log::Level::Info};
+    }
+
+    /// The test takes the engine's place.
+    void attach() {
+        auto [mine, other] = make_memory_channels(*loop_, kFromEngineLimit, kFromKeeperLimit);
+        engine_ = std::move(other);
+        engine_->on_message([this](Message&& m) {
+            if (m.kind == Kind::Result) {
+                auto result = privsep::decode<OpResult>(m.body);
+                ASSERT_TRUE(result) << result.error().text();
+                answers_.push_back(std::move(*result));
+            } else {
+                others_.push_back(std::move(m));
+            }
+            loop_->stop();
+        });
+        keeper_->attach(std::move(mine));
+        run();
+        ASSERT_EQ(others_.size(), 1u);
+        EXPECT_EQ(others_[0].kind, Kind::Start);
+        const auto start = privsep::decode<Start>(others_[0].body);
+        ASSERT_TRUE(start) << start.error().text();
+        generation_ = start->config.generation;
+        others_.clear();
+        send(*engine_, Kind::Serving);
+        settle();
+    }
+
+    void run() { loop_->run(); }
+    /// Lets everything that is posted arrive; for messages that have no answer.
+    void settle() {
+        for (int i = 0; i < 3; ++i) {
+            loop_->post([this] { loop_->stop(); });
+            run();
+        }
+    }
+
+    Result<Bytes> ask_raw(OpKind kind, Bytes request) {
+        OpRequest op;
+        op.token = OpToken{next_token_++};
+        op.kind = kind;
+        op.request = std::move(request);
+        send(*engine_, Kind::Operation, op);
+        run();
+        if (answers_.size() != 1) return fail(Errc::Internal, "no answer");
+        OpResult result = std::move(answers_.front());
+        answers_.clear();
+        EXPECT_EQ(result.token, op.token);
+        if (result.error) return fail(*result.error);
+        return std::move(result.bytes);
+    }
+    template <typename Request>
+    Result<typename Request::Reply> ask(const Request& request) {
+        RACOON_TRY(const Bytes bytes, ask_raw(Request::kKind, encode(request)));
+        return exchange::decode<typename Request::Reply>(bytes);
+    }
+    template <typename Request>
+    void expect_denied(const Request& request, const char* because) {
+        const auto before = keeper_->counters().refused;
+        const auto reply = ask(request);
+        ASSERT_FALSE(reply) << because;
+        EXPECT_EQ(reply.error().code(), Errc::Denied) << reply.error().text();
+        EXPECT_THAT(reply.error().text(), HasSubstr(because));
+        EXPECT_EQ(keeper_->counters().refused, before + 1);
+    }
+
+    Phase1Open open_request() const {
+        Phase1Open open;
+        open.generation = generation_;
+        open.section = section("10.9.0.2");
+        open.initiator = true;
+        open.exchange_type = 2;
+        open.local = {ip("10.9.0.1"), 500};
+        open.peer = {ip("10.9.0.2"), 500};
+        open.nonce_size = 32;
+        return open;
+    }
+    std::string section(const char* address) const {
+        for (const auto& remote : keeper_->parsed().config->remotes)
+            if (remote.address && remote.address->addr == ip(address)) return remote.name;
+        return "none";
+    }
+    Phase1Open::Reply opened() {
+        auto reply = ask(open_request());
+        EXPECT_TRUE(reply) << reply.error().text();
+        return reply ? *reply : Phase1Open::Reply{};
+    }
+    const conf::Policy& out_policy() const {
+        for (const auto& policy : keeper_->parsed().config->policies)
+            if (policy.direction == conf::Direction::Out) return policy;
+        std::abort();
+    }
+    SpiGet spi_request(std::uint64_t use) const {
+        SpiGet get;
+        get.use = use;
+        get.policy = out_policy().id;
+        get.reqid = out_policy().templates[0].reqid;
+        get.local = ip("10.9.0.1");
+        get.peer = ip("10.9.0.2");
+        return get;
+    }
+    SaInstall sa_request(std::uint64_t use, Spi spi, bool inbound) const {
+        SaInstall sa;
+        sa.use = use;
+        sa.policy = out_policy().id;
+        sa.reqid = out_policy().templates[0].reqid;
+        sa.inbound = inbound;
+        sa.spi = spi;
+        sa.local = ip("10.9.0.1");
+        sa.peer = ip("10.9.0.2");
+        sa.selector = out_policy().selector;
+        sa.encryption = "aes";
+        sa.key_bits = 128;
+        sa.encryption_key = Secret(16);
+        sa.integrity = "hmac_sha256";
+        sa.integrity_key = Secret(32);
+        return sa;
+    }
+
+    test::LogCapture log_;
+    std::filesystem::path dir_;
+    std::unique_ptr<loop::EventLoop> loop_;
+    std::unique_ptr<loop::WorkPool> workers_;
+    std::unique_ptr<plugin::Runtime> runtime_;
+    std::unique_ptr<plugin::PluginHost> host_;
+    std::unique_ptr<Keeper> keeper_;
+    std::unique_ptr<Channel> engine_;
+    std::vector<OpResult> answers_;
+    std::vector<Message> others_;
+    std::uint32_t generation_ = 0;
+    std::uint64_t next_token_ = 1;
+    std::string lost_;
+};
+
+// --- pre-shared keys --------------------------------------------------------------------------------
+
+TEST_F(KeeperTest, DrawsOurNonceAndComputesSkeyidOfBoth) {
+    const auto first = opened();
+    const auto second = opened();
+    EXPECT_EQ(first.nonce.size(), 32u);
+    EXPECT_NE(first.nonce, second.nonce);
+    EXPECT_NE(first.use, second.use);
+
+    Phase1Skeyid request;
+    request.use = first.use;
+    request.hash = "sha256";
+    request.peer_nonce = Bytes(20, 7);
+    const auto reply = ask(request);
+    ASSERT_TRUE(reply) << reply.error().text();
+
+    // RFC 2409 section 5: SKEYID = prf(pre-shared-key, Ni_b | Nr_b); we are the initiator.
+    const auto* hash = host_->registry().hash("sha256");
+    const auto key = as_bytes("correct horse");
+    const racoon_span parts[] = {{first.nonce.data(), first.nonce.size()},
+                                 {request.peer_nonce.data(), request.peer_nonce.size()}};
+    Bytes expected(32);
+    ASSERT_EQ(hash->table->hmac(hash->impl, {key.data(), key.size()}, parts, 2, expected.data()), RACOON_OK);
+    EXPECT_EQ(to_hex(reply->skeyid.view()), to_hex(expected));
+}
+
+TEST_F(KeeperTest, IsNoOracleForPreSharedKeys) {
+    const auto open = opened();
+    Phase1Skeyid good;
+    good.use = open.use;
+    good.hash = "sha256";
+    good.peer_nonce = Bytes(16, 1);
+
+    Phase1Skeyid bad = good;
+    bad.use = open.use + 100;
+    expect_denied(bad, "no phase 1");
+    bad = good;
+    bad.hash = "md5";
+    expect_denied(bad, "no pre-shared key proposal with hash \"md5\"");
+    bad = good;
+    for (const std::size_t size : {std::size_t{7}, std::size_t{257}}) {
+        bad.peer_nonce = Bytes(size, 1);
+        const auto reply = ask(bad);
+        ASSERT_FALSE(reply) << "RFC 2409 section 5: 8 to 256 bytes";
+        EXPECT_THAT(reply.error().text(), HasSubstr("nonce of " + std::to_string(size) + " bytes"));
+    }
+    bad = good;
+    bad.peer_id.type = 2;
+    bad.peer_id.data = to_bytes(as_bytes("peer.example"));
+    expect_denied(bad, "identity before main mode has one");
+
+    ASSERT_TRUE(ask(good));
+    expect_denied(good, "a second SKEYID");
+    bad = good;
+    bad.peer_nonce = Bytes(16, 2);
+    expect_denied(bad, "a second SKEYID");
+    EXPECT_THAT(log_.all(), HasSubstr("the keeper refused operation"));
+}
+
+TEST_F(KeeperTest, AnIdentityMustBeOneOfTheSection) {
+    // Of modes that send the identity first (aggressive: exchange type 4, RFC 2409 5.4).
+    Phase1Facts facts;
+    for (const auto& remote : keeper_->parsed().config->remotes)
+        if (remote.verify_identifier) facts.section = &remote;
+    ASSERT_NE(facts.section, nullptr);
+    facts.exchange_type = 4;
+    Phase1Skeyid key;
+    key.hash = "sha256";
+    key.peer_nonce = Bytes(16, 1);
+    const auto because = [&] {
+        const Status status = Book::check_skeyid(key, facts);
+        return status ? std::string("allowed") : status.error().text();
+    };
+    EXPECT_THAT(because(), HasSubstr("no peer identity"));
+    key.peer_id.type = 2;
+    key.peer_id.data = to_bytes(as_bytes("somebody.else"));
+    EXPECT_THAT(because(), HasSubstr("peers_identifier"));
+    key.peer_id.data = to_bytes(as_bytes("peer.example"));
+    EXPECT_EQ(because(), "allowed");
+}
+
+TEST_F(KeeperTest, OpensPhase1OnlyForConfiguredSections) {
+    Phase1Open bad = open_request();
+    bad.section = "nowhere";
+    expect_denied(bad, "no remote section \"nowhere\"");
+    bad = open_request();
+    bad.peer.addr = ip("10.9.0.9");
+    expect_denied(bad, "is for 10.9.0.2, not for 10.9.0.9");
+    bad = open_request();
+    bad.exchange_type = 1;
+    expect_denied(bad, "no exchange mode 1");
+    bad = open_request();
+    bad.nonce_size = 4;
+    EXPECT_FALSE(ask(bad));
+    bad = open_request();
+    bad.section = section("10.9.0.3");
+    bad.peer.addr = ip("10.9.0.3");
+    expect_denied(bad, "passive");
+    bad = open_request();
+    bad.generation = 99;
+    const auto reply = ask(bad);
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code(), Errc::Conflict) << "an honest engine can be late";
+}
+
+TEST_F(KeeperTest, APeerWithoutAKeyIsNamed) {
+    Phase1Open request = open_request();
+    request.section = section("10.9.0.3");
+    request.peer.addr = ip("10.9.0.3");
+    request.initiator = false;
+    const auto open = ask(request);
+    ASSERT_TRUE(open) << open.error().text();
+    Phase1Skeyid key;
+    key.use = open->use;
+    key.hash = "sha256";
+    key.peer_nonce = Bytes(16, 1);
+    const auto reply = ask(key);
+    ASSERT_FALSE(reply);
+    EXPECT_THAT(reply.error().text(), HasSubstr("couldn't find the proper pskey for 10.9.0.3"));
+}
+
+// --- IPsec SAs --------------------------------------------------------------------------------------
+
+TEST_F(KeeperTest, InstallsWhatIsConfigured) {
+    const auto open = opened();
+    const auto spi = ask(spi_request(open.use));
+    ASSERT_TRUE(spi) << spi.error().text();
+    EXPECT_GE(spi->spi.value, 256u);
+    const auto in = ask(sa_request(open.use, spi->spi, true));
+    ASSERT_TRUE(in) << in.error().text();
+    const auto out = ask(sa_request(open.use, Spi{0x1234}, false));
+    ASSERT_TRUE(out) << out.error().text();
+    EXPECT_EQ(keeper_->counters().sas, 2u);
+
+    SaQuery query;
+    query.spi = spi->spi;
+    query.src = ip("10.9.0.2");
+    query.dst = ip("10.9.0.1");
+    const auto state = ask(query);
+    ASSERT_TRUE(state) << state.error().text();
+    EXPECT_EQ(state->state, 1u) << "mature";
+
+    SaDelete gone;
+    gone.spi = spi->spi;
+    gone.src = query.src;
+    gone.dst = query.dst;
+    EXPECT_TRUE(ask(gone));
+    const auto again = ask(gone);
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code(), Errc::NotFound);
+    EXPECT_EQ(keeper_->counters().refused, 0u);
+}
+
+TEST_F(KeeperTest, RefusesAnSpiOutsideOfTheConfiguration) {
+    const auto open = opened();
+    SpiGet bad = spi_request(open.use);
+    bad.policy = PolicyId{4711};
+    expect_denied(bad, "no policy 4711");
+    bad = spi_request(open.use);
+    bad.reqid = ReqId{bad.reqid.value + 1};
+    expect_denied(bad, "no template");
+    bad = spi_request(open.use);
+    bad.protocol = 51;
+    expect_denied(bad, "no template");
+    bad = spi_request(open.use);
+    bad.tunnel = false;
+    expect_denied(bad, "no template");
+    bad = spi_request(open.use);
+    bad.peer = ip("10.9.0.66");
+    expect_denied(bad, "is between 10.9.0.1 and 10.9.0.2");
+    bad = spi_request(open.use + 5);
+    expect_denied(bad, "no phase 1");
+}
+
+TEST_F(KeeperTest, RefusesAnSpiForAPolicyOfAnotherPeer) {
+    Phase1Open request = open_request();
+    request.section = section("10.9.0.3");
+    request.peer.addr = ip("10.9.0.3");
+    request.initiator = false;
+    const auto open = ask(request);
+    ASSERT_TRUE(open);
+    expect_denied(spi_request(open->use), "by the phase 1 with 10.9.0.3");
+}
+
+TEST_F(KeeperTest, RefusesAnSaOutsideOfTheConfiguration) {
+    const auto open = opened();
+    const auto spi = ask(spi_request(open.use));
+    ASSERT_TRUE(spi);
+    expect_denied(sa_request(open.use, Spi{spi->spi.value ^ 0x100}, true), "not reserved");
+    expect_denied(sa_request(open.use, Spi{7}, false), "the reserved SPI 7");
+
+    auto bad = sa_request(open.use, spi->spi, true);
+    bad.selector = nets("192.168.0.0", 16, "192.168.2.0", 24);
+    expect_denied(bad, "covers 192.168.1.0/24");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.selector = nets("192.168.1.0", 24, "0.0.0.0", 0);
+    expect_denied(bad, "covers 192.168.1.0/24");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.peer = ip("10.9.0.66");
+    expect_denied(bad, "not 10.9.0.1 and 10.9.0.66");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.encryption = "3des";
+    bad.key_bits = 0;
+    bad.encryption_key = Secret(24);
+    expect_denied(bad, "no sainfo");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.encryption = "null_enc";
+    bad.key_bits = 0;
+    bad.encryption_key = Secret();
+    expect_denied(bad, "no sainfo");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.encryption = "";
+    bad.encryption_key = Secret();
+    expect_denied(bad, "without an encryption algorithm");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.integrity = "hmac_md5";
+    bad.integrity_key = Secret(16);
+    expect_denied(bad, "no sainfo");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.encryption_key = Secret(15);
+    expect_denied(bad, "a key of 15 bytes");
+    bad = sa_request(open.use, spi->spi, true);
+    bad.integrity_key = Secret(1);
+    expect_denied(bad, "a key of 1 bytes");
+
+    ASSERT_TRUE(ask(sa_request(open.use, spi->spi, true)));
+    expect_denied(sa_request(open.use, spi->spi, true), "a second time");
+}
+
+TEST_F(KeeperTest, LeavesSasAloneThatItDidNotInstall) {
+    SaDelete gone;
+    gone.spi = Spi{0xabcdef};
+    gone.src = ip("10.9.0.2");
+    gone.dst = ip("10.9.0.1");
+    const auto reply = ask(gone);
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code(), Errc::NotFound);
+}
+
+// --- what is not well formed ------------------------------------------------------------------------
+
+TEST_F(KeeperTest, ABadRequestFailsAloneAndTheNextOneIsServed) {
+    for (const OpKind kind : {OpKind::Phase1Open, OpKind::Phase1Skeyid, OpKind::SpiGet, OpKind::SaInstall,
+                              OpKind::SaDelete, OpKind::SaQuery}) {
+        const auto reply = ask_raw(kind, Bytes{1, 2, 3});
+        ASSERT_FALSE(reply);
+        EXPECT_NE(reply.error().text(), "no answer") << static_cast<unsigned>(kind);
+    }
+    const auto unknown = ask_raw(static_cast<OpKind>(200), {});
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code(), Errc::Denied);
+    const auto local = ask_raw(OpKind::DhGenerate, {});
+    ASSERT_FALSE(local);
+    EXPECT_EQ(local.error().code(), Errc::Denied);
+    engine_->send(Message(Kind::Operation, Bytes{1}));
+    engine_->send(Message(static_cast<Kind>(250), Bytes{1}));
+    engine_->send(Message(Kind::Log, Bytes{9, 9, 9}));
+    settle();
+    EXPECT_GE(keeper_->counters().malformed, 9u);
+    EXPECT_EQ(opened().nonce.size(), 32u) << "the keeper still serves";
+    EXPECT_EQ(keeper_->counters().pending, 0u);
+}
+
+// --- the engine goes and comes ----------------------------------------------------------------------
+
+TEST_F(KeeperTest, ForgetsWhatALostEngineHadUnderWayAndKeepsItsSas) {
+    const auto open = opened();
+    const auto spi = ask(spi_request(open.use));
+    ASSERT_TRUE(spi);
+    ASSERT_TRUE(ask(sa_request(open.use, spi->spi, true)));
+    ASSERT_TRUE(ask(spi_request(open.use))) << "one that stays reserved";
+    EXPECT_EQ(keeper_->counters().sas, 2u);
+    engine_.reset();
+    run();
+    EXPECT_FALSE(lost_.empty());
+    EXPECT_EQ(keeper_->counters().phase1s, 0u);
+    EXPECT_EQ(keeper_->counters().sas, 1u) << "the installed SA stays, the reserved SPI is given back";
+    attach();
+    EXPECT_EQ(opened().nonce.size(), 32u);
+}
+
+// --- reload -----------------------------------------------------------------------------------------
+
+class KeeperReload : public KeeperTest {
+  protected:
+    /// The keeper begins; returns what the engine is sent.
+    std::optional<ConfigData> begin() {
+        auto parsed = parse(keeper_->parsed().config.get());
+        EXPECT_TRUE(host_->configure(parsed.config));
+        keeper_->reconfigure(std::move(parsed), [this](const Status& s) { done_.push_back(s); });
+        run();
+        EXPECT_EQ(others_.size(), 1u);
+        if (others_.empty() || others_[0].kind != Kind::ConfigPrepare) return std::nullopt;
+        auto data = privsep::decode<ConfigData>(others_[0].body);
+        others_.clear();
+        return data ? std::optional(*data) : std::nullopt;
+    }
+    void answer(std::uint32_t generation, bool good) {
+        Outcome out;
+        out.token = generation;
+        out.good = good;
+        out.text = good ? "" : "not for me";
+        send(*engine_, Kind::Prepared, out);
+        run();
+    }
+    std::vector<Status> done_;
+};
+
+TEST_F(KeeperReload, CommitsInBothProcessesAndServesTheNewPolicies) {
+    const auto before = opened();
+    write_config(std::string(kConfig) +
+                 "policy spdadd 192.168.1.0/24 192.168.77.0/24 any -P out ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n"
+                 "sainfo address 192.168.1.0/24 any address 192.168.77.0/24 any {\n"
+                 "  encryption_algorithm aes 128; authentication_algorithm hmac_sha256;\n"
+                 "  compression_algorithm deflate; }\n");
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    EXPECT_EQ(data->generation, generation_ + 1);
+    EXPECT_EQ(data->numbers.policies.size(), keeper_->parsed().config->policies.size() + 1);
+    answer(data->generation, true);
+    ASSERT_EQ(others_.size(), 1u);
+    EXPECT_EQ(others_[0].kind, Kind::ConfigCommit);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+
+    // A phase 1 of the engine's that was on its way when the generation changed.
+    EXPECT_TRUE(ask(open_request())) << "the generation before is still known";
+    generation_ = data->generation;
+    const auto after = opened();
+    SpiGet get = spi_request(after.use);
+    const conf::Policy* fresh = nullptr;
+    for (const auto& p : keeper_->parsed().config->policies)
+        if (p.selector.remote.net.text() == "192.168.77.0/24") fresh = &p;
+    ASSERT_NE(fresh, nullptr);
+    get.policy = fresh->id;
+    get.reqid = fresh->templates[0].reqid;
+    EXPECT_TRUE(ask(get));
+    get.use = before.use;
+    expect_denied(get, "no policy");
+}
+
+TEST_F(KeeperReload, KeepsTheOldConfigurationWhenTheEngineRefuses) {
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    answer(data->generation, false);
+    ASSERT_EQ(others_.size(), 1u);
+    EXPECT_EQ(others_[0].kind, Kind::ConfigAbort);
+    ASSERT_EQ(done_.size(), 1u);
+    ASSERT_FALSE(done_[0]);
+    EXPECT_THAT(done_[0].error().text(), HasSubstr("not for me"));
+    EXPECT_EQ(opened().nonce.size(), 32u) << "the old generation serves";
+}
+
+TEST_F(KeeperReload, AnEngineThatDiesMeanwhileLeavesTheOldConfiguration) {
+    ASSERT_TRUE(begin());
+    engine_.reset();
+    run();
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_FALSE(done_[0]);
+    attach();
+    EXPECT_EQ(generation_, 1u);
+}
+
+}  // namespace
+}  // namespace racoon::privsep
