@@ -43,7 +43,8 @@ Result<std::shared_ptr<void>> serve_control(loop::EventLoop& loop, UniqueFd list
     hooks.modules = [host = calls.host] {
         return host != nullptr ? rows_of(*host) : std::vector<control::ModuleRow>();
     };
-    RACOON_TRY(auto server, control::Server::make(loop, std::move(listening), engine, std::move(hooks)));
+    RACOON_TRY(auto server,
+               control::Server::make(loop, std::move(listening), engine, std::move(hooks)));
     return std::shared_ptr<void>(std::shared_ptr<control::Server>(std::move(server)));
 }
 

@@ -1,13 +1,11 @@
 #include "daemon/daemon.hpp"
 
+#include <cstdio>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdio>
-
-#include <fmt/format.h>
 
 #include "base/build_config.hpp"
 #include "conf/print.hpp"
@@ -55,14 +53,15 @@ struct Daemon::Impl {
     UniqueFd control;
     std::string pid_file, control_file;
 
-    bool running = false;   // start-up is over
+    bool running = false;  // start-up is over
     bool stopping = false;
-    bool logged = false;    // what ends the start has been logged already
+    bool logged = false;  // what ends the start has been logged already
     int status = 0;
     TimePoint engine_started;
     Duration back_off = kFirstBackOff;
 
-    // --- start ------------------------------------------------------------------------------------
+    // --- start
+    // ------------------------------------------------------------------------------------
 
     Status prepare() {
         RACOON_TRY(loop, loop::EventLoop::make());
@@ -98,8 +97,9 @@ struct Daemon::Impl {
         how.gid = identity.gid;
         how.change_ids = identity.change;
         how.chroot = identity.chroot;
-        LOGI("", options.one_process ? "keeper and engine share this process, with all its privileges"
-                                     : identity.note);
+        LOGI("", options.one_process
+                     ? "keeper and engine share this process, with all its privileges"
+                     : identity.note);
         privsep::KeeperHooks hooks;
         hooks.ready = [this](const Status& ready) { engine_ready(ready); };
         hooks.serving = [this] { engine_serving(); };
@@ -152,7 +152,8 @@ struct Daemon::Impl {
             how.shared_host = host.get();
             how.forward_log = false;
             how.serve_control = serve_control;
-            inner_engine = std::make_unique<privsep::EngineProcess>(*loop, std::move(other), std::move(how));
+            inner_engine =
+                std::make_unique<privsep::EngineProcess>(*loop, std::move(other), std::move(how));
             inner_engine->on_end([] {});
             keeper->attach(std::move(mine));
             return ok();
@@ -162,7 +163,8 @@ struct Daemon::Impl {
         }
         RACOON_TRY(auto pair, privsep::socket_pair());
         RACOON_TRY(engine_pid, privsep::spawn_engine(program, std::move(pair.other)));
-        keeper->attach(privsep::make_socket_channel(*loop, std::move(pair.mine), privsep::kFromEngineLimit));
+        keeper->attach(
+            privsep::make_socket_channel(*loop, std::move(pair.mine), privsep::kFromEngineLimit));
         return ok();
     }
 
@@ -191,7 +193,8 @@ struct Daemon::Impl {
         readiness.ready();
     }
 
-    // --- a lost engine ----------------------------------------------------------------------------
+    // --- a lost engine
+    // ----------------------------------------------------------------------------
 
     void engine_lost(const std::string& why) {
         reap(true);
@@ -201,9 +204,10 @@ struct Daemon::Impl {
             return;
         }
         if (loop->now() - engine_started > kStable) back_off = kFirstBackOff;
-        LOGE("", fmt::format("the engine has ended ({}); it is started again in {} s; SAs in the kernel "
-                             "stay",
-                             why, back_off / seconds(1)));
+        LOGE("", fmt::format(
+                     "the engine has ended ({}); it is started again in {} s; SAs in the kernel "
+                     "stay",
+                     why, back_off / seconds(1)));
         loop->arm(back_off, [this] { restart_engine(); });
         back_off = std::min(back_off * 2, kLongestBackOff);
     }
@@ -236,7 +240,8 @@ struct Daemon::Impl {
             LOGE("", fmt::format("the engine ended with status {}", WEXITSTATUS(wait_status)));
     }
 
-    // --- signals ----------------------------------------------------------------------------------
+    // --- signals
+    // ----------------------------------------------------------------------------------
 
     Status catch_signals() {
         ::signal(SIGPIPE, SIG_IGN);
@@ -248,8 +253,8 @@ struct Daemon::Impl {
             reload_now([](const Status&) {});
         }));
         for (const int signal : {SIGUSR1, SIGUSR2})
-            RACOON_TRY_STATUS(
-                loop->on_signal(signal, [signal] { LOGI("", fmt::format("caught signal {}", signal)); }));
+            RACOON_TRY_STATUS(loop->on_signal(
+                signal, [signal] { LOGI("", fmt::format("caught signal {}", signal)); }));
         // The channel tells that an engine has gone; this only collects what is left of it.
         RACOON_TRY_STATUS(loop->on_signal(SIGCHLD, [this] { reap(false); }));
         return ok();
@@ -264,12 +269,14 @@ struct Daemon::Impl {
             if (result)
                 LOGI("", "config reload done");
             else
-                LOGE("", "config reload failed, the old configuration stays: " + result.error().text());
+                LOGE("",
+                     "config reload failed, the old configuration stays: " + result.error().text());
             done(result);
         });
     }
 
-    // --- the end ----------------------------------------------------------------------------------
+    // --- the end
+    // ----------------------------------------------------------------------------------
 
     void stop(const std::string& why) {
         if (stopping) return;

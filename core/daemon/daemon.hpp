@@ -4,8 +4,8 @@
 //     return daemon.run();
 //
 // Order of the start: modules' names, modules, configuration, sockets, kernel backend and policies,
-// engine, control socket, pid file; then the launcher may leave. A failure on the way ends it with one
-// line that says what, why and what to do.
+// engine, control socket, pid file; then the launcher may leave. A failure on the way ends it with
+// one line that says what, why and what to do.
 #pragma once
 
 #include <memory>

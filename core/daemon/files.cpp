@@ -1,5 +1,8 @@
 #include "daemon/files.hpp"
 
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -7,10 +10,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
-#include <cstring>
 
 #include "base/build_config.hpp"
 
@@ -31,7 +30,8 @@ Result<sockaddr_un> address_of(const std::string& path) {
 bool somebody_answers(const sockaddr_un& address) {
     const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!probe.valid()) return false;
-    return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+    return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+               0 ||
            errno == EAGAIN;
 }
 
@@ -68,13 +68,15 @@ Status set_owner(const std::string& path, const conf::AdminSocket& socket) {
 
 std::string pid_file_path(const conf::Config& config) {
     const auto found = config.paths.find("pidfile");
-    if (found == config.paths.end() || found->second.empty()) return RACOON_RUNSTATEDIR "/racoon.pid";
+    if (found == config.paths.end() || found->second.empty())
+        return RACOON_RUNSTATEDIR "/racoon.pid";
     if (found->second[0] == '/') return found->second;
     return std::string(RACOON_RUNSTATEDIR "/") + found->second;
 }
 
 Status write_pid_file(const std::string& path) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    const UniqueFd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd.valid()) return fail_os("pid file " + path, errno);
     ::fchmod(fd.get(), 0644);
     const std::string text = std::to_string(::getpid()) + "\n";
@@ -95,12 +97,14 @@ Result<UniqueFd> open_control_socket(const conf::Config& config) {
     const std::string folder = path.substr(0, path.rfind('/'));
     if (!folder.empty() && ::mkdir(folder.c_str(), 0755) == 0) ::chmod(folder.c_str(), 0755);
     if (somebody_answers(address))
-        return fail(Errc::Exists, "the control socket " + path +
-                                      " belongs to a running racoon; stop it first (racoonctl shutdown)");
+        return fail(Errc::Exists,
+                    "the control socket " + path +
+                        " belongs to a running racoon; stop it first (racoonctl shutdown)");
     struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) {
         if (!S_ISSOCK(info.st_mode))
-            return fail(Errc::Exists, "the control socket " + path + " cannot be made: a file is in its place");
+            return fail(Errc::Exists,
+                        "the control socket " + path + " cannot be made: a file is in its place");
         ::unlink(path.c_str());
     }
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

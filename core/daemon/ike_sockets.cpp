@@ -38,14 +38,16 @@ bool family_missing(const Error& error) {
 
 }  // namespace
 
-Result<std::vector<net::BoundSocket>> open_ike_sockets(const conf::Config& config, const Options& options) {
+Result<std::vector<net::BoundSocket>> open_ike_sockets(const conf::Config& config,
+                                                       const Options& options) {
     std::vector<net::BoundSocket> out;
     std::optional<Error> first;
     for (const Wanted& wanted : wanted_sockets(config, options)) {
         auto bound = net::open_udp(wanted.local);
         if (bound) {
             bound->natt = wanted.natt;
-            LOGI("", bound->local.text() + " used as " + (wanted.natt ? "NAT-T" : "isakmp") + " port");
+            LOGI("",
+                 bound->local.text() + " used as " + (wanted.natt ? "NAT-T" : "isakmp") + " port");
             out.push_back(std::move(*bound));
             continue;
         }

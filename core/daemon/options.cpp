@@ -1,12 +1,11 @@
 #include "daemon/options.hpp"
 
-#include <getopt.h>
-#include <unistd.h>
-
 #include <array>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <getopt.h>
+#include <unistd.h>
 
 #include "base/build_config.hpp"
 
@@ -14,7 +13,15 @@ namespace racoon::daemon {
 
 namespace {
 
-enum Long : int { kListModules = 256, kJson, kExplainTrust, kOffline, kOneProcess, kModulePath, kHelp };
+enum Long : int {
+    kListModules = 256,
+    kJson,
+    kExplainTrust,
+    kOffline,
+    kOneProcess,
+    kModulePath,
+    kHelp
+};
 
 /// The daemon changes its working folder, so names are made absolute now.
 std::string absolute(const char* name) {
@@ -66,39 +73,74 @@ ParsedOptions parse_options(int argc, char** argv) {
         const int c = ::getopt_long(argc, argv, "+BCdFf:Ll:P:p:tVv46", kLong, nullptr);
         if (c == -1) break;
         switch (c) {
-            case 'B': o.restore = true; break;
-            case 'C': o.dump = true; break;
-            case 'd': ++o.debug; break;
+            case 'B':
+                o.restore = true;
+                break;
+            case 'C':
+                o.dump = true;
+                break;
+            case 'd':
+                ++o.debug;
+                break;
             case 'F':
                 std::puts("Foreground mode.");
                 std::fflush(stdout);
                 o.foreground = true;
                 break;
-            case 'f': o.config_file = absolute(optarg); break;
-            case 'L': o.location = true; break;
-            case 'l': o.log_file = absolute(optarg); break;
+            case 'f':
+                o.config_file = absolute(optarg);
+                break;
+            case 'L':
+                o.location = true;
+                break;
+            case 'l':
+                o.log_file = absolute(optarg);
+                break;
             case 'p':
                 if (!port_of(optarg, o.port)) return out;
                 break;
             case 'P':
                 if (!port_of(optarg, o.natt_port)) return out;
                 break;
-            case 't': o.action = Action::Test; break;
-            case 'V': o.action = Action::Version; break;
-            case 'v': ++o.verbose; break;
-            case '4': o.family = 4; break;
-            case '6': o.family = 6; break;
-            case kListModules: o.action = Action::ListModules; break;
-            case kJson: o.json = true; break;
+            case 't':
+                o.action = Action::Test;
+                break;
+            case 'V':
+                o.action = Action::Version;
+                break;
+            case 'v':
+                ++o.verbose;
+                break;
+            case '4':
+                o.family = 4;
+                break;
+            case '6':
+                o.family = 6;
+                break;
+            case kListModules:
+                o.action = Action::ListModules;
+                break;
+            case kJson:
+                o.json = true;
+                break;
             case kExplainTrust:
                 o.action = Action::ExplainTrust;
                 o.explain = optarg;
                 break;
-            case kOffline: o.offline = true; break;
-            case kOneProcess: o.one_process = true; break;
-            case kModulePath: o.module_path = absolute(optarg); break;
-            case kHelp: o.action = Action::Help; break;
-            default: return out;
+            case kOffline:
+                o.offline = true;
+                break;
+            case kOneProcess:
+                o.one_process = true;
+                break;
+            case kModulePath:
+                o.module_path = absolute(optarg);
+                break;
+            case kHelp:
+                o.action = Action::Help;
+                break;
+            default:
+                return out;
         }
     }
     out.good = ::optind >= argc;
@@ -113,7 +155,8 @@ std::string usage_text(const std::string& program) {
            "   -d: more log lines; twice: still more\n"
            "   -F: stay in the foreground, log to standard output too\n"
            "   -L: put the source location into every log line\n"
-           "   -f file: configuration file (" RACOON_SYSCONFDIR "/racoon.conf)\n"
+           "   -f file: configuration file (" RACOON_SYSCONFDIR
+           "/racoon.conf)\n"
            "   -l file: log file instead of the system log\n"
            "   -p port: UDP port for ISAKMP (500)\n"
            "   -P port: UDP port for NAT-T (4500)\n"
@@ -130,8 +173,10 @@ std::string usage_text(const std::string& program) {
 }
 
 std::string version_text() {
-    // The first line has the form that scripts look for. What modules add is told by --list-modules.
-    return "@(#)ipsec-tools " RACOON_VERSION " (racoon)\n"
+    // The first line has the form that scripts look for. What modules add is told by
+    // --list-modules.
+    return "@(#)ipsec-tools " RACOON_VERSION
+           " (racoon)\n"
            "\n"
            "Compiled with:\n"
            "- cryptography from modules (see --list-modules)\n"

@@ -1,6 +1,10 @@
 #include "daemon/reload.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/build_config.hpp"
 #include "log/log.hpp"
@@ -22,12 +26,15 @@ std::optional<Error> log_all(const std::vector<conf::Diagnostic>& diagnostics) {
     return first;
 }
 
-bool same_endpoints(const std::vector<Endpoint>& a, const std::vector<Endpoint>& b) { return a == b; }
+bool same_endpoints(const std::vector<Endpoint>& a, const std::vector<Endpoint>& b) {
+    return a == b;
+}
 
 /// Settings that are in use only at the start.
 void warn_of_later_settings(const conf::Config& before, const conf::Config& after) {
     const auto later = [](const char* what) {
-        LOGW("", std::string(what) + " has changed: this takes effect when the daemon is started again");
+        LOGW("", std::string(what) +
+                     " has changed: this takes effect when the daemon is started again");
     };
     if (!same_endpoints(before.listen.isakmp, after.listen.isakmp) ||
         !same_endpoints(before.listen.isakmp_natt, after.listen.isakmp_natt) ||
@@ -35,8 +42,8 @@ void warn_of_later_settings(const conf::Config& before, const conf::Config& afte
         before.listen.adminsock.disabled != after.listen.adminsock.disabled)
         later("listen");
     const auto user = [](const conf::Config& c) {
-        return c.privsep ? c.privsep->user.value_or("") + ":" + c.privsep->group.value_or("") + ":" +
-                               c.privsep->chroot.value_or("")
+        return c.privsep ? c.privsep->user.value_or("") + ":" + c.privsep->group.value_or("") +
+                               ":" + c.privsep->chroot.value_or("")
                          : std::string();
     };
     if (user(before) != user(after)) later("privsep");
@@ -51,18 +58,47 @@ void warn_of_later_settings(const conf::Config& before, const conf::Config& afte
 Status check_same_modules(const WantedModules& wanted, const plugin::PluginHost& host,
                           const conf::Config& running) {
     if (wanted.dir != host.dir())
-        return fail(Errc::Config, "restart needed: the module folder is " + host.dir() + ", not " + wanted.dir);
+        return fail(Errc::Config,
+                    "restart needed: the module folder is " + host.dir() + ", not " + wanted.dir);
     const auto loaded = host.modules();
     for (const auto& block : wanted.blocks) {
-        const bool known = std::any_of(loaded.begin(), loaded.end(),
-                                       [&](const plugin::ModuleState& m) { return m.name == block.name; });
+        const bool known =
+            std::any_of(loaded.begin(), loaded.end(),
+                        [&](const plugin::ModuleState& m) { return m.name == block.name; });
         if (!known && !block.optional)
-            return fail(Errc::Config, "restart needed: " + block.where.text() + ": module \"" + block.name +
-                                          "\" is not loaded");
+            return fail(Errc::Config, "restart needed: " + block.where.text() + ": module \"" +
+                                          block.name + "\" is not loaded");
     }
     if (wanted.scan.kernel != running.kernel)
         return fail(Errc::Config, "restart needed: kernel " + wanted.scan.kernel + " instead of " +
                                       running.kernel);
+    return ok();
+}
+
+/// A key file that cannot serve is told now and not at the first negotiation. Its content is the
+/// credential module's.
+Status check_key_file(const conf::Config& config) {
+    const auto named = config.paths.find("pre_shared_key");
+    const bool wanted =
+        std::any_of(config.remotes.begin(), config.remotes.end(), [](const conf::Remote& r) {
+            return std::any_of(
+                r.proposals.begin(), r.proposals.end(), [](const conf::Phase1Proposal& p) {
+                    return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk;
+                });
+        });
+    if (named == config.paths.end() || !wanted) return ok();
+    const std::string& path = named->second;
+    const std::string what = "pre-shared key file " + path + " (`path pre_shared_key`)";
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) {
+        // Who only tests a configuration may not be allowed to look.
+        if (errno == EACCES && ::geteuid() != 0) return ok();
+        return fail(Errc::Config, what + ": " + std::strerror(errno) +
+                                      "; create it with mode 0600 or correct the path");
+    }
+    if (!S_ISREG(info.st_mode)) return fail(Errc::Config, what + " is not a regular file");
+    if ((info.st_mode & 077) != 0)
+        return fail(Errc::Config, what + " can be used by others; run: chmod 600 " + path);
     return ok();
 }
 
@@ -96,7 +132,7 @@ Result<WantedModules> wanted_modules(const Options& options) {
                      : fail(Errc::Config, "cannot read the configuration " + options.config_file);
     }
     out.blocks = out.scan.modules;
-    out.dir = !options.module_path.empty()      ? options.module_path
+    out.dir = !options.module_path.empty()    ? options.module_path
               : !out.scan.module_path.empty() ? out.scan.module_path
                                               : RACOON_MODULE_DIR;
     return out;
@@ -112,6 +148,12 @@ Result<privsep::ParsedConfig> read_config(const Options& options, const plugin::
     const auto first = log_all(result.diagnostics);
     if (!result.config)
         return first ? fail(*first) : fail(Errc::Config, "the configuration cannot be used");
+    if (!options.offline) {
+        if (const Status usable = check_key_file(*result.config); !usable) {
+            LOGE("", usable.error().text());
+            return fail(usable.error());
+        }
+    }
     return privsep::ParsedConfig{result.config, files.bundle(), options.config_file,
                                  effective_level(*result.config, options)};
 }

@@ -20,15 +20,16 @@ struct WantedModules {
 /// Logs what is wrong. Errors: Config.
 Result<WantedModules> wanted_modules(const Options& options);
 
-/// Parses against the host's registry and logs every diagnostic. Errors: Config, with the first one.
+/// Parses against the host's registry and logs every diagnostic. Errors: Config, with the first
+/// one.
 Result<privsep::ParsedConfig> read_config(const Options& options, const plugin::PluginHost& host,
                                           const conf::Config* previous);
 
 /// `log`'s level, raised by each -d.
 log::Level effective_level(const conf::Config& config, const Options& options);
 
-/// Reads the files again; nothing changes unless all of it is good. `done` gets the reason when it is
-/// not. A module that is not loaded, another module folder or kernel backend: "restart needed".
+/// Reads the files again; nothing changes unless all of it is good. `done` gets the reason when it
+/// is not. A module that is not loaded, another module folder or kernel backend: "restart needed".
 void reload(const Options& options, plugin::PluginHost& host, privsep::Keeper& keeper,
             std::function<void(Status)> done);
 

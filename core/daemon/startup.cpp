@@ -1,12 +1,11 @@
 #include "daemon/startup.hpp"
 
+#include <cstdio>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "base/build_config.hpp"
 #include "conf/print.hpp"
@@ -45,15 +44,16 @@ Status logged(const Status& status) {
     return status;
 }
 
-/// Everything that a start would judge, without a socket, a kernel or a second process. What is wrong
-/// has been logged.
+/// Everything that a start would judge, without a socket, a kernel or a second process. What is
+/// wrong has been logged.
 Status try_configuration(const Options& options) {
     RACOON_TRY(const WantedModules wanted, wanted_modules(options));
     RACOON_TRY(const auto loop, loop::EventLoop::make());
     loop::WorkPool workers(*loop, 1, 16);
     const auto runtime = plugin::make_loop_runtime(*loop, workers);
     plugin::PluginHost host(*runtime, plugin::Zone::Both, wanted.dir);
-    RACOON_TRY_STATUS(logged(options.offline ? host.load_facts(wanted.blocks) : host.load(wanted.blocks)));
+    RACOON_TRY_STATUS(
+        logged(options.offline ? host.load_facts(wanted.blocks) : host.load(wanted.blocks)));
     RACOON_TRY(const auto parsed, read_config(options, host, nullptr));
     if (!options.offline) {
         RACOON_TRY_STATUS(logged(host.configure(parsed.config)));
@@ -68,9 +68,9 @@ void open_log(const Options& options) {
     if (options.foreground) log::add_sink(log::make_stdout_sink());
     log::add_sink(options.log_file.empty() ? log::make_syslog_sink("racoon")
                                            : log::make_file_sink(options.log_file));
-    log::set_level(static_cast<log::Level>(
-        std::min(static_cast<unsigned>(log::Level::Info) + options.debug,
-                 static_cast<unsigned>(log::Level::Debug2))));
+    log::set_level(
+        static_cast<log::Level>(std::min(static_cast<unsigned>(log::Level::Info) + options.debug,
+                                         static_cast<unsigned>(log::Level::Debug2))));
 }
 
 }  // namespace
@@ -78,7 +78,8 @@ void open_log(const Options& options) {
 int run_test(const Options& options) {
     log::set_location(options.location);
     log::add_sink(log::make_stdout_sink());
-    const std::string what = options.program + ": configuration file \"" + options.config_file + "\"";
+    const std::string what =
+        options.program + ": configuration file \"" + options.config_file + "\"";
     const Status good = try_configuration(options);
     if (!good) {
         std::fprintf(stderr, "%s test failed\n", what.c_str());
@@ -98,16 +99,18 @@ int list_modules(const Options& options) {
 
 int explain_trust(const Options& options) {
     bool trusted = false;
-    std::fputs(plugin::explain_trust(module_dir(options), options.explain, &trusted).c_str(), stdout);
+    std::fputs(plugin::explain_trust(module_dir(options), options.explain, &trusted).c_str(),
+               stdout);
     return trusted ? 0 : 1;
 }
 
 int run_daemon(const Options& options, char** argv) {
     if (::geteuid() != 0) return complain(options, "must be root to run this program.");
     if (options.restore)
-        return complain(options,
-                        "-B: restoring SAs from `path backupsa` is not available in this version; start "
-                        "without -B, the tunnels are negotiated anew");
+        return complain(
+            options,
+            "-B: restoring SAs from `path backupsa` is not available in this version; start "
+            "without -B, the tunnels are negotiated anew");
     ::umask(077);
     Readiness readiness;
     if (options.foreground) {
@@ -135,7 +138,8 @@ int run_engine(char** argv) {
     }
     ::umask(077);
     // The keeper decides when we end: `killall racoon` must not cut off the deletes.
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2})
+        ::signal(signal, SIG_IGN);
     plugin::install_crash_reporter();
     int status = 1;
     auto loop = loop::EventLoop::make();

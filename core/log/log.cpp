@@ -18,21 +18,35 @@ Level current = Level::Info;
 
 std::string_view level_name(Level level) {
     switch (level) {
-        case Level::Error: return "ERROR";
-        case Level::Warning: return "WARNING";
-        case Level::Notify: return "NOTIFY";
-        case Level::Info: return "INFO";
-        case Level::Debug: return "DEBUG";
-        case Level::Debug2: return "DEBUG2";
+        case Level::Error:
+            return "ERROR";
+        case Level::Warning:
+            return "WARNING";
+        case Level::Notify:
+            return "NOTIFY";
+        case Level::Info:
+            return "INFO";
+        case Level::Debug:
+            return "DEBUG";
+        case Level::Debug2:
+            return "DEBUG2";
     }
     return "INFO";
 }
 
-void set_level(Level level) { detail::current = level; }
-Level level() { return detail::current; }
+void set_level(Level level) {
+    detail::current = level;
+}
+Level level() {
+    return detail::current;
+}
 
-void set_location(bool on) { g_location = on; }
-bool location() { return g_location; }
+void set_location(bool on) {
+    g_location = on;
+}
+bool location() {
+    return g_location;
+}
 
 void add_sink(std::unique_ptr<Sink> sink) {
     const std::lock_guard guard(g_lock);
@@ -44,7 +58,8 @@ void clear_sinks() {
     g_sinks.clear();
 }
 
-void write(Level level, std::string_view peer, std::string_view text, std::string_view file, int line) {
+void write(Level level, std::string_view peer, std::string_view text, std::string_view file,
+           int line) {
     const Line entry{level, std::string(peer), std::string(text), file, line};
     const std::lock_guard guard(g_lock);
     for (auto& sink : g_sinks) sink->write(entry);

@@ -22,7 +22,7 @@ std::string_view level_name(Level level);  // "ERROR" … "DEBUG2"
 
 struct Line {
     Level level;
-    std::string peer;   // printed as "[192.0.2.1] "; empty when there is none
+    std::string peer;  // printed as "[192.0.2.1] "; empty when there is none
     std::string text;
     std::string_view file;
     int line;
@@ -45,7 +45,8 @@ void clear_sinks();
 void set_location(bool on);
 bool location();
 
-void write(Level level, std::string_view peer, std::string_view text, std::string_view file, int line);
+void write(Level level, std::string_view peer, std::string_view text, std::string_view file,
+           int line);
 
 /// Control characters and non-ASCII bytes as \xNN; at most `max` characters, then "…".
 std::string escaped(ByteView bytes, std::size_t max = 256);
@@ -58,26 +59,30 @@ std::string format_message(const Line& line, bool with_location);
 /// One Line for each line of its text; blank ones are left out.
 std::vector<Line> split_lines(const Line& line);
 
-std::unique_ptr<Sink> make_syslog_sink(const char* ident);          // LOG_DAEMON; info and debug
+std::unique_ptr<Sink> make_syslog_sink(const char* ident);  // LOG_DAEMON; info and debug
 /// The same on another socket than /dev/log. Never blocks: what it cannot send is counted, and the
 /// count is logged when the system log reads again.
 std::unique_ptr<Sink> make_syslog_sink(const char* ident, std::string socket_path);
-std::unique_ptr<Sink> make_stdout_sink();                           // colour only on a terminal
+std::unique_ptr<Sink> make_stdout_sink();  // colour only on a terminal
 /// Opens the file anew for each line (append, umask 077), so that rotation by rename works.
 std::unique_ptr<Sink> make_file_sink(std::string path);
 
-namespace detail { extern Level current; }
-inline bool enabled(Level l) { return l <= detail::current; }
+namespace detail {
+extern Level current;
+}
+inline bool enabled(Level l) {
+    return l <= detail::current;
+}
 
 }  // namespace racoon::log
 
-#define RACOON_LOG(level, peer, text)                                               \
-    do {                                                                            \
-        if (::racoon::log::enabled(level))                                          \
-            ::racoon::log::write(level, peer, text, __FILE__, __LINE__);            \
+#define RACOON_LOG(level, peer, text)                                    \
+    do {                                                                 \
+        if (::racoon::log::enabled(level))                               \
+            ::racoon::log::write(level, peer, text, __FILE__, __LINE__); \
     } while (false)
-/// A message about `peer` (text, may be empty). Macros only for the place; the text is not evaluated
-/// when the level is off.
+/// A message about `peer` (text, may be empty). Macros only for the place; the text is not
+/// evaluated when the level is off.
 #define LOGE(peer, text) RACOON_LOG(::racoon::log::Level::Error, peer, text)
 #define LOGW(peer, text) RACOON_LOG(::racoon::log::Level::Warning, peer, text)
 #define LOGN(peer, text) RACOON_LOG(::racoon::log::Level::Notify, peer, text)

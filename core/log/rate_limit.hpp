@@ -3,8 +3,8 @@
 //     log::RateLimit limit(5, 60s);               // 5 lines, then one a minute
 //     if (auto pass = limit.allow("no-config", peer, now)) LOGW(…, text + pass.note());
 //
-// Causes and peers share a fixed table by a keyed hash: a flood from forged addresses neither grows it
-// nor can aim at the slot of a chosen peer. One thread.
+// Causes and peers share a fixed table by a keyed hash: a flood from forged addresses neither grows
+// it nor can aim at the slot of a chosen peer. One thread.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Log lines on standard output and in a file. Neither may hold the daemon up: a terminal or pipe that
-// nobody reads costs lines, not tunnels.
+// Log lines on standard output and in a file. Neither may hold the daemon up: a terminal or pipe
+// that nobody reads costs lines, not tunnels.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -49,11 +49,15 @@ class StdoutSink final : public Sink {
   private:
     static std::string_view colour_of(Level level) {
         switch (level) {
-            case Level::Error: return "\033[31m";
-            case Level::Warning: return "\033[33m";
+            case Level::Error:
+                return "\033[31m";
+            case Level::Warning:
+                return "\033[33m";
             case Level::Debug:
-            case Level::Debug2: return "\033[2m";
-            default: return "";
+            case Level::Debug2:
+                return "\033[2m";
+            default:
+                return "";
         }
     }
     bool colour_;
@@ -82,7 +86,9 @@ class FileSink final : public Sink {
 
 }  // namespace
 
-std::unique_ptr<Sink> make_stdout_sink() { return std::make_unique<StdoutSink>(); }
+std::unique_ptr<Sink> make_stdout_sink() {
+    return std::make_unique<StdoutSink>();
+}
 std::unique_ptr<Sink> make_file_sink(std::string path) {
     return std::make_unique<FileSink>(std::move(path));
 }

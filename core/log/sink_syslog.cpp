@@ -1,16 +1,14 @@
 // The system log over its datagram socket. Not syslog(3), which waits while the log daemon does not
 // read: a stopped log daemon must not stop the keeper.
+#include <cerrno>
+#include <cstring>
+#include <ctime>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <ctime>
-
-#include <fmt/format.h>
 
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
@@ -26,9 +24,10 @@ class SyslogSink final : public Sink {
 
     void write(const Line& line) override {
         if (dropped_ != 0) {
-            const Line note{Level::Warning, "",
-                            fmt::format("{} log lines lost: the system log did not take them", dropped_),
-                            "", 0};
+            const Line note{
+                Level::Warning, "",
+                fmt::format("{} log lines lost: the system log did not take them", dropped_), "",
+                0};
             if (!send(note)) {
                 ++dropped_;
                 return;
@@ -48,10 +47,10 @@ class SyslogSink final : public Sink {
         localtime_r(&now, &local);
         static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-        const std::string text = fmt::format(
-            "<{}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {}", LOG_DAEMON | priority, kMonths[local.tm_mon % 12],
-            local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, ident_, ::getpid(),
-            format_message(line, location()));
+        const std::string text =
+            fmt::format("<{}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {}", LOG_DAEMON | priority,
+                        kMonths[local.tm_mon % 12], local.tm_mday, local.tm_hour, local.tm_min,
+                        local.tm_sec, ident_, ::getpid(), format_message(line, location()));
         // One more try on a fresh socket: the log daemon may have been restarted.
         for (int attempt = 0; attempt < 2; ++attempt) {
             if (!connected() && !connect()) return false;
@@ -85,7 +84,9 @@ class SyslogSink final : public Sink {
 
 }  // namespace
 
-std::unique_ptr<Sink> make_syslog_sink(const char* ident) { return make_syslog_sink(ident, "/dev/log"); }
+std::unique_ptr<Sink> make_syslog_sink(const char* ident) {
+    return make_syslog_sink(ident, "/dev/log");
+}
 std::unique_ptr<Sink> make_syslog_sink(const char* ident, std::string socket_path) {
     return std::make_unique<SyslogSink>(ident, std::move(socket_path));
 }

@@ -1,6 +1,5 @@
 // What a log line looks like, and how bytes from outside are made harmless in it.
 #include <ctime>
-
 #include <fmt/format.h>
 
 #include "log/log.hpp"
@@ -34,7 +33,9 @@ std::string escaped(ByteView bytes, std::size_t max) {
     return out;
 }
 
-std::string escaped(std::string_view text, std::size_t max) { return escaped(as_bytes(text), max); }
+std::string escaped(std::string_view text, std::size_t max) {
+    return escaped(as_bytes(text), max);
+}
 
 std::string format_message(const Line& line, bool with_location) {
     std::string out;

@@ -1,12 +1,11 @@
 #include "loop/event_loop.hpp"
 
-#include <uv.h>
-
-#include <mutex>
 #include <algorithm>
+#include <mutex>
 #include <set>
 #include <unordered_map>
 #include <utility>
+#include <uv.h>
 #include <vector>
 
 #include "base/check.hpp"
@@ -20,19 +19,21 @@ Failure uv_failure(std::string_view doing, int status) {
 }
 
 int to_uv(unsigned events) {
-    return ((events & kReadable) != 0 ? UV_READABLE : 0) | ((events & kWritable) != 0 ? UV_WRITABLE : 0);
+    return ((events & kReadable) != 0 ? UV_READABLE : 0) |
+           ((events & kWritable) != 0 ? UV_WRITABLE : 0);
 }
 
 }  // namespace
 
 struct EventLoop::Impl {
-    // One libuv timer serves them all: libuv counts in milliseconds and breaks ties by its own rule,
-    // ours fire in the order of their nanoseconds.
+    // One libuv timer serves them all: libuv counts in milliseconds and breaks ties by its own
+    // rule, ours fire in the order of their nanoseconds.
     struct Timer {
         TimePoint due;
         UniqueFunction<void()> callback;
     };
-    // Watches and signals are freed by libuv's close callback, so that a callback may remove itself.
+    // Watches and signals are freed by libuv's close callback, so that a callback may remove
+    // itself.
     struct Watch {
         uv_poll_t handle;
         UniqueFunction<void(unsigned)> callback;
@@ -129,7 +130,8 @@ Result<std::unique_ptr<EventLoop>> EventLoop::make() {
 EventLoop::EventLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 EventLoop::~EventLoop() {
-    // What callbacks own may refer to this loop (cancel, unwatch): it goes while the loop still works.
+    // What callbacks own may refer to this loop (cancel, unwatch): it goes while the loop still
+    // works.
     impl_->order.clear();
     auto timers = std::move(impl_->timers);
     timers.clear();
@@ -170,7 +172,8 @@ void EventLoop::cancel(TimerToken token) {
     if (earliest) impl_->schedule();
 }
 
-Result<WatchToken> EventLoop::watch(int fd, unsigned events, UniqueFunction<void(unsigned)> callback) {
+Result<WatchToken> EventLoop::watch(int fd, unsigned events,
+                                    UniqueFunction<void(unsigned)> callback) {
     auto watch = std::make_unique<Impl::Watch>();
     watch->callback = std::move(callback);
     watch->handle.data = watch.get();
@@ -178,7 +181,8 @@ Result<WatchToken> EventLoop::watch(int fd, unsigned events, UniqueFunction<void
         return uv_failure("watching a descriptor", status);
     Impl::Watch* raw = watch.release();
     if (events != 0) {
-        if (const int status = uv_poll_start(&raw->handle, to_uv(events), Impl::on_poll); status != 0) {
+        if (const int status = uv_poll_start(&raw->handle, to_uv(events), Impl::on_poll);
+            status != 0) {
             impl_->close_watch(raw);
             return uv_failure("watching a descriptor", status);
         }
@@ -215,7 +219,8 @@ Status EventLoop::on_signal(int signal, UniqueFunction<void()> callback) {
     impl_->signals.push_back(raw);
     const int status = uv_signal_start(
         &raw->handle,
-        [](uv_signal_t* handle, int) { static_cast<Impl::Signal*>(handle->data)->callback(); }, signal);
+        [](uv_signal_t* handle, int) { static_cast<Impl::Signal*>(handle->data)->callback(); },
+        signal);
     if (status != 0) return uv_failure("catching a signal", status);
     return ok();
 }

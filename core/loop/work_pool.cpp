@@ -1,12 +1,11 @@
 #include "loop/work_pool.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <pthread.h>
+#include <signal.h>
 #include <thread>
 #include <vector>
 

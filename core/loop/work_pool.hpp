@@ -1,6 +1,6 @@
-// WorkPool: worker threads of our own for Diffie-Hellman and other arithmetic that must not run on the
-// loop (libuv's pool is shared with getaddrinfo and sized by the environment). Bounded: a full queue
-// answers Busy, it never grows.
+// WorkPool: worker threads of our own for Diffie-Hellman and other arithmetic that must not run on
+// the loop (libuv's pool is shared with getaddrinfo and sized by the environment). Bounded: a full
+// queue answers Busy, it never grows.
 #pragma once
 
 #include <cstddef>

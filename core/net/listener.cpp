@@ -1,12 +1,11 @@
 #include "net/listener.hpp"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 namespace racoon::net {
 
@@ -120,7 +119,8 @@ struct Listener::Impl {
             headers[i].msg_hdr.msg_control = controls[i].data();
             headers[i].msg_hdr.msg_controllen = kControlSize;
         }
-        const int n = ::recvmmsg(socket.bound.fd.get(), headers.data(), kBatch, MSG_DONTWAIT, nullptr);
+        const int n =
+            ::recvmmsg(socket.bound.fd.get(), headers.data(), kBatch, MSG_DONTWAIT, nullptr);
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR) ++socket.counters.receive_errors;
             return 0;
@@ -228,7 +228,8 @@ struct Listener::Impl {
 };
 
 std::unique_ptr<Listener> Listener::make(loop::EventLoop& loop, Handler handler) {
-    return std::unique_ptr<Listener>(new Listener(std::make_unique<Impl>(loop, std::move(handler))));
+    return std::unique_ptr<Listener>(
+        new Listener(std::make_unique<Impl>(loop, std::move(handler))));
 }
 
 Listener::Listener(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,12 +1,13 @@
-// Listener: the IKE sockets on the loop. Reads and writes in batches (recvmmsg, sendmmsg), tells each
-// datagram's local address from the packet information, and answers from the address that was asked.
+// Listener: the IKE sockets on the loop. Reads and writes in batches (recvmmsg, sendmmsg), tells
+// each datagram's local address from the packet information, and answers from the address that was
+// asked.
 //
 //     auto listener = net::Listener::make(loop, [&](const net::Datagram& d) { … });
 //     listener->add(std::move(bound));
 //     listener->send(Datagram{local, remote, bytes});    // queued; leaves with the batch
 //
-// Dropped and counted, never handed on: truncated datagrams, source port 0, sources that are no unicast
-// address, and on NAT-T sockets keepalives (one byte FF) and what has no non-ESP marker.
+// Dropped and counted, never handed on: truncated datagrams, source port 0, sources that are no
+// unicast address, and on NAT-T sockets keepalives (one byte FF) and what has no non-ESP marker.
 // Main thread only.
 #pragma once
 
@@ -40,9 +41,9 @@ class Listener {
     Listener& operator=(const Listener&) = delete;
 
     Status add(BoundSocket socket);
-    /// Sends from `local`: by the socket bound to it, else by the wildcard socket of its port, else by
-    /// any socket of its family. Errors: NotFound, no socket fits. A datagram that the system refuses
-    /// is counted: the peer sees a lost packet, and retransmission is the remedy.
+    /// Sends from `local`: by the socket bound to it, else by the wildcard socket of its port, else
+    /// by any socket of its family. Errors: NotFound, no socket fits. A datagram that the system
+    /// refuses is counted: the peer sees a lost packet, and retransmission is the remedy.
     Status send(const Datagram& datagram);
     /// Sends what is queued now; else it leaves at the end of the batch or of the loop's round.
     void flush();

@@ -1,14 +1,13 @@
 #include "net/socket.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace racoon::net {
 
@@ -31,7 +30,8 @@ Status prepare_v4(int fd) {
 
 Status prepare_v6(int fd) {
     RACOON_TRY_STATUS(set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "setsockopt IPV6_V6ONLY"));
-    RACOON_TRY_STATUS(set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "setsockopt IPV6_RECVPKTINFO"));
+    RACOON_TRY_STATUS(
+        set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "setsockopt IPV6_RECVPKTINFO"));
 #ifdef IPV6_MTU_DISCOVER
     RACOON_TRY_STATUS(set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT,
                                  "setsockopt IPV6_MTU_DISCOVER"));
@@ -43,16 +43,18 @@ Failure bind_failure(const Endpoint& local, int err) {
     auto error = fail_os("cannot bind UDP " + local.text(), err);
     if (err == EADDRINUSE) {
         const std::string port = std::to_string(local.port);
-        return fail(Errc::Io, "cannot bind UDP " + local.text() +
-                                  ": the port is in use, probably by another IKE daemon (racoon, charon, "
-                                  "pluto, iked): stop it; `ss -ulpn sport = :" +
-                                  port + "` names it")
+        return fail(Errc::Io,
+                    "cannot bind UDP " + local.text() +
+                        ": the port is in use, probably by another IKE daemon (racoon, charon, "
+                        "pluto, iked): stop it; `ss -ulpn sport = :" +
+                        port + "` names it")
             .os(err);
     }
     if (err == EADDRNOTAVAIL)
-        return fail(Errc::Io, "cannot bind UDP " + local.text() +
-                                  ": no interface of this host has the address; correct the `listen` "
-                                  "block or configure the address first")
+        return fail(Errc::Io,
+                    "cannot bind UDP " + local.text() +
+                        ": no interface of this host has the address; correct the `listen` "
+                        "block or configure the address first")
             .os(err);
     if (err == EACCES)
         return fail(Errc::Io, "cannot bind UDP " + local.text() +
@@ -68,7 +70,8 @@ Result<BoundSocket> open_udp(const Endpoint& local) {
     UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd.valid()) return fail_os("socket for UDP " + local.text(), errno);
     RACOON_TRY_STATUS(v6 ? prepare_v6(fd.get()) : prepare_v4(fd.get()));
-    // Room for a burst of first messages while a worker has the processor; the system may give less.
+    // Room for a burst of first messages while a worker has the processor; the system may give
+    // less.
     const int room = 1 << 20;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     // No SO_REUSEADDR: with UDP it would let two daemons share the port and split the packets.
@@ -94,7 +97,8 @@ Result<std::vector<IpAddr>> local_addresses() {
     std::vector<IpAddr> out;
     for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
         if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_UP) == 0) continue;
-        if (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6) continue;
+        if (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6)
+            continue;
         const IpAddr addr = Endpoint::from_sockaddr(entry->ifa_addr).addr;
         if (addr.is_any() || addr.is_multicast()) continue;
         if (std::find(out.begin(), out.end(), addr) == out.end()) out.push_back(addr);

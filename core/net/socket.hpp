@@ -3,8 +3,8 @@
 //     RACOON_TRY(auto bound, net::open_udp({*IpAddr::parse("0.0.0.0"), 500}));
 //     bound.fd, bound.local                          // the port is filled in when 0 was asked for
 //
-// Any thread. Opening a port below 1024 needs privileges: the keeper opens, the engine is handed the
-// descriptors.
+// Any thread. Opening a port below 1024 needs privileges: the keeper opens, the engine is handed
+// the descriptors.
 #pragma once
 
 #include <vector>
@@ -21,9 +21,9 @@ struct BoundSocket {
     bool natt = false;  // carries the non-ESP marker
 };
 
-/// A non-blocking socket bound to `local` (a wildcard address of its family is fine) that reports the
-/// local address of each datagram. IPv6 sockets carry IPv6 only. Errors: Io; the text names address
-/// and port, and for a port in use who to look for.
+/// A non-blocking socket bound to `local` (a wildcard address of its family is fine) that reports
+/// the local address of each datagram. IPv6 sockets carry IPv6 only. Errors: Io; the text names
+/// address and port, and for a port in use who to look for.
 Result<BoundSocket> open_udp(const Endpoint& local);
 
 /// The address a bound socket has. Errors: Io.

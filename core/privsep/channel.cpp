@@ -1,13 +1,12 @@
 #include "privsep/channel.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "base/secret.hpp"
 
@@ -20,9 +19,13 @@ constexpr std::size_t kReadSize = 64u * 1024;
 
 }  // namespace
 
-Message::~Message() { wipe(body); }
+Message::~Message() {
+    wipe(body);
+}
 
-FrameParser::~FrameParser() { wipe(buffer_); }
+FrameParser::~FrameParser() {
+    wipe(buffer_);
+}
 
 Status FrameParser::feed(ByteView bytes, std::vector<Frame>& out) {
     if (buffer_.capacity() < buffer_.size() + bytes.size()) {
@@ -41,8 +44,9 @@ Status FrameParser::feed(ByteView bytes, std::vector<Frame>& out) {
         const auto kind = in.u8();
         const auto fds = in.u8();
         if (*size > limit_)
-            return fail(Errc::TooLong, "a message of " + std::to_string(*size) + " bytes, at most " +
-                                           std::to_string(limit_) + " are allowed");
+            return fail(Errc::TooLong, "a message of " + std::to_string(*size) +
+                                           " bytes, at most " + std::to_string(limit_) +
+                                           " are allowed");
         if (*fds > kMaxFds)
             return fail(Errc::Malformed, "a message with " + std::to_string(*fds) + " descriptors");
         const auto body = in.bytes(*size);
@@ -87,7 +91,10 @@ class SocketChannel final : public Channel {
   public:
     SocketChannel(loop::EventLoop& loop, UniqueFd socket, std::size_t accept_limit,
                   std::size_t queue_limit)
-        : loop_(loop), socket_(std::move(socket)), parser_(accept_limit), queue_limit_(queue_limit) {
+        : loop_(loop),
+          socket_(std::move(socket)),
+          parser_(accept_limit),
+          queue_limit_(queue_limit) {
         auto token = loop_.watch(socket_.get(), loop::kReadable, [this](unsigned ready) {
             const auto alive = alive_;
             if ((ready & loop::kWritable) != 0) flush();
@@ -105,7 +112,7 @@ class SocketChannel final : public Channel {
     }
 
     void on_message(UniqueFunction<void(Message&&)> handler) override {
-        handler_ = std::make_shared<UniqueFunction<void(Message&&)>>(std::move(handler));
+        handler_ = std::make_shared<UniqueFunction<void(Message &&)>>(std::move(handler));
     }
     void on_closed(UniqueFunction<void(const std::string&)> handler) override {
         closed_ = std::move(handler);
@@ -187,7 +194,8 @@ class SocketChannel final : public Channel {
                 int fd = -1;
                 std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
                 UniqueFd owned(fd);
-                // Beyond what frames announce: closed at once, else the sender could fill our table.
+                // Beyond what frames announce: closed at once, else the sender could fill our
+                // table.
                 if (fds_.size() < kMaxFds * 2) fds_.push_back(std::move(owned));
             }
         }
@@ -294,7 +302,8 @@ class MemoryChannel final : public Channel {
         self_->end = nullptr;
         if (peer_) {
             loop_.post([peer = peer_] {
-                if (peer->end != nullptr && peer->end->closed_) peer->end->closed_("the other end has gone");
+                if (peer->end != nullptr && peer->end->closed_)
+                    peer->end->closed_("the other end has gone");
             });
         }
     }
@@ -304,16 +313,17 @@ class MemoryChannel final : public Channel {
     }
 
     void on_message(UniqueFunction<void(Message&&)> handler) override {
-        handler_ = std::make_shared<UniqueFunction<void(Message&&)>>(std::move(handler));
+        handler_ = std::make_shared<UniqueFunction<void(Message &&)>>(std::move(handler));
     }
     void on_closed(UniqueFunction<void(const std::string&)> handler) override {
         closed_ = std::move(handler);
     }
     void send(Message message) override {
-        loop_.post([peer = peer_, bytes = encode_frame(message), fds = std::move(message.fds)]() mutable {
-            if (peer->end != nullptr) peer->end->receive(bytes, fds);
-            wipe(bytes);
-        });
+        loop_.post(
+            [peer = peer_, bytes = encode_frame(message), fds = std::move(message.fds)]() mutable {
+                if (peer->end != nullptr) peer->end->receive(bytes, fds);
+                wipe(bytes);
+            });
     }
     std::size_t queued() const override { return 0; }
     void drain(Duration) override {}

@@ -6,10 +6,10 @@
 //     channel->on_closed([&](const std::string& why) { … });
 //     channel->send({Kind::Ready, std::move(writer).take(), {}});
 //
-// A frame is a 32-bit length of the body, an 8-bit kind, an 8-bit count of descriptors and the body.
-// Both sides bound what they accept; a frame that breaks the format closes the channel, since nothing
-// after it could be trusted. Buffers are wiped when they go: keys pass through here.
-// Main thread only.
+// A frame is a 32-bit length of the body, an 8-bit kind, an 8-bit count of descriptors and the
+// body. Both sides bound what they accept; a frame that breaks the format closes the channel, since
+// nothing after it could be trusted. Buffers are wiped when they go: keys pass through here. Main
+// thread only.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ struct Message {
     std::vector<UniqueFd> fds;
 };
 
-/// What the keeper accepts from the engine, and the engine, which is sent whole configurations, from
-/// the keeper: bytes of one body.
+/// What the keeper accepts from the engine, and the engine, which is sent whole configurations,
+/// from the keeper: bytes of one body.
 inline constexpr std::size_t kFromEngineLimit = 64u * 1024;
 inline constexpr std::size_t kFromKeeperLimit = 80u * 1024 * 1024;
 inline constexpr std::size_t kMaxFds = 32;
@@ -60,8 +60,8 @@ class FrameParser {
         std::uint8_t fd_count;
         Bytes body;
     };
-    /// Appends, and moves each frame that is complete to the end of `out`. Errors: TooLong, Malformed;
-    /// final.
+    /// Appends, and moves each frame that is complete to the end of `out`. Errors: TooLong,
+    /// Malformed; final.
     Status feed(ByteView bytes, std::vector<Frame>& out);
     std::size_t held() const { return buffer_.size(); }
 

@@ -9,7 +9,9 @@ namespace {
 
 using plugin::Callout;
 
-racoon_span span_of(ByteView bytes) { return {bytes.data(), bytes.size()}; }
+racoon_span span_of(ByteView bytes) {
+    return {bytes.data(), bytes.size()};
+}
 
 /// Releases a key handle on every way out.
 class Handle {
@@ -30,8 +32,8 @@ class Handle {
     const racoon_credential& table_;
 };
 
-Result<Secret> prf_of(const plugin::Provider& provider, const racoon_credential& table, void* handle,
-                      const std::string& hash, ByteView ni, ByteView nr) {
+Result<Secret> prf_of(const plugin::Provider& provider, const racoon_credential& table,
+                      void* handle, const std::string& hash, ByteView ni, ByteView nr) {
     Secret out(RACOON_MAX_DIGEST);
     racoon_buffer buffer{out.span().data(), out.size(), 0};
     const racoon_span parts[] = {span_of(ni), span_of(nr)};
@@ -42,8 +44,8 @@ Result<Secret> prf_of(const plugin::Provider& provider, const racoon_credential&
             table.psk_prf(provider.impl, handle, hash.c_str(), parts, std::size(parts), &buffer));
     }
     if (status != RACOON_OK)
-        return fail(plugin::status_errc(status), "module " + provider.module + " cannot compute SKEYID with " +
-                                                     hash);
+        return fail(plugin::status_errc(status),
+                    "module " + provider.module + " cannot compute SKEYID with " + hash);
     if (buffer.size == 0 || buffer.size > out.size())
         return fail(Errc::Plugin, "module " + provider.module + " returned a SKEYID of " +
                                       std::to_string(buffer.size) + " bytes");
@@ -53,8 +55,8 @@ Result<Secret> prf_of(const plugin::Provider& provider, const racoon_credential&
 
 }  // namespace
 
-Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& phase1, ByteView our_nonce,
-                          const exchange::Phase1Skeyid& request) {
+Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& phase1,
+                          ByteView our_nonce, const exchange::Phase1Skeyid& request) {
     racoon_psk_query query{};
     query.struct_size = sizeof query;
     query.role = phase1.initiator ? RACOON_ROLE_INITIATOR : RACOON_ROLE_RESPONDER;
@@ -81,14 +83,16 @@ Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& p
         racoon_status status = RACOON_INTERNAL;
         {
             const Callout callout(provider->module, "psk_find");
-            status = plugin::known_status(table->psk_find(provider->impl, &query, &handle.raw, &error));
+            status =
+                plugin::known_status(table->psk_find(provider->impl, &query, &handle.raw, &error));
         }
         if (status == RACOON_NOT_FOUND) continue;
         if (status != RACOON_OK) return plugin::plugin_failure(error, status);
         return prf_of(*provider, *table, handle.raw, request.hash, ni, nr);
     }
     if (providers.empty())
-        return fail(Errc::Config, "no credential module is loaded; add: module \"credential-files\";");
+        return fail(Errc::Config,
+                    "no credential module is loaded; add: module \"credential-files\";");
     return fail(Errc::NotFound, "couldn't find the proper pskey for " + phase1.peer.addr.text());
 }
 

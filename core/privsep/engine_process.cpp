@@ -1,12 +1,10 @@
 #include "privsep/engine_process.hpp"
 
-#include <sys/random.h>
-
 #include <cerrno>
 #include <deque>
-#include <map>
-
 #include <fmt/format.h>
+#include <map>
+#include <sys/random.h>
 
 #include "base/check.hpp"
 #include "base/secret.hpp"
@@ -83,7 +81,9 @@ std::string errors_of(const conf::LoadResult& result) {
 
 struct EngineProcess::Impl final : exchange::Output {
     Impl(loop::EventLoop& l, std::unique_ptr<Channel> k, EngineOptions o)
-        : loop(l), keeper(std::move(k)), options(std::move(o)),
+        : loop(l),
+          keeper(std::move(k)),
+          options(std::move(o)),
           workers(loop, options.worker_threads, kWorkQueue) {
         if (options.forward_log) log::add_sink(std::make_unique<KeeperSink>(loop, keeper_alive));
         keeper->on_message([this](Message&& m) { message(std::move(m)); });
@@ -133,7 +133,8 @@ struct EngineProcess::Impl final : exchange::Output {
     int status = 0;
     std::function<void()> on_ended;
 
-    // --- Output: what the engine asks for ---------------------------------------------------------
+    // --- Output: what the engine asks for
+    // ---------------------------------------------------------
 
     void send(const exchange::Datagram& d) override {
         if (!listener) return;
@@ -174,7 +175,8 @@ struct EngineProcess::Impl final : exchange::Output {
         }
     }
 
-    // --- driving the engine -----------------------------------------------------------------------
+    // --- driving the engine
+    // -----------------------------------------------------------------------
 
     /// After every call into the engine: its next deadline, and the end of a shutdown.
     void settle() {
@@ -209,13 +211,16 @@ struct EngineProcess::Impl final : exchange::Output {
         settle();
     }
 
-    // --- messages of the keeper -------------------------------------------------------------------
+    // --- messages of the keeper
+    // -------------------------------------------------------------------
 
     void message(Message&& m) {
         if (ended) return;
         Status handled = ok();
         switch (m.kind) {
-            case Kind::Start: handled = on<Start>(m, [&](Start s) { start_up(std::move(s)); }); break;
+            case Kind::Start:
+                handled = on<Start>(m, [&](Start s) { start_up(std::move(s)); });
+                break;
             case Kind::Capabilities:
                 handled = on<exchange::KernelCapabilities>(m, [&](exchange::KernelCapabilities c) {
                     capabilities = std::move(c);
@@ -225,7 +230,9 @@ struct EngineProcess::Impl final : exchange::Output {
             case Kind::Sockets:
                 handled = on<SocketList>(m, [&](SocketList list) { take_sockets(list, m.fds); });
                 break;
-            case Kind::Serve: serve(); break;
+            case Kind::Serve:
+                serve();
+                break;
             case Kind::Result:
                 handled = on<OpResult>(m, [&](OpResult r) {
                     if (r.error)
@@ -261,8 +268,12 @@ struct EngineProcess::Impl final : exchange::Output {
                     done(o.good ? ok() : Status(fail(Errc::Config, o.text)));
                 });
                 break;
-            case Kind::Shutdown: begin_shutdown(); break;
-            default: handled = fail(Errc::Malformed, "an unknown kind"); break;
+            case Kind::Shutdown:
+                begin_shutdown();
+                break;
+            default:
+                handled = fail(Errc::Malformed, "an unknown kind");
+                break;
         }
         if (!handled)
             LOGE("", fmt::format("a message {} of the keeper: {}", static_cast<unsigned>(m.kind),
@@ -373,7 +384,8 @@ struct EngineProcess::Impl final : exchange::Output {
         if (capabilities) engine->kernel_capabilities(*capabilities);
         engine->local_endpoints(local_endpoints());
         if (control_fd.valid() && options.serve_control) {
-            auto server = options.serve_control(loop, std::move(control_fd), *engine, control_calls());
+            auto server =
+                options.serve_control(loop, std::move(control_fd), *engine, control_calls());
             if (server)
                 control = std::move(*server);
             else
@@ -396,7 +408,8 @@ struct EngineProcess::Impl final : exchange::Output {
         return calls;
     }
 
-    // --- reload -----------------------------------------------------------------------------------
+    // --- reload
+    // -----------------------------------------------------------------------------------
 
     void prepare(ConfigData data) {
         const std::uint32_t number = data.generation;
@@ -421,7 +434,8 @@ struct EngineProcess::Impl final : exchange::Output {
         settle();
     }
 
-    // --- the end ----------------------------------------------------------------------------------
+    // --- the end
+    // ----------------------------------------------------------------------------------
 
     void begin_shutdown() {
         if (ending) return;
@@ -454,7 +468,8 @@ struct EngineProcess::Impl final : exchange::Output {
     }
 };
 
-EngineProcess::EngineProcess(loop::EventLoop& loop, std::unique_ptr<Channel> keeper, EngineOptions options)
+EngineProcess::EngineProcess(loop::EventLoop& loop, std::unique_ptr<Channel> keeper,
+                             EngineOptions options)
     : impl_(std::make_unique<Impl>(loop, std::move(keeper), std::move(options))) {}
 
 EngineProcess::~EngineProcess() {
@@ -465,7 +480,11 @@ EngineProcess::~EngineProcess() {
     if (impl_->own_host) impl_->own_host->destroy();
 }
 
-void EngineProcess::on_end(std::function<void()> ended) { impl_->on_ended = std::move(ended); }
-int EngineProcess::exit_status() const { return impl_->status; }
+void EngineProcess::on_end(std::function<void()> ended) {
+    impl_->on_ended = std::move(ended);
+}
+int EngineProcess::exit_status() const {
+    return impl_->status;
+}
 
 }  // namespace racoon::privsep

@@ -1,12 +1,12 @@
-// EngineProcess: the unprivileged side. Hosts the engine: feeds it datagrams, time and answers, carries
-// out what it asks for (here or through the keeper), and serves the control socket.
+// EngineProcess: the unprivileged side. Hosts the engine: feeds it datagrams, time and answers,
+// carries out what it asks for (here or through the keeper), and serves the control socket.
 //
 //     EngineProcess engine(loop, std::move(channel), {.drop = drop_privileges});
 //     loop.run();                              // until the keeper says Shutdown or goes away
 //     return engine.exit_status();
 //
-// Everything it needs comes over the channel: configuration, sockets, the kernel's capabilities. After
-// `drop` it opens no file. Main thread only.
+// Everything it needs comes over the channel: configuration, sockets, the kernel's capabilities.
+// After `drop` it opens no file. Main thread only.
 #pragma once
 
 #include <functional>
@@ -30,8 +30,8 @@ struct ControlCalls {
 
 struct EngineOptions {
     /// Serves the control socket until the returned object goes. Null: nobody does.
-    std::function<Result<std::shared_ptr<void>>(loop::EventLoop&, UniqueFd listening, exchange::Engine&,
-                                                ControlCalls)>
+    std::function<Result<std::shared_ptr<void>>(loop::EventLoop&, UniqueFd listening,
+                                                exchange::Engine&, ControlCalls)>
         serve_control;
     /// Gives up privileges, after the modules are mapped. Null: nothing (one process, tests).
     std::function<Status(const Identity&)> drop;

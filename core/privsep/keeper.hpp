@@ -22,6 +22,7 @@
 #include "net/socket.hpp"
 #include "plugin/lifecycle.hpp"
 #include "privsep/channel.hpp"
+#include "privsep/desk.hpp"
 #include "privsep/protocol.hpp"
 
 namespace racoon::privsep {
@@ -36,12 +37,12 @@ struct ParsedConfig {
 
 /// What the owner is told. Calls come from the loop.
 struct KeeperHooks {
-    std::function<void(Status)> ready;           // the engine has started, or cannot
-    std::function<void()> serving;               // sockets and control socket are in use
+    std::function<void(Status)> ready;             // the engine has started, or cannot
+    std::function<void()> serving;                 // sockets and control socket are in use
     std::function<void(const std::string&)> lost;  // the engine has gone without being asked
     /// The engine's control socket asks for a reload; answer with reload_done(token).
     std::function<void(std::uint64_t token)> reload;
-    std::function<void()> shutdown;              // the same for the end
+    std::function<void()> shutdown;  // the same for the end
 };
 
 struct KeeperOptions {
@@ -52,14 +53,10 @@ struct KeeperOptions {
     std::string chroot;
 };
 
-struct KeeperCounters {
-    std::uint64_t operations = 0, refused = 0, malformed = 0, skeyids = 0, acquires_lost = 0;
-    std::size_t phase1s = 0, sas = 0, pending = 0;
-};
-
 class Keeper {
   public:
-    Keeper(loop::EventLoop& loop, plugin::PluginHost& host, KeeperOptions options, KeeperHooks hooks);
+    Keeper(loop::EventLoop& loop, plugin::PluginHost& host, KeeperOptions options,
+           KeeperHooks hooks);
     ~Keeper();
     Keeper(const Keeper&) = delete;
     Keeper& operator=(const Keeper&) = delete;
@@ -67,8 +64,8 @@ class Keeper {
     /// The first configuration. The modules of `host` have been configured with it and started.
     void configure(ParsedConfig parsed);
     const ParsedConfig& parsed() const;
-    /// Opens the backend that the configuration names and installs its policies; `done` may be called
-    /// before this returns.
+    /// Opens the backend that the configuration names and installs its policies; `done` may be
+    /// called before this returns.
     void open_kernel(std::function<void(Status)> done);
     /// Tells the backend about an IKE socket.
     Status bind_socket(int fd, Family family);
@@ -76,20 +73,21 @@ class Keeper {
     /// Serves an engine, which is sent the configuration at once. What an earlier engine had under
     /// way is forgotten; its SAs stay in the kernel.
     void attach(std::unique_ptr<Channel> channel);
-    /// After hooks.ready: sockets, and the listening control socket if valid. hooks.serving follows.
+    /// After hooks.ready: sockets, and the listening control socket if valid. hooks.serving
+    /// follows.
     void hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control);
     bool attached() const;
 
-    /// The modules of the host must have been offered the configuration (PluginHost::configure); they
-    /// are committed or rolled back here. Busy: another change is under way.
+    /// The modules of the host must have been offered the configuration (PluginHost::configure);
+    /// they are committed or rolled back here. Busy: another change is under way.
     void reconfigure(ParsedConfig parsed, std::function<void(Status)> done);
     void reload_done(std::uint64_t token, const Status& status);
 
-    /// Lets the engine send its deletes, waits for it at most `limit`, and closes the backend, which
-    /// removes our policies and SAs.
+    /// Lets the engine send its deletes, waits for it at most `limit`, and closes the backend,
+    /// which removes our policies and SAs.
     void shutdown(Duration limit, std::function<void()> done);
 
-    KeeperCounters counters() const;
+    DeskCounters counters() const;
 
   private:
     struct Impl;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/secret.hpp"
 #include "log/log.hpp"
 #include "plugin/callout.hpp"
-#include "base/secret.hpp"
 
 namespace racoon::privsep {
 
@@ -38,9 +38,10 @@ void copy_name(char (&to)[N], const std::string& from) {
     std::memcpy(to, from.data(), std::min(from.size(), N - 1));
 }
 
-Status fill_algorithm(racoon_kernel_alg& out, const conf::TransformInfo* info, const std::string& name,
-                      const Secret& key) {
-    if (info == nullptr) return fail(Errc::NotFound, "no loaded module knows the algorithm " + name);
+Status fill_algorithm(racoon_kernel_alg& out, const conf::TransformInfo* info,
+                      const std::string& name, const Secret& key) {
+    if (info == nullptr)
+        return fail(Errc::NotFound, "no loaded module knows the algorithm " + name);
     if (key.size() > sizeof out.key)
         return fail(Errc::TooLong, "a key of " + std::to_string(key.size()) + " bytes for " + name);
     copy_name(out.name, info->name);
@@ -68,9 +69,12 @@ racoon_kernel_sa_id sa_id(std::uint8_t protocol, Spi spi, const IpAddr& src, con
 
 std::uint32_t direction_of(conf::Direction direction) {
     switch (direction) {
-        case conf::Direction::In: return RACOON_DIR_IN;
-        case conf::Direction::Out: return RACOON_DIR_OUT;
-        case conf::Direction::Forward: return RACOON_DIR_FWD;
+        case conf::Direction::In:
+            return RACOON_DIR_IN;
+        case conf::Direction::Out:
+            return RACOON_DIR_OUT;
+        case conf::Direction::Forward:
+            return RACOON_DIR_FWD;
     }
     return RACOON_DIR_OUT;
 }
@@ -119,7 +123,8 @@ Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std
             std::unique_ptr<Kernel> kernel(new Kernel(host, *provider, events));
             Status started = kernel->start();
             if (started) {
-                LOGI("", "kernel backend " + provider->offer.key + " (module " + provider->module + ")");
+                LOGI("", "kernel backend " + provider->offer.key + " (module " + provider->module +
+                             ")");
                 return kernel;
             }
             why = started.error().text();
@@ -141,12 +146,16 @@ Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std
     if (auto module = host.registry().installed_offering(RACOON_POINT_KERNEL, ""))
         text += "; installed: " + *module + "; add: module \"" + *module + "\";";
     else
-        text += ", and none is installed in " + host.dir() + "; install kernel-xfrm or kernel-userspace";
+        text += ", and none is installed in " + host.dir() +
+                "; install kernel-xfrm or kernel-userspace";
     return fail(Errc::Config, text);
 }
 
 Kernel::Kernel(plugin::PluginHost& host, const plugin::Provider& provider, Events events)
-    : host_(host), provider_(provider), table_(*provider.as<racoon_kernel>()), events_(std::move(events)) {}
+    : host_(host),
+      provider_(provider),
+      table_(*provider.as<racoon_kernel>()),
+      events_(std::move(events)) {}
 
 Kernel::~Kernel() {
     close();
@@ -161,13 +170,15 @@ Status Kernel::start() {
         events.arg = this;
         events.event = on_event;
         const Callout callout(provider_.module, "open", Callout::Budget::None);
-        const racoon_status status = plugin::known_status(table_.open(provider_.impl, &events, &error));
+        const racoon_status status =
+            plugin::known_status(table_.open(provider_.impl, &events, &error));
         if (status != RACOON_OK) return plugin::plugin_failure(error, status);
     }
     open_ = true;
     {
         const Callout callout(provider_.module, "capabilities");
-        const racoon_status status = plugin::known_status(table_.capabilities(provider_.impl, &caps));
+        const racoon_status status =
+            plugin::known_status(table_.capabilities(provider_.impl, &caps));
         if (status != RACOON_OK) return plugin::plugin_failure(plugin::empty_error(), status);
     }
     caps_.backend = provider_.offer.key;
@@ -280,7 +291,8 @@ void Kernel::spi_get(const exchange::SpiGet& request, std::function<void(Result<
             racoon_kernel_spi_result result{};
             std::memcpy(&result, bytes->data(), sizeof result);
             if (result.spi < 256)
-                done(fail(Errc::Plugin, "the kernel gave the reserved SPI " + std::to_string(result.spi)));
+                done(fail(Errc::Plugin,
+                          "the kernel gave the reserved SPI " + std::to_string(result.spi)));
             else
                 done(Spi{result.spi});
         });
@@ -320,7 +332,8 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
     call(
         request.inbound ? "sa_update" : "sa_add", 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
-            return (request.inbound ? table_.sa_update : table_.sa_add)(provider_.impl, &sa, op, error);
+            return (request.inbound ? table_.sa_update : table_.sa_add)(provider_.impl, &sa, op,
+                                                                        error);
         },
         [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
     wipe(std::span(sa.enc.key));
@@ -378,7 +391,8 @@ void Kernel::policy_add(const conf::Policy& policy, Done done) {
     out.priority = policy.priority;
     out.selector = selector_of(policy.selector);
     if (policy.templates.size() > std::size(out.templates)) {
-        done(fail(Errc::TooLong, "a policy with " + std::to_string(policy.templates.size()) + " templates"));
+        done(fail(Errc::TooLong,
+                  "a policy with " + std::to_string(policy.templates.size()) + " templates"));
         return;
     }
     out.template_count = static_cast<std::uint32_t>(policy.templates.size());

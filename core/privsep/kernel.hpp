@@ -1,8 +1,8 @@
-// Kernel: the active kernel backend as the keeper uses it: our records in, plugin calls out, answers
-// through callbacks whether the plugin answers at once or later.
+// Kernel: the active kernel backend as the keeper uses it: our records in, plugin calls out,
+// answers through callbacks whether the plugin answers at once or later.
 //
-//     RACOON_TRY(auto kernel, Kernel::open(host, "auto", [&](const exchange::KernelEvent& e) { … }));
-//     kernel->sa_install(request, replay_window, [](Status s) { … });
+//     RACOON_TRY(auto kernel, Kernel::open(host, "auto", [&](const exchange::KernelEvent& e) { …
+//     })); kernel->sa_install(request, replay_window, [](Status s) { … });
 //
 // Nothing is judged here: the caller has checked the request against the configuration.
 // Main thread only. After close() callbacks of pending calls do not come any more.
@@ -23,9 +23,9 @@ class Kernel {
     using Events = std::function<void(const exchange::KernelEvent&)>;
     using Done = std::function<void(Status)>;
 
-    /// `wanted`: a backend's name, or "auto": the first by manifest priority whose probe says that it
-    /// can work here; the log says which were rejected and why. Errors: Config, Plugin; the text has
-    /// the remedy.
+    /// `wanted`: a backend's name, or "auto": the first by manifest priority whose probe says that
+    /// it can work here; the log says which were rejected and why. Errors: Config, Plugin; the text
+    /// has the remedy.
     static Result<std::unique_ptr<Kernel>> open(plugin::PluginHost& host, const std::string& wanted,
                                                 Events events);
     ~Kernel();
@@ -66,7 +66,9 @@ class Kernel {
 
 /// The C form of an address.
 racoon_addr to_abi(const IpAddr& addr, std::uint16_t port = 0);
-inline racoon_addr to_abi(const Endpoint& e) { return to_abi(e.addr, e.port); }
+inline racoon_addr to_abi(const Endpoint& e) {
+    return to_abi(e.addr, e.port);
+}
 /// Errors: Malformed, an unknown family.
 Result<Endpoint> from_abi(const racoon_addr& addr);
 

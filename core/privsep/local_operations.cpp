@@ -11,8 +11,8 @@ using namespace exchange;
 // One key for each negotiation under way; more cannot be honest.
 constexpr std::size_t kMaxKeys = 65'536;
 
-/// A private key of a module. Freed when the last user lets go, on whatever thread that is: free() is
-/// safe on any.
+/// A private key of a module. Freed when the last user lets go, on whatever thread that is: free()
+/// is safe on any.
 struct PrivateKey {
     explicit PrivateKey(const conf::GroupInfo& g) : group(g) {}
     ~PrivateKey() {
@@ -32,8 +32,9 @@ struct Outcome {
 };
 
 Failure crypto_failure(const conf::GroupInfo& group, const char* what, racoon_status status) {
-    const Errc code = status == RACOON_INVALID_ARGUMENT || status == RACOON_PROTOCOL ? Errc::Malformed
-                                                                                     : Errc::Crypto;
+    const Errc code = status == RACOON_INVALID_ARGUMENT || status == RACOON_PROTOCOL
+                          ? Errc::Malformed
+                          : Errc::Crypto;
     return fail(code, std::string(what) + " in " + group.name + " failed (module " + group.module +
                           ", status " + std::to_string(status) + ")");
 }
@@ -80,8 +81,9 @@ struct LocalOperations::State : std::enable_shared_from_this<State> {
     void generate(OpToken token, const DhGenerate& request) {
         const conf::GroupInfo* group = catalog.group(std::to_string(request.group));
         if (group == nullptr || group->table == nullptr) {
-            answer_later(token, fail(Errc::Unsupported, "no loaded module has Diffie-Hellman group " +
-                                                            std::to_string(request.group)));
+            answer_later(token,
+                         fail(Errc::Unsupported, "no loaded module has Diffie-Hellman group " +
+                                                     std::to_string(request.group)));
             return;
         }
         if (keys.size() >= kMaxKeys) {
@@ -94,8 +96,8 @@ struct LocalOperations::State : std::enable_shared_from_this<State> {
         submit(
             token,
             [key, out] {
-                out->status = key->group.table->generate(key->group.impl, out->reply.public_value.data(),
-                                                         &key->raw);
+                out->status = key->group.table->generate(key->group.impl,
+                                                         out->reply.public_value.data(), &key->raw);
             },
             [self = shared_from_this(), key, out]() -> Result<Bytes> {
                 if (out->status != RACOON_OK || key->raw == nullptr)
@@ -125,7 +127,8 @@ struct LocalOperations::State : std::enable_shared_from_this<State> {
             },
             [key, out]() -> Result<Bytes> {
                 if (out->status != RACOON_OK)
-                    return crypto_failure(key->group, "the Diffie-Hellman computation", out->status);
+                    return crypto_failure(key->group, "the Diffie-Hellman computation",
+                                          out->status);
                 return encode(out->reply);
             });
     }
@@ -133,7 +136,8 @@ struct LocalOperations::State : std::enable_shared_from_this<State> {
     void start(const Operation& operation) {
         switch (operation.kind) {
             case OpKind::DhGenerate:
-                if (auto r = decode<DhGenerate>(operation.request)) return generate(operation.token, *r);
+                if (auto r = decode<DhGenerate>(operation.request))
+                    return generate(operation.token, *r);
                 break;
             case OpKind::DhCompute:
                 if (auto r = decode<DhCompute>(operation.request))
@@ -142,9 +146,11 @@ struct LocalOperations::State : std::enable_shared_from_this<State> {
             case OpKind::DhFree:
                 if (auto r = decode<DhFree>(operation.request)) keys.erase(r->handle);
                 return;
-            default: break;
+            default:
+                break;
         }
-        answer_later(operation.token, fail(Errc::Internal, "an operation that this process does not serve"));
+        answer_later(operation.token,
+                     fail(Errc::Internal, "an operation that this process does not serve"));
     }
 };
 
@@ -172,6 +178,8 @@ void LocalOperations::cancel(OpToken token) {
     state_->workers.cancel(work);
 }
 
-std::size_t LocalOperations::keys() const { return state_->keys.size(); }
+std::size_t LocalOperations::keys() const {
+    return state_->keys.size();
+}
 
 }  // namespace racoon::privsep

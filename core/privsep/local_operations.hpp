@@ -1,7 +1,7 @@
 // LocalOperations: what the engine's own process answers: Diffie-Hellman, on worker threads.
 //
-//     LocalOperations local(workers, catalog, [&](OpToken t, Result<Bytes> r) { engine.complete(…); });
-//     local.start(operation);                 // the answer comes later, from the loop
+//     LocalOperations local(workers, catalog, [&](OpToken t, Result<Bytes> r) { engine.complete(…);
+//     }); local.start(operation);                 // the answer comes later, from the loop
 //
 // Private keys are named by handles, live here until DhFree, and are freed by the module that made
 // them, after a computation that still uses them. Main thread only.

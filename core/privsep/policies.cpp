@@ -17,8 +17,8 @@ bool same(const conf::Policy& a, const conf::Policy& b) {
         return false;
     for (std::size_t i = 0; i < a.templates.size(); ++i) {
         const auto &x = a.templates[i], &y = b.templates[i];
-        if (x.protocol != y.protocol || x.tunnel != y.tunnel || x.level != y.level || x.reqid != y.reqid ||
-            x.local != y.local || x.remote != y.remote)
+        if (x.protocol != y.protocol || x.tunnel != y.tunnel || x.level != y.level ||
+            x.reqid != y.reqid || x.local != y.local || x.remote != y.remote)
             return false;
     }
     return true;
@@ -33,7 +33,8 @@ ById wanted(const conf::Config& config, bool forward) {
         if (policy.direction == conf::Direction::Forward) given.insert(policy.selector);
     for (const auto& policy : config.policies) {
         out.emplace(policy.id.value, policy);
-        if (!forward || policy.direction != conf::Direction::In || given.contains(policy.selector)) continue;
+        if (!forward || policy.direction != conf::Direction::In || given.contains(policy.selector))
+            continue;
         conf::Policy also = policy;
         also.id = PolicyId{policy.id.value | kForwardBit};
         also.direction = conf::Direction::Forward;
@@ -42,8 +43,8 @@ ById wanted(const conf::Config& config, bool forward) {
     return out;
 }
 
-/// Shared by the calls of one change; the last one to end calls done. Calls that the kernel's end cuts
-/// off never come back, and neither does it.
+/// Shared by the calls of one change; the last one to end calls done. Calls that the kernel's end
+/// cuts off never come back, and neither does it.
 struct Round {
     std::function<void(Status)> done;
     Status result = ok();
@@ -66,10 +67,11 @@ void change_policies(Kernel& kernel, const conf::Config& before, const conf::Con
         const auto kept = fresh.find(id);
         if (kept != fresh.end() && same(kept->second, policy)) continue;
         ++round->left;
-        kernel.policy_delete(PolicyId{id}, [round, text = policy.selector.text()](const Status& status) {
-            if (!status) LOGW("", "removing the policy " + text + ": " + status.error().text());
-            round->end_one();
-        });
+        kernel.policy_delete(
+            PolicyId{id}, [round, text = policy.selector.text()](const Status& status) {
+                if (!status) LOGW("", "removing the policy " + text + ": " + status.error().text());
+                round->end_one();
+            });
     }
     for (const auto& [id, policy] : fresh) {
         const auto kept = old.find(id);
@@ -77,7 +79,8 @@ void change_policies(Kernel& kernel, const conf::Config& before, const conf::Con
         ++round->left;
         kernel.policy_add(policy, [round, text = policy.selector.text()](const Status& status) {
             if (!status && round->result)
-                round->result = fail(Errc::Io, "installing the policy " + text + ": " + status.error().text());
+                round->result =
+                    fail(Errc::Io, "installing the policy " + text + ": " + status.error().text());
             round->end_one();
         });
     }

@@ -8,12 +8,15 @@ constexpr std::size_t kMaxText = 32u * 1024;
 constexpr std::size_t kMaxPolicies = 1u << 20;
 constexpr std::size_t kMaxTemplates = 4;
 
-void put_text(Writer& out, std::string_view text) { out.counted32(as_bytes(text)); }
+void put_text(Writer& out, std::string_view text) {
+    out.counted32(as_bytes(text));
+}
 
 Result<std::string> get_text(Reader& in, std::size_t limit = kMaxText) {
     RACOON_TRY(const ByteView bytes, in.counted32());
     if (bytes.size() > limit)
-        return fail(Errc::TooLong, "text of " + std::to_string(bytes.size()) + " bytes").at(in.offset());
+        return fail(Errc::TooLong, "text of " + std::to_string(bytes.size()) + " bytes")
+            .at(in.offset());
     return std::string(as_text(bytes));
 }
 
@@ -34,26 +37,46 @@ Result<log::Level> get_level(Reader& in) {
 
 const char* kind_name(Kind kind) {
     switch (kind) {
-        case Kind::Start: return "start";
-        case Kind::Sockets: return "sockets";
-        case Kind::Serve: return "serve";
-        case Kind::ConfigPrepare: return "config-prepare";
-        case Kind::ConfigCommit: return "config-commit";
-        case Kind::ConfigAbort: return "config-abort";
-        case Kind::Result: return "result";
-        case Kind::KernelEvent: return "kernel-event";
-        case Kind::Capabilities: return "capabilities";
-        case Kind::ReloadDone: return "reload-done";
-        case Kind::Shutdown: return "shutdown";
-        case Kind::Ready: return "ready";
-        case Kind::Serving: return "serving";
-        case Kind::Prepared: return "prepared";
-        case Kind::Operation: return "operation";
-        case Kind::Cancel: return "cancel";
-        case Kind::ReloadRequest: return "reload-request";
-        case Kind::ShutdownRequest: return "shutdown-request";
-        case Kind::Log: return "log";
-        case Kind::Drained: return "drained";
+        case Kind::Start:
+            return "start";
+        case Kind::Sockets:
+            return "sockets";
+        case Kind::Serve:
+            return "serve";
+        case Kind::ConfigPrepare:
+            return "config-prepare";
+        case Kind::ConfigCommit:
+            return "config-commit";
+        case Kind::ConfigAbort:
+            return "config-abort";
+        case Kind::Result:
+            return "result";
+        case Kind::KernelEvent:
+            return "kernel-event";
+        case Kind::Capabilities:
+            return "capabilities";
+        case Kind::ReloadDone:
+            return "reload-done";
+        case Kind::Shutdown:
+            return "shutdown";
+        case Kind::Ready:
+            return "ready";
+        case Kind::Serving:
+            return "serving";
+        case Kind::Prepared:
+            return "prepared";
+        case Kind::Operation:
+            return "operation";
+        case Kind::Cancel:
+            return "cancel";
+        case Kind::ReloadRequest:
+            return "reload-request";
+        case Kind::ShutdownRequest:
+            return "shutdown-request";
+        case Kind::Log:
+            return "log";
+        case Kind::Drained:
+            return "drained";
     }
     return nullptr;
 }
@@ -75,7 +98,8 @@ Status PolicyNumbers::apply(conf::Config& config) const {
     for (std::size_t i = 0; i < policies.size(); ++i) {
         auto& policy = config.policies[i];
         if (policy.templates.size() != policies[i].reqids.size())
-            return fail(Errc::Conflict, "policy " + std::to_string(i) + " differs from the keeper's");
+            return fail(Errc::Conflict,
+                        "policy " + std::to_string(i) + " differs from the keeper's");
         policy.id = policies[i].id;
         for (std::size_t t = 0; t < policy.templates.size(); ++t)
             policy.templates[t].reqid = policies[i].reqids[t];

@@ -1,5 +1,5 @@
-// What keeper and engine say to each other. Each record has put(Writer&) and a static get(Reader&) that
-// checks everything and wants the whole body: neither side trusts the other.
+// What keeper and engine say to each other. Each record has put(Writer&) and a static get(Reader&)
+// that checks everything and wants the whole body: neither side trusts the other.
 //
 //     send(*channel, Kind::Ready, Ready{…});
 //     …
@@ -38,15 +38,15 @@ enum class Kind : std::uint8_t {
     ReloadDone = 10,    // Outcome
     Shutdown = 11,      // empty
     // engine to keeper
-    Ready = 64,         // Outcome: modules loaded, configuration parsed, privileges dropped
-    Serving = 65,       // empty: sockets and control socket are in use
-    Prepared = 66,      // Outcome
-    Operation = 67,     // OpRequest
-    Cancel = 68,        // Token
+    Ready = 64,            // Outcome: modules loaded, configuration parsed, privileges dropped
+    Serving = 65,          // empty: sockets and control socket are in use
+    Prepared = 66,         // Outcome
+    Operation = 67,        // OpRequest
+    Cancel = 68,           // Token
     ReloadRequest = 69,    // Token
     ShutdownRequest = 70,  // empty
-    Log = 71,           // LogLine
-    Drained = 72,       // empty: all deletes have been sent
+    Log = 71,              // LogLine
+    Drained = 72,          // empty: all deletes have been sent
 };
 /// Null: no kind of ours.
 const char* kind_name(Kind kind);
@@ -81,8 +81,8 @@ struct Start {
     bool location = false;
     // Resolved by the keeper: the engine need not read the user database.
     std::uint32_t uid = 0, gid = 0;
-    bool change_ids = false;      // false: keep the ids, drop everything else
-    std::string chroot;           // "" = none
+    bool change_ids = false;  // false: keep the ids, drop everything else
+    std::string chroot;       // "" = none
     std::string module_path;
     void put(Writer& out) const;
     static Result<Start> get(Reader& in);
@@ -91,7 +91,7 @@ struct Start {
 struct Outcome {
     std::uint64_t token = 0;  // a generation, or the token of a request
     bool good = false;
-    std::string text;         // why not
+    std::string text;  // why not
     void put(Writer& out) const;
     static Result<Outcome> get(Reader& in);
 };
@@ -148,7 +148,8 @@ template <typename T>
 Result<T> decode(ByteView body) {
     Reader in(body);
     RACOON_TRY(T record, T::get(in));
-    if (!in.empty()) return fail(Errc::Malformed, "bytes after the end of the record").at(in.offset());
+    if (!in.empty())
+        return fail(Errc::Malformed, "bytes after the end of the record").at(in.offset());
     return record;
 }
 
@@ -158,6 +159,8 @@ void send(Channel& channel, Kind kind, const T& record, std::vector<UniqueFd> fd
     record.put(out);
     channel.send(Message(kind, std::move(out).take(), std::move(fds)));
 }
-inline void send(Channel& channel, Kind kind) { channel.send(Message(kind, {})); }
+inline void send(Channel& channel, Kind kind) {
+    channel.send(Message(kind, {}));
+}
 
 }  // namespace racoon::privsep

@@ -1,7 +1,6 @@
 #include "privsep/rules.hpp"
 
 #include <algorithm>
-
 #include <fmt/format.h>
 
 namespace racoon::privsep {
@@ -12,7 +11,9 @@ using exchange::FlatIdentity;
 
 constexpr std::uint8_t kMainMode = 2;
 
-Failure denied(std::string text) { return fail(Errc::Denied, std::move(text)); }
+Failure denied(std::string text) {
+    return fail(Errc::Denied, std::move(text));
+}
 
 bool knows_mode(const conf::Remote& section, std::uint8_t exchange_type) {
     if (section.modes.empty()) return exchange_type == kMainMode;
@@ -34,11 +35,13 @@ bool side_fits(const conf::SaInfoSide& side, const Selector& selector, std::uint
 bool names(const conf::SaInfo& info, const exchange::SaInstall& request) {
     const bool encryption =
         request.encryption.empty() ||
-        std::any_of(info.encryption.begin(), info.encryption.end(), [&](const conf::Phase2Encryption& e) {
-            return e.transform->name == request.encryption &&
-                   (e.transform->key.fixed() ? request.key_bits == 0 || request.key_bits == e.transform->key.min
-                                             : request.key_bits >= e.key_bits);
-        });
+        std::any_of(
+            info.encryption.begin(), info.encryption.end(), [&](const conf::Phase2Encryption& e) {
+                return e.transform->name == request.encryption &&
+                       (e.transform->key.fixed()
+                            ? request.key_bits == 0 || request.key_bits == e.transform->key.min
+                            : request.key_bits >= e.key_bits);
+            });
     const bool integrity =
         request.integrity.empty() ||
         std::any_of(info.integrity.begin(), info.integrity.end(),
@@ -70,7 +73,8 @@ Status check_keys(const conf::SaInfo& info, const exchange::SaInstall& request) 
     }
     if (const auto* t = integrity_of(info, request.integrity);
         t != nullptr && request.integrity_key.size() != key_size(*t, 0))
-        return denied(fmt::format("a key of {} bytes for {}", request.integrity_key.size(), t->name));
+        return denied(
+            fmt::format("a key of {} bytes for {}", request.integrity_key.size(), t->name));
     return ok();
 }
 
@@ -115,8 +119,8 @@ Status Book::check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Fac
                    p.hash != nullptr && p.hash->name == request.hash;
         });
     if (!hash_known)
-        return denied("remote \"" + section.name + "\" has no pre-shared key proposal with hash \"" +
-                      request.hash + "\"");
+        return denied("remote \"" + section.name +
+                      "\" has no pre-shared key proposal with hash \"" + request.hash + "\"");
     if (phase1.exchange_type == kMainMode) {
         // The identity comes encrypted with what this key makes (RFC 2409 5.4).
         if (request.peer_id.type != 0) return denied("a peer identity before main mode has one");
@@ -125,26 +129,30 @@ Status Book::check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Fac
     if (request.peer_id.type == 0) return denied("no peer identity in a mode that sends it first");
     const conf::PeerId id{request.peer_id.type, request.peer_id.data};
     if (section.verify_identifier && !conf::matches_any(section.peers_identifiers, id))
-        return denied("an identity that peers_identifier of remote \"" + section.name + "\" does not name");
+        return denied("an identity that peers_identifier of remote \"" + section.name +
+                      "\" does not name");
     return ok();
 }
 
 Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Facts& phase1) const {
     const conf::Policy* found = policy(place.policy);
-    if (found == nullptr) return denied(fmt::format("no policy {} is configured", place.policy.value));
+    if (found == nullptr)
+        return denied(fmt::format("no policy {} is configured", place.policy.value));
     if (found->direction != conf::Direction::Out || found->action != conf::PolicyAction::Ipsec)
         return denied(fmt::format("policy {} is not an outbound ipsec policy", place.policy.value));
     const conf::PolicyTemplate* fitting = nullptr;
     for (const auto& t : found->templates)
-        if (t.protocol == place.protocol && t.tunnel == place.tunnel && t.reqid == place.reqid) fitting = &t;
+        if (t.protocol == place.protocol && t.tunnel == place.tunnel && t.reqid == place.reqid)
+            fitting = &t;
     if (fitting == nullptr)
         return denied(fmt::format("policy {} ({}) has no template for protocol {}, {}, reqid {}",
                                   place.policy.value, found->selector.text(), place.protocol,
                                   place.tunnel ? "tunnel" : "transport", place.reqid.value));
     if (fitting->tunnel) {
         if (fitting->local != place.local || fitting->remote != place.peer)
-            return denied(fmt::format("policy {} is between {} and {}, not {} and {}", place.policy.value,
-                                      fitting->local.text(), fitting->remote.text(), place.local.text(),
+            return denied(fmt::format("policy {} is between {} and {}, not {} and {}",
+                                      place.policy.value, fitting->local.text(),
+                                      fitting->remote.text(), place.local.text(),
                                       place.peer.text()));
     } else if (!found->selector.local.net.contains(place.local) ||
                !found->selector.remote.net.contains(place.peer)) {
@@ -174,7 +182,8 @@ Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Fa
         (wide.protocol != 0 && wide.protocol != narrow.protocol))
         return denied(fmt::format("policy {} covers {}, not {}", request.policy.value, wide.text(),
                                   narrow.text()));
-    if (request.spi.value < 256) return denied(fmt::format("the reserved SPI {}", request.spi.value));
+    if (request.spi.value < 256)
+        return denied(fmt::format("the reserved SPI {}", request.spi.value));
     return check_algorithms(request, phase1);
 }
 
@@ -192,8 +201,9 @@ Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Fa
             continue;
         if (names(info, request)) return check_keys(info, request);
     }
-    return denied(fmt::format("no sainfo for {} names {}{}{}", request.selector.text(), request.encryption,
-                              request.integrity.empty() ? "" : " with ", request.integrity));
+    return denied(fmt::format("no sainfo for {} names {}{}{}", request.selector.text(),
+                              request.encryption, request.integrity.empty() ? "" : " with ",
+                              request.integrity));
 }
 
 }  // namespace racoon::privsep

@@ -42,13 +42,14 @@ class Book {
     /// The section exists, is for this peer and knows this exchange.
     Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;
     /// The input is SKEYID's: a peer nonce of 8 to 256 bytes (RFC 2409 5), a hash of one of the
-    /// section's pre-shared key proposals, an identity where the exchange has one, which the section
-    /// accepts.
+    /// section's pre-shared key proposals, an identity where the exchange has one, which the
+    /// section accepts.
     static Status check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Facts& phase1);
     /// Policy, template, addresses and the phase 1's peer belong together.
     Status check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1) const;
     /// The same for an SA, and its selector lies within the policy's, and a sainfo for it names its
-    /// algorithms, with keys of their lengths. That an inbound SPI is ours is the caller's to check.
+    /// algorithms, with keys of their lengths. That an inbound SPI is ours is the caller's to
+    /// check.
     Status check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
 
   private:

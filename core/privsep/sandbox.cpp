@@ -56,14 +56,16 @@ Result<User> wanted_user(const std::optional<conf::Privsep>& privsep, std::strin
         else if (const auto number = as_number(name))
             user = {*number, *number};
         else
-            return fail(Errc::Config, "privsep: there is no user \"" + name + "\"; create it or name another");
+            return fail(Errc::Config,
+                        "privsep: there is no user \"" + name + "\"; create it or name another");
     } else {
         name = "racoon";
         auto found = find_user(name);
         if (!found) found = find_user(name = "nobody");
         if (!found)
-            return fail(Errc::Config, "there is neither a user \"racoon\" nor \"nobody\"; create one or "
-                                      "write: privsep { user \"…\"; }");
+            return fail(Errc::Config,
+                        "there is neither a user \"racoon\" nor \"nobody\"; create one or "
+                        "write: privsep { user \"…\"; }");
         user = *found;
     }
     if (privsep && privsep->group) {
@@ -90,8 +92,10 @@ Status drop_capabilities() {
 Status clear_capabilities() {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     std::array<__user_cap_data_struct, 2> none{};
-    if (::syscall(SYS_capset, &header, none.data()) != 0) return fail_os("giving up capabilities", errno);
-    if (::syscall(SYS_capget, &header, none.data()) != 0) return fail_os("reading capabilities", errno);
+    if (::syscall(SYS_capset, &header, none.data()) != 0)
+        return fail_os("giving up capabilities", errno);
+    if (::syscall(SYS_capget, &header, none.data()) != 0)
+        return fail_os("reading capabilities", errno);
     for (const auto& set : none)
         if (set.effective != 0 || set.permitted != 0 || set.inheritable != 0)
             return fail(Errc::Internal, "capabilities are left after giving them up");
@@ -115,7 +119,8 @@ Result<Identity> choose_identity(const std::optional<conf::Privsep>& privsep) {
     if (privsep && privsep->chroot) {
         struct stat info {};
         if (::stat(privsep->chroot->c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
-            return fail(Errc::Config, "privsep: chroot \"" + *privsep->chroot + "\" is not a folder");
+            return fail(Errc::Config,
+                        "privsep: chroot \"" + *privsep->chroot + "\" is not a folder");
         out.chroot = *privsep->chroot;
     }
     std::string name;
@@ -124,8 +129,10 @@ Result<Identity> choose_identity(const std::optional<conf::Privsep>& privsep) {
     out.gid = user.gid;
     if (::geteuid() != 0) {
         out.chroot.clear();
-        out.note = "the engine keeps uid " + std::to_string(::geteuid()) + ": the daemon is not root";
-    } else if (!is_mapped("/proc/self/uid_map", user.uid) || !is_mapped("/proc/self/gid_map", user.gid)) {
+        out.note =
+            "the engine keeps uid " + std::to_string(::geteuid()) + ": the daemon is not root";
+    } else if (!is_mapped("/proc/self/uid_map", user.uid) ||
+               !is_mapped("/proc/self/gid_map", user.gid)) {
         out.note = "the engine keeps uid 0 without capabilities: user " + name +
                    " is not mapped into this user namespace";
     } else if (user.uid == 0) {
@@ -139,7 +146,8 @@ Result<Identity> choose_identity(const std::optional<conf::Privsep>& privsep) {
 
 Status drop_privileges(const Identity& identity) {
     if (!identity.chroot.empty()) {
-        if (::chroot(identity.chroot.c_str()) != 0) return fail_os("chroot " + identity.chroot, errno);
+        if (::chroot(identity.chroot.c_str()) != 0)
+            return fail_os("chroot " + identity.chroot, errno);
         if (::chdir("/") != 0) return fail_os("chdir to the new root", errno);
     }
     const rlimit no_core{0, 0};

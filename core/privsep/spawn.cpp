@@ -1,12 +1,11 @@
 #include "privsep/spawn.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <algorithm>
-#include <cstring>
 
 #ifdef __linux__
 #include <linux/close_range.h>

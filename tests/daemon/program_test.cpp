@@ -1,12 +1,11 @@
 // racoon as it is called: options, exit status, which stream says what.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 
 namespace racoon {
 namespace {
@@ -22,7 +21,9 @@ struct Ran {
 
 class ProgramTest : public ::testing::Test {
   protected:
-    ProgramTest() : dir_(std::filesystem::temp_directory_path() / ("racoon-program-" + std::to_string(::getpid()))) {
+    ProgramTest()
+        : dir_(std::filesystem::temp_directory_path() /
+               ("racoon-program-" + std::to_string(::getpid()))) {
         std::filesystem::remove_all(dir_);
         std::filesystem::create_directories(dir_);
     }
@@ -34,8 +35,8 @@ class ProgramTest : public ::testing::Test {
     }
     Ran run(const std::string& arguments) {
         const std::string out = (dir_ / "out").string(), err = (dir_ / "err").string();
-        const int status =
-            std::system((RACOON_BUILD_DIR "/sbin/racoon " + arguments + " >" + out + " 2>" + err).c_str());
+        const int status = std::system(
+            (RACOON_BUILD_DIR "/sbin/racoon " + arguments + " >" + out + " 2>" + err).c_str());
         return {WIFEXITED(status) ? WEXITSTATUS(status) : 256, content(out), content(err)};
     }
     std::string config(const std::string& text) {
@@ -74,12 +75,15 @@ TEST_F(ProgramTest, TestsAGoodConfigurationWithTwoLines) {
     const std::string file = config(std::string(kModules) + kRemote);
     const Ran r = run("-t -f " + file);
     EXPECT_EQ(r.status, 0) << r.out << r.err;
-    EXPECT_THAT(r.out, HasSubstr("racoon: configuration file \"" + file + "\" syntax is ok\n"
-                                 "racoon: configuration file \"" + file + "\" test is successful\n"));
+    EXPECT_THAT(r.out, HasSubstr("racoon: configuration file \"" + file +
+                                 "\" syntax is ok\n"
+                                 "racoon: configuration file \"" +
+                                 file + "\" test is successful\n"));
 }
 
 TEST_F(ProgramTest, ABrokenConfigurationIsShownWithItsPlaceAndTheTestFails) {
-    const std::string file = config(std::string(kModules) + "remote 192.0.2.1 { exchnge_mode main; }\n");
+    const std::string file =
+        config(std::string(kModules) + "remote 192.0.2.1 { exchnge_mode main; }\n");
     const Ran r = run("-t -f " + file);
     EXPECT_EQ(r.status, 1);
     EXPECT_THAT(r.out, HasSubstr(file + ":3:20: "));
@@ -103,9 +107,28 @@ TEST_F(ProgramTest, AFileThatDoesNotExistIsNamed) {
     EXPECT_THAT(r.err, HasSubstr("test failed"));
 }
 
+TEST_F(ProgramTest, AKeyFileThatCannotServeIsNamedWithTheRemedy) {
+    const std::string key = (dir_ / "psk.txt").string();
+    const std::string file =
+        config(std::string(kModules) + "path pre_shared_key \"" + key + "\";\n" + kRemote);
+    Ran r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr(key + " (`path pre_shared_key`): No such file"));
+    std::ofstream(key) << "192.0.2.1 secret\n";
+    ::chmod(key.c_str(), 0644);
+    r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr("chmod 600 " + key));
+    ::chmod(key.c_str(), 0600);
+    r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+}
+
 TEST_F(ProgramTest, OfflineJudgesTheTextAlone) {
-    const std::string file = config("module \"crypto-openssl\"; module \"auth-psk\";\n"
-                                    "path pre_shared_key \"/no/such/psk.txt\";\n" + std::string(kRemote));
+    const std::string file = config(
+        "module \"crypto-openssl\"; module \"auth-psk\";\n"
+        "path pre_shared_key \"/no/such/psk.txt\";\n" +
+        std::string(kRemote));
     const Ran r = run("-t --offline -f " + file);
     EXPECT_EQ(r.status, 0) << r.out << r.err;
 }
@@ -132,11 +155,13 @@ TEST_F(ProgramTest, WithoutRootItSaysSo) {
         // Root can become somebody else for the question.
         const std::string file = config("");
         ::chmod(dir_.c_str(), 0777);
-        const int status = std::system(("setpriv --reuid 65534 --clear-groups " RACOON_BUILD_DIR
-                                        "/sbin/racoon -F -f " + file + " >" + (dir_ / "out").string() +
-                                        " 2>" + (dir_ / "err").string()).c_str());
+        const int status = std::system(
+            ("setpriv --reuid 65534 --clear-groups " RACOON_BUILD_DIR "/sbin/racoon -F -f " + file +
+             " >" + (dir_ / "out").string() + " 2>" + (dir_ / "err").string())
+                .c_str());
         if (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127) {
-            if (std::getenv("CI") != nullptr) FAIL() << "the build folder must be readable by others";
+            if (std::getenv("CI") != nullptr)
+                FAIL() << "the build folder must be readable by others";
             GTEST_SKIP() << "another user cannot run the program in this build folder";
         }
         EXPECT_EQ(WEXITSTATUS(status), 1);

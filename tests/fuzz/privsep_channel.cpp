@@ -1,6 +1,6 @@
 // fuzz: racoon_privsep
-// What crosses the border between keeper and engine: frames cut out of a stream, then the record that
-// each kind carries. Both sides parse what the other, which may be captured, has written.
+// What crosses the border between keeper and engine: frames cut out of a stream, then the record
+// that each kind carries. Both sides parse what the other, which may be captured, has written.
 #include "privsep/channel.hpp"
 #include "privsep/protocol.hpp"
 
@@ -20,22 +20,34 @@ void round_trip(ByteView body) {
 
 void record_of(Kind kind, ByteView body) {
     switch (kind) {
-        case Kind::Start: return round_trip<Start>(body);
-        case Kind::Sockets: return round_trip<SocketList>(body);
-        case Kind::ConfigPrepare: return round_trip<ConfigData>(body);
+        case Kind::Start:
+            return round_trip<Start>(body);
+        case Kind::Sockets:
+            return round_trip<SocketList>(body);
+        case Kind::ConfigPrepare:
+            return round_trip<ConfigData>(body);
         case Kind::ConfigCommit:
-        case Kind::ConfigAbort: return round_trip<Generation>(body);
-        case Kind::Result: return round_trip<OpResult>(body);
-        case Kind::KernelEvent: return round_trip<exchange::KernelEvent>(body);
-        case Kind::Capabilities: return round_trip<exchange::KernelCapabilities>(body);
+        case Kind::ConfigAbort:
+            return round_trip<Generation>(body);
+        case Kind::Result:
+            return round_trip<OpResult>(body);
+        case Kind::KernelEvent:
+            return round_trip<exchange::KernelEvent>(body);
+        case Kind::Capabilities:
+            return round_trip<exchange::KernelCapabilities>(body);
         case Kind::ReloadDone:
         case Kind::Ready:
-        case Kind::Prepared: return round_trip<Outcome>(body);
-        case Kind::Operation: return round_trip<OpRequest>(body);
+        case Kind::Prepared:
+            return round_trip<Outcome>(body);
+        case Kind::Operation:
+            return round_trip<OpRequest>(body);
         case Kind::Cancel:
-        case Kind::ReloadRequest: return round_trip<Token>(body);
-        case Kind::Log: return round_trip<LogLine>(body);
-        default: return;
+        case Kind::ReloadRequest:
+            return round_trip<Token>(body);
+        case Kind::Log:
+            return round_trip<LogLine>(body);
+        default:
+            return;
     }
 }
 

@@ -1,13 +1,12 @@
-// The keeper as an engine meets it that somebody else controls: what is configured works, everything
-// else is refused, and nothing that is sent takes the keeper down.
+// The keeper as an engine meets it that somebody else controls: what is configured works,
+// everything else is refused, and nothing that is sent takes the keeper down.
 #include "privsep/keeper.hpp"
-
-#include <gmock/gmock.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf/load.hpp"
 #include "loop/work_pool.hpp"
@@ -36,8 +35,11 @@ policy spdadd 192.168.1.0/24 192.168.2.0/24 any -P out ipsec esp/tunnel/10.9.0.1
 policy spdadd 192.168.2.0/24 192.168.1.0/24 any -P in ipsec esp/tunnel/10.9.0.2-10.9.0.1/require;
 )";
 
-IpAddr ip(const char* text) { return IpAddr::parse(text).value(); }
-TrafficSelector nets(const char* local, unsigned local_length, const char* remote, unsigned remote_length) {
+IpAddr ip(const char* text) {
+    return IpAddr::parse(text).value();
+}
+TrafficSelector nets(const char* local, unsigned local_length, const char* remote,
+                     unsigned remote_length) {
     TrafficSelector out;
     out.local.net = Prefix::make(ip(local), local_length).value();
     out.remote.net = Prefix::make(ip(remote), remote_length).value();
@@ -47,7 +49,8 @@ TrafficSelector nets(const char* local, unsigned local_length, const char* remot
 class KeeperTest : public ::testing::Test {
   protected:
     void SetUp() override {
-        dir_ = std::filesystem::temp_directory_path() / ("racoon-keeper-" + std::to_string(::getpid()));
+        dir_ = std::filesystem::temp_directory_path() /
+               ("racoon-keeper-" + std::to_string(::getpid()));
         std::filesystem::remove_all(dir_);
         std::filesystem::create_directories(dir_);
         ::chmod(dir_.c_str(), 0700);
@@ -236,7 +239,8 @@ class KeeperTest : public ::testing::Test {
     std::string lost_;
 };
 
-// --- pre-shared keys --------------------------------------------------------------------------------
+// --- pre-shared keys
+// --------------------------------------------------------------------------------
 
 TEST_F(KeeperTest, DrawsOurNonceAndComputesSkeyidOfBoth) {
     const auto first = opened();
@@ -258,7 +262,8 @@ TEST_F(KeeperTest, DrawsOurNonceAndComputesSkeyidOfBoth) {
     const racoon_span parts[] = {{first.nonce.data(), first.nonce.size()},
                                  {request.peer_nonce.data(), request.peer_nonce.size()}};
     Bytes expected(32);
-    ASSERT_EQ(hash->table->hmac(hash->impl, {key.data(), key.size()}, parts, 2, expected.data()), RACOON_OK);
+    ASSERT_EQ(hash->table->hmac(hash->impl, {key.data(), key.size()}, parts, 2, expected.data()),
+              RACOON_OK);
     EXPECT_EQ(to_hex(reply->skeyid.view()), to_hex(expected));
 }
 
@@ -357,7 +362,8 @@ TEST_F(KeeperTest, APeerWithoutAKeyIsNamed) {
     EXPECT_THAT(reply.error().text(), HasSubstr("couldn't find the proper pskey for 10.9.0.3"));
 }
 
-// --- IPsec SAs --------------------------------------------------------------------------------------
+// --- IPsec SAs
+// --------------------------------------------------------------------------------------
 
 TEST_F(KeeperTest, InstallsWhatIsConfigured) {
     const auto open = opened();
@@ -475,11 +481,12 @@ TEST_F(KeeperTest, LeavesSasAloneThatItDidNotInstall) {
     EXPECT_EQ(reply.error().code(), Errc::NotFound);
 }
 
-// --- what is not well formed ------------------------------------------------------------------------
+// --- what is not well formed
+// ------------------------------------------------------------------------
 
 TEST_F(KeeperTest, ABadRequestFailsAloneAndTheNextOneIsServed) {
-    for (const OpKind kind : {OpKind::Phase1Open, OpKind::Phase1Skeyid, OpKind::SpiGet, OpKind::SaInstall,
-                              OpKind::SaDelete, OpKind::SaQuery}) {
+    for (const OpKind kind : {OpKind::Phase1Open, OpKind::Phase1Skeyid, OpKind::SpiGet,
+                              OpKind::SaInstall, OpKind::SaDelete, OpKind::SaQuery}) {
         const auto reply = ask_raw(kind, Bytes{1, 2, 3});
         ASSERT_FALSE(reply);
         EXPECT_NE(reply.error().text(), "no answer") << static_cast<unsigned>(kind);
@@ -499,7 +506,8 @@ TEST_F(KeeperTest, ABadRequestFailsAloneAndTheNextOneIsServed) {
     EXPECT_EQ(keeper_->counters().pending, 0u);
 }
 
-// --- the engine goes and comes ----------------------------------------------------------------------
+// --- the engine goes and comes
+// ----------------------------------------------------------------------
 
 TEST_F(KeeperTest, ForgetsWhatALostEngineHadUnderWayAndKeepsItsSas) {
     const auto open = opened();
@@ -512,12 +520,14 @@ TEST_F(KeeperTest, ForgetsWhatALostEngineHadUnderWayAndKeepsItsSas) {
     run();
     EXPECT_FALSE(lost_.empty());
     EXPECT_EQ(keeper_->counters().phase1s, 0u);
-    EXPECT_EQ(keeper_->counters().sas, 1u) << "the installed SA stays, the reserved SPI is given back";
+    EXPECT_EQ(keeper_->counters().sas, 1u)
+        << "the installed SA stays, the reserved SPI is given back";
     attach();
     EXPECT_EQ(opened().nonce.size(), 32u);
 }
 
-// --- reload -----------------------------------------------------------------------------------------
+// --- reload
+// -----------------------------------------------------------------------------------------
 
 class KeeperReload : public KeeperTest {
   protected:

@@ -1,11 +1,9 @@
 #include "daemon/options.hpp"
 
+#include <filesystem>
 #include <gmock/gmock.h>
-
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <filesystem>
 
 #include "daemon/files.hpp"
 #include "daemon/ike_sockets.hpp"
@@ -27,7 +25,8 @@ ParsedOptions parse(std::vector<std::string> words) {
 }
 
 TEST(Options, TakesThemBundledAndWithArgumentsAttachedOrApart) {
-    const auto p = parse({"-Fdd", "-f/etc/x.conf", "-l", "/var/log/racoon", "-p", "5000", "-P4501", "-Lv4"});
+    const auto p =
+        parse({"-Fdd", "-f/etc/x.conf", "-l", "/var/log/racoon", "-p", "5000", "-P4501", "-Lv4"});
     ASSERT_TRUE(p.good);
     EXPECT_TRUE(p.options.foreground);
     EXPECT_EQ(p.options.debug, 2u);
@@ -72,8 +71,8 @@ TEST(Options, RelativeNamesAreMadeAbsoluteBecauseTheDaemonLeavesItsFolder) {
 
 TEST(Options, UsageNamesEveryOptionOnALineOfItsOwn) {
     const std::string text = usage_text("racoon");
-    for (const char* option : {"-B:", "-C:", "-d:", "-F:", "-f file:", "-L:", "-l file:", "-p port:",
-                               "-P port:", "-t:", "-v:", "-V:", "-4:", "-6:"})
+    for (const char* option : {"-B:", "-C:", "-d:", "-F:", "-f file:", "-L:", "-l file:",
+                               "-p port:", "-P port:", "-t:", "-v:", "-V:", "-4:", "-6:"})
         EXPECT_THAT(text, HasSubstr(std::string("\n   ") + option));
 }
 
@@ -97,7 +96,9 @@ TEST(Options, EachDebugOptionRaisesTheLevelOfTheLogDirective) {
 
 class FilesTest : public ::testing::Test {
   protected:
-    FilesTest() : dir_(std::filesystem::temp_directory_path() / ("racoon-files-" + std::to_string(::getpid()))) {
+    FilesTest()
+        : dir_(std::filesystem::temp_directory_path() /
+               ("racoon-files-" + std::to_string(::getpid()))) {
         std::filesystem::remove_all(dir_);
         std::filesystem::create_directories(dir_);
     }

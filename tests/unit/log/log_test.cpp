@@ -1,15 +1,14 @@
 #include "log/log.hpp"
 
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "base/unique_fd.hpp"
 #include "log/rate_limit.hpp"
@@ -103,8 +102,9 @@ TEST(Log, SyslogGetsErrorAsInfoAndDebugAsDebugOfFacilityDaemon) {
     auto sink = make_syslog_sink("racoon", system.path());
     sink->write({Level::Error, "192.0.2.1", "broken", "", 0});
     // facility 3 (daemon), severity 6 (info): 3 * 8 + 6
-    EXPECT_THAT(system.read(), MatchesRegex("<30>[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]+ racoon\\[[0-9]+\\]: "
-                                            "\\[192\\.0\\.2\\.1\\] ERROR: broken"));
+    EXPECT_THAT(system.read(),
+                MatchesRegex("<30>[A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]+ racoon\\[[0-9]+\\]: "
+                             "\\[192\\.0\\.2\\.1\\] ERROR: broken"));
     sink->write({Level::Debug, "", "detail", "", 0});
     EXPECT_THAT(system.read(), MatchesRegex("<31>.*: DEBUG: detail"));
     std::filesystem::remove_all(dir);
@@ -114,7 +114,8 @@ TEST(Log, ASystemLogThatDoesNotReadCostsLinesNotTime) {
     const auto dir = fresh_dir("stuck");
     SystemLog system(dir);
     auto sink = make_syslog_sink("racoon", system.path());
-    for (int i = 0; i < 2000; ++i) sink->write({Level::Info, "", "line " + std::to_string(i), "", 0});
+    for (int i = 0; i < 2000; ++i)
+        sink->write({Level::Info, "", "line " + std::to_string(i), "", 0});
     std::size_t read = 0;
     while (!system.read().empty()) ++read;
     EXPECT_GT(read, 0u);

@@ -1,12 +1,11 @@
 #include "loop/event_loop.hpp"
 
+#include <atomic>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <thread>
+#include <unistd.h>
 
 #include "base/unique_fd.hpp"
 #include "loop/work_pool.hpp"

@@ -1,9 +1,8 @@
 #include "net/listener.hpp"
 
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
-
-#include <cstdlib>
 
 namespace racoon::net {
 namespace {
@@ -12,7 +11,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-IpAddr ip(const char* text) { return IpAddr::parse(text).value(); }
+IpAddr ip(const char* text) {
+    return IpAddr::parse(text).value();
+}
 
 struct Heard {
     Endpoint local, remote;
@@ -121,7 +122,8 @@ TEST_F(ListenerTest, ABurstLargerThanABatchArrivesWholeAndInOrder) {
         ASSERT_TRUE(client->send({from, to, as_bytes(std::to_string(i))}).has_value());
     loop_->run();
     ASSERT_EQ(server.heard.size(), 150u);
-    for (int i = 0; i < 150; ++i) EXPECT_EQ(server.heard[static_cast<std::size_t>(i)].text, std::to_string(i));
+    for (int i = 0; i < 150; ++i)
+        EXPECT_EQ(server.heard[static_cast<std::size_t>(i)].text, std::to_string(i));
 }
 
 TEST_F(ListenerTest, ADatagramThatCannotBeSentIsCountedAndTheNextOnesGo) {
@@ -146,7 +148,8 @@ TEST(Socket, APortInUseIsNamedWithTheRemedy) {
     auto second = open_udp(first->local);
     ASSERT_FALSE(second.has_value());
     EXPECT_THAT(second.error().text(), HasSubstr(first->local.text()));
-    EXPECT_THAT(second.error().text(), HasSubstr("ss -ulpn sport = :" + std::to_string(first->local.port)));
+    EXPECT_THAT(second.error().text(),
+                HasSubstr("ss -ulpn sport = :" + std::to_string(first->local.port)));
 }
 
 TEST(Socket, AnAddressThatIsNotOursIsNamedWithTheRemedy) {

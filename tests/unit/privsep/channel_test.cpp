@@ -197,7 +197,8 @@ TEST(Protocol, EveryCutOfARecordIsAnErrorAndNothingWorse) {
     line.line = 7;
     Writer out;
     line.put(out);
-    for (std::size_t n = 0; n < out.size(); ++n) EXPECT_FALSE(decode<LogLine>(out.view().first(n))) << n;
+    for (std::size_t n = 0; n < out.size(); ++n)
+        EXPECT_FALSE(decode<LogLine>(out.view().first(n))) << n;
     EXPECT_TRUE(decode<LogLine>(out.view()));
 }
 

@@ -1,0 +1,463 @@
+#include "privsep/desk.hpp"
+
+#include <cerrno>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/check.hpp"
+#include "base/secret.hpp"
+#include "log/log.hpp"
+#include "log/rate_limit.hpp"
+#include "privsep/credentials.hpp"
+
+namespace racoon::privsep {
+
+namespace {
+
+using namespace exchange;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A captured engine must not fill the keeper's memory; honest ones stay far below.
+constexpr std::size_t kMaxPhase1 = 400'000;
+constexpr std::size_t kMaxSas = 1'000'000;
+constexpr std::size_t kMaxPending = 8192;
+constexpr std::size_t kMaxAcquires = 16'384;
+// An exchange needs one SKEYID; a second try with another nonce can only be a mistake or an attack.
+constexpr unsigned kSkeyidsPerUse = 1;
+
+void draw_random(std::span<std::uint8_t> out) {
+    while (!out.empty()) {
+        const ssize_t n = ::getrandom(out.data(), out.size(), 0);
+        if (n < 0 && errno == EINTR) continue;
+        RACOON_CHECK(n > 0);  // without randomness there is nothing that could be done safely
+        out = out.subspan(static_cast<std::size_t>(n));
+    }
+}
+
+std::uint64_t draw_key() {
+    std::array<std::uint8_t, 8> bytes{};
+    draw_random(bytes);
+    Reader in(bytes);
+    return *in.u64();
+}
+
+struct Use {
+    std::shared_ptr<const Book> book;
+    Phase1Facts facts;
+    Bytes nonce;
+    unsigned skeyids = 0;
+    std::vector<std::pair<std::uint8_t, Spi>> larval;  // SPIs got and not yet installed
+};
+
+struct SaKey {
+    std::uint8_t protocol;
+    std::uint32_t spi;
+    IpAddr dst;
+    friend auto operator<=>(const SaKey&, const SaKey&) = default;
+};
+struct SaKeyHash {
+    std::size_t operator()(const SaKey& k) const noexcept {
+        return IpAddrHash{}(k.dst) * 31 + k.spi * 7 + k.protocol;
+    }
+};
+struct SaFacts {
+    IpAddr src;
+    PolicyId policy;
+    bool installed = false;  // else a larval one of spi_get
+};
+
+}  // namespace
+
+struct Desk::Impl {
+    Impl(loop::EventLoop& l, plugin::PluginHost& h, std::function<void(const OpResult&)> r)
+        : loop(l), host(h), send_result(std::move(r)) {}
+
+    loop::EventLoop& loop;
+    plugin::PluginHost& host;
+    std::function<void(const OpResult&)> send_result;
+    std::shared_ptr<const Book> book, previous_book;
+    Kernel* kernel = nullptr;
+
+    std::unordered_map<std::uint64_t, Use> uses;
+    std::uint64_t next_use = 1;
+    std::unordered_map<SaKey, SaFacts, SaKeyHash> sas;
+    std::unordered_set<std::uint64_t> acquires;  // handed to the engine and not yet given back
+    std::unordered_set<std::uint64_t> pending;   // tokens of operations under way
+    std::uint64_t engine_number = 0;             // answers to an earlier engine are dropped
+
+    DeskCounters count;
+    log::RateLimit noise{8, seconds(10), draw_key()};
+    log::RateLimit skeyid_peer{2000, milliseconds(1), draw_key()};
+    log::RateLimit skeyid_all{20'000, std::chrono::microseconds(100), draw_key()};
+
+    // --- refusals
+    // ---------------------------------------------------------------------------------
+
+    Status refuse(OpKind kind, const std::string& peer, const Error& error) {
+        ++count.refused;
+        const auto pass = noise.allow(error.text(), peer, loop.now());
+        if (pass)
+            LOGE(peer, fmt::format("the keeper refused operation {} of the engine: {}{}",
+                                   static_cast<unsigned>(kind), error.text(), pass.note()));
+        return fail(error);
+    }
+
+    template <typename T>
+    Result<T> judged(OpKind kind, const std::string& peer, Result<T> result) {
+        if (!result && result.error().code() == Errc::Denied)
+            static_cast<void>(refuse(kind, peer, result.error()));
+        return result;
+    }
+
+    Result<Use*> use_of(std::uint64_t id) {
+        const auto found = uses.find(id);
+        if (found == uses.end())
+            return fail(Errc::Denied, fmt::format("no phase 1 {} is known", id));
+        return &found->second;
+    }
+
+    std::shared_ptr<const Book> book_of(std::uint32_t generation) const {
+        if (book && book->generation() == generation) return book;
+        if (previous_book && previous_book->generation() == generation) return previous_book;
+        return nullptr;
+    }
+
+    // --- answers
+    // ----------------------------------------------------------------------------------
+
+    void answer(std::uint64_t engine, OpToken token, Result<Bytes> result) {
+        if (engine != engine_number || pending.erase(token.value) == 0) return;
+        OpResult out;
+        out.token = token;
+        if (result)
+            out.bytes = std::move(*result);
+        else
+            out.error = result.error();
+        send_result(out);
+        wipe(out.bytes);
+    }
+
+    template <typename Reply>
+    static Result<Bytes> encoded(const Result<Reply>& reply) {
+        if (!reply) return fail(reply.error());
+        return encode(*reply);
+    }
+    static Result<Bytes> empty_reply(const Status& status) {
+        if (!status) return fail(status.error());
+        return Bytes{};
+    }
+
+    // --- operations
+    // -------------------------------------------------------------------------------
+
+    void operation(ByteView body) {
+        ++count.operations;
+        auto request = privsep::decode<OpRequest>(body);
+        if (!request) {
+            malformed("an operation", request.error());
+            return;
+        }
+        const OpToken token = request->token;
+        if (!has_answer(request->kind)) {
+            unanswered(*request);
+            wipe(request->request);
+            return;
+        }
+        if (!pending.insert(token.value).second) {
+            malformed("an operation", Error(Errc::Malformed, "a token that is in use"));
+            return;
+        }
+        if (pending.size() > kMaxPending)
+            answer(engine_number, token, fail(Errc::Busy, "too many operations are under way"));
+        else
+            dispatch(*request);
+        wipe(request->request);
+    }
+
+    void malformed(const char* what, const Error& error) {
+        ++count.malformed;
+        if (const auto pass = noise.allow(what, "", loop.now()))
+            LOGE("", fmt::format("the engine sent {} that is not well formed: {}{}", what,
+                                 error.text(), pass.note()));
+    }
+
+    /// Decodes the request and hands it on; a bad one is answered, and nothing else suffers.
+    template <typename Request, typename Serve>
+    void serve(const OpRequest& raw, Serve serve_it) {
+        auto request = exchange::decode<Request>(raw.request);
+        if (!request) {
+            malformed("a request", request.error());
+            answer(engine_number, raw.token, fail(request.error()));
+            return;
+        }
+        serve_it(std::move(*request));
+    }
+
+    void dispatch(const OpRequest& raw) {
+        const OpToken token = raw.token;
+        const std::uint64_t engine = engine_number;
+        switch (raw.kind) {
+            case OpKind::Phase1Open:
+                return serve<Phase1Open>(raw, [&](Phase1Open r) {
+                    answer(engine, token,
+                           encoded(judged(raw.kind, r.peer.addr.text(), open_phase1(r))));
+                });
+            case OpKind::Phase1Skeyid:
+                return serve<Phase1Skeyid>(raw, [&](Phase1Skeyid r) {
+                    answer(engine, token, encoded(judged(raw.kind, peer_of(r.use), skeyid(r))));
+                });
+            case OpKind::SpiGet:
+                return serve<SpiGet>(raw, [&](SpiGet r) { spi_get(engine, token, std::move(r)); });
+            case OpKind::SaInstall:
+                return serve<SaInstall>(
+                    raw, [&](SaInstall r) { sa_install(engine, token, std::move(r)); });
+            case OpKind::SaDelete:
+                return serve<SaDelete>(raw, [&](SaDelete r) { sa_delete(engine, token, r); });
+            case OpKind::SaQuery:
+                return serve<SaQuery>(raw, [&](SaQuery r) { sa_query(engine, token, r); });
+            default:
+                break;
+        }
+        const Error error(Errc::Denied, "not an operation of the keeper");
+        static_cast<void>(refuse(raw.kind, "", error));
+        answer(engine, token, fail(error));
+    }
+
+    void unanswered(const OpRequest& raw) {
+        if (raw.kind == OpKind::Phase1Close) {
+            if (auto r = exchange::decode<Phase1Close>(raw.request))
+                close_phase1(r->use);
+            else
+                malformed("a request", r.error());
+        } else if (raw.kind == OpKind::AcquireDone) {
+            auto r = exchange::decode<AcquireDone>(raw.request);
+            if (!r)
+                malformed("a request", r.error());
+            else if (acquires.erase(r->acquire_token) != 0 && kernel)
+                kernel->acquire_done(r->acquire_token, r->success);
+        } else {
+            malformed("an operation", Error(Errc::Malformed, "not one of the keeper"));
+        }
+    }
+
+    std::string peer_of(std::uint64_t use) const {
+        const auto found = uses.find(use);
+        return found == uses.end() ? "" : found->second.facts.peer.addr.text();
+    }
+
+    Result<Phase1Open::Reply> open_phase1(const Phase1Open& request) {
+        const auto with = book_of(request.generation);
+        if (!with)
+            return fail(Errc::Conflict,
+                        fmt::format("configuration {} is not in force", request.generation));
+        RACOON_TRY(const conf::Remote* section, with->check_open(request));
+        if (uses.size() >= kMaxPhase1) return fail(Errc::Busy, "too many phase 1 SAs");
+        Use use;
+        use.book = with;
+        use.facts = Phase1Facts{section, request.initiator, request.exchange_type, request.local,
+                                request.peer};
+        use.nonce.resize(request.nonce_size);
+        draw_random(use.nonce);
+        Phase1Open::Reply reply;
+        reply.use = next_use++;
+        reply.nonce = use.nonce;
+        uses.emplace(reply.use, std::move(use));
+        return reply;
+    }
+
+    Result<Phase1Skeyid::Reply> skeyid(const Phase1Skeyid& request) {
+        RACOON_TRY(Use * use, use_of(request.use));
+        RACOON_TRY_STATUS(Book::check_skeyid(request, use->facts));
+        if (use->skeyids >= kSkeyidsPerUse)
+            return fail(Errc::Denied, "a second SKEYID for one phase 1");
+        const std::string peer = use->facts.peer.addr.text();
+        if (!skeyid_peer.allow("skeyid", peer, loop.now()) ||
+            !skeyid_all.allow("skeyid", "", loop.now()))
+            return fail(Errc::Denied, "too many uses of pre-shared keys in a short time");
+        ++use->skeyids;
+        ++count.skeyids;
+        LOGD(peer, fmt::format("pre-shared key used for remote \"{}\" ({} since the start)",
+                               use->facts.section->name, count.skeyids));
+        RACOON_TRY(Secret key, psk_skeyid(host.registry(), use->facts, use->nonce, request));
+        use->nonce = {};
+        Phase1Skeyid::Reply reply;
+        reply.skeyid = std::move(key);
+        return reply;
+    }
+
+    void close_phase1(std::uint64_t id) {
+        const auto found = uses.find(id);
+        if (found == uses.end()) return;
+        const Use use = std::move(found->second);
+        uses.erase(found);
+        // SPIs that never became SAs: nobody else will give them back.
+        for (const auto& [protocol, spi] : use.larval) {
+            const SaKey key{protocol, spi.value, use.facts.local.addr};
+            const auto sa = sas.find(key);
+            if (sa == sas.end() || sa->second.installed) continue;
+            SaDelete gone;
+            gone.protocol = protocol;
+            gone.spi = spi;
+            gone.src = sa->second.src;
+            gone.dst = key.dst;
+            sas.erase(sa);
+            if (kernel) kernel->sa_delete(gone, [](const Status&) {});
+        }
+    }
+
+    void spi_get(std::uint64_t engine, OpToken token, SpiGet request) {
+        auto use = use_of(request.use);
+        Status judged_status =
+            use ? (*use)->book->check_spi_get(request, (*use)->facts) : Status(fail(use.error()));
+        if (judged_status && sas.size() >= kMaxSas)
+            judged_status = fail(Errc::Busy, "too many SAs");
+        if (judged_status && request.acquire_token != 0 &&
+            !acquires.contains(request.acquire_token))
+            request.acquire_token = 0;  // it has expired, or was never ours
+        if (judged_status && !kernel) judged_status = fail(Errc::InvalidState, "no kernel backend");
+        if (!judged_status) {
+            if (judged_status.error().code() == Errc::Denied)
+                static_cast<void>(
+                    refuse(OpKind::SpiGet, request.peer.text(), judged_status.error()));
+            answer(engine, token, fail(judged_status.error()));
+            return;
+        }
+        kernel->spi_get(request, [this, engine, token, request](Result<Spi> spi) {
+            if (!spi) {
+                answer(engine, token, fail(spi.error()));
+                return;
+            }
+            sas.insert_or_assign(SaKey{request.protocol, spi->value, request.local},
+                                 SaFacts{request.peer, request.policy, false});
+            if (auto found = uses.find(request.use); found != uses.end() && engine == engine_number)
+                found->second.larval.emplace_back(request.protocol, *spi);
+            SpiGet::Reply reply;
+            reply.spi = *spi;
+            answer(engine, token, encode(reply));
+        });
+    }
+
+    Status check_install(const SaInstall& request) {
+        RACOON_TRY(Use * use, use_of(request.use));
+        RACOON_TRY_STATUS(use->book->check_sa_install(request, use->facts));
+        if (request.inbound) {
+            const auto larval = sas.find(SaKey{request.protocol, request.spi.value, request.local});
+            if (larval == sas.end() || larval->second.policy != request.policy)
+                return fail(Errc::Denied,
+                            fmt::format("an inbound SA with SPI 0x{:08x}, which was not "
+                                        "reserved for policy {}",
+                                        request.spi.value, request.policy.value));
+            if (larval->second.installed)
+                return fail(Errc::Denied,
+                            fmt::format("SPI 0x{:08x} a second time", request.spi.value));
+        }
+        if (sas.size() >= kMaxSas) return fail(Errc::Busy, "too many SAs");
+        if (!kernel) return fail(Errc::InvalidState, "no kernel backend");
+        return ok();
+    }
+
+    void sa_install(std::uint64_t engine, OpToken token, SaInstall request) {
+        if (const Status status = check_install(request); !status) {
+            if (status.error().code() == Errc::Denied)
+                static_cast<void>(refuse(OpKind::SaInstall, request.peer.text(), status.error()));
+            answer(engine, token, fail(status.error()));
+            return;
+        }
+        const SaKey key{request.protocol, request.spi.value,
+                        request.inbound ? request.local : request.peer};
+        const SaFacts facts{request.inbound ? request.peer : request.local, request.policy, true};
+        kernel->sa_install(request, [this, engine, token, key, facts](const Status& status) {
+            if (status) sas.insert_or_assign(key, facts);
+            answer(engine, token, empty_reply(status));
+        });
+    }
+
+    void sa_delete(std::uint64_t engine, OpToken token, const SaDelete& request) {
+        const SaKey key{request.protocol, request.spi.value, request.dst};
+        const auto found = sas.find(key);
+        if (found == sas.end() || !kernel) {
+            // Not a refusal: the SA may have expired a moment ago.
+            answer(engine, token, fail(Errc::NotFound, "no such SA of ours"));
+            return;
+        }
+        SaDelete ours = request;
+        ours.src = found->second.src;
+        sas.erase(found);
+        kernel->sa_delete(ours, [this, engine, token](const Status& status) {
+            answer(engine, token, empty_reply(status));
+        });
+    }
+
+    void sa_query(std::uint64_t engine, OpToken token, const SaQuery& request) {
+        const auto found = sas.find(SaKey{request.protocol, request.spi.value, request.dst});
+        if (found == sas.end() || !kernel) {
+            answer(engine, token, fail(Errc::NotFound, "no such SA of ours"));
+            return;
+        }
+        SaQuery ours = request;
+        ours.src = found->second.src;
+        kernel->sa_query(ours, [this, engine, token](const Result<SaQuery::Reply>& reply) {
+            answer(engine, token, encoded(reply));
+        });
+    }
+
+    void forget_engine() {
+        ++engine_number;
+        pending.clear();
+        std::vector<std::uint64_t> open;
+        for (const auto& [id, use] : uses) open.push_back(id);
+        for (const std::uint64_t id : open) close_phase1(id);
+        for (const std::uint64_t token : acquires)
+            if (kernel != nullptr) kernel->acquire_done(token, false);
+        acquires.clear();
+    }
+};
+
+Desk::Desk(loop::EventLoop& loop, plugin::PluginHost& host,
+           std::function<void(const OpResult&)> reply)
+    : impl_(std::make_unique<Impl>(loop, host, std::move(reply))) {}
+Desk::~Desk() = default;
+
+void Desk::use(std::shared_ptr<const Book> book, std::shared_ptr<const Book> previous) {
+    impl_->book = std::move(book);
+    impl_->previous_book = std::move(previous);
+}
+void Desk::set_kernel(Kernel* kernel) {
+    impl_->kernel = kernel;
+}
+void Desk::operation(ByteView body) {
+    impl_->operation(body);
+}
+void Desk::cancel(OpToken token) {
+    impl_->pending.erase(token.value);
+}
+void Desk::malformed(const char* what, const Error& error) {
+    impl_->malformed(what, error);
+}
+
+bool Desk::hand_out_acquire(std::uint64_t token) {
+    if (impl_->acquires.size() >= kMaxAcquires) return false;
+    if (token != 0) impl_->acquires.insert(token);
+    return true;
+}
+
+void Desk::sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst) {
+    impl_->sas.erase(SaKey{protocol, spi.value, dst});
+}
+
+void Desk::forget_engine() {
+    impl_->forget_engine();
+}
+
+DeskCounters Desk::counters() const {
+    DeskCounters out = impl_->count;
+    out.phase1s = impl_->uses.size();
+    out.sas = impl_->sas.size();
+    out.pending = impl_->pending.size();
+    return out;
+}
+
+}  // namespace racoon::privsep

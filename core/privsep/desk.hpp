@@ -1,0 +1,62 @@
+// Desk: where the engine's operations are judged and served. Knows which phase 1 SAs, reserved SPIs
+// and installed SAs there are, asks the Book whether a request is within the configuration, and the
+// kernel backend or the credential modules to carry it out.
+//
+//     Desk desk(loop, host, [&](const OpResult& r) { send(*channel, Kind::Result, r); });
+//     desk.use(book, previous_book);
+//     desk.operation(message.body);            // each operation is answered exactly once
+//
+// A request that is not well formed or not allowed fails alone. Main thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "loop/event_loop.hpp"
+#include "plugin/lifecycle.hpp"
+#include "privsep/kernel.hpp"
+#include "privsep/protocol.hpp"
+#include "privsep/rules.hpp"
+
+namespace racoon::privsep {
+
+struct DeskCounters {
+    std::uint64_t operations = 0, refused = 0, malformed = 0, skeyids = 0;
+    std::size_t phase1s = 0, sas = 0, pending = 0;
+};
+
+class Desk {
+  public:
+    /// loop and host outlive the desk.
+    Desk(loop::EventLoop& loop, plugin::PluginHost& host,
+         std::function<void(const OpResult&)> reply);
+    ~Desk();
+    Desk(const Desk&) = delete;
+    Desk& operator=(const Desk&) = delete;
+
+    /// The configuration in force and the one before, from which requests may still be on their
+    /// way.
+    void use(std::shared_ptr<const Book> book, std::shared_ptr<const Book> previous);
+    /// Null: none is open.
+    void set_kernel(Kernel* kernel);
+
+    void operation(ByteView body);
+    void cancel(OpToken token);
+    /// Counts and, not too often, logs what cannot be read.
+    void malformed(const char* what, const Error& error);
+
+    /// Remembers an acquire that the engine is told of; false: too many are open.
+    bool hand_out_acquire(std::uint64_t token);
+    /// The kernel says that an SA is no more.
+    void sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst);
+    /// Everything that an engine had under way; its SAs stay.
+    void forget_engine();
+
+    DeskCounters counters() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace racoon::privsep
