@@ -22,8 +22,8 @@ class Script {
     std::uint8_t u8() { return in_.u8().value_or(0); }
     std::uint32_t u32() { return in_.u32().value_or(0); }
     Bytes some() {
-        const std::size_t n = std::min<std::size_t>(u8() * 4u, in_.left());
-        return to_bytes(*in_.bytes(n));
+        const std::size_t wanted = u8() * 4u;  // before left(): it takes a byte
+        return to_bytes(in_.bytes(std::min(wanted, in_.left())).value_or(ByteView()));
     }
 
   private:
