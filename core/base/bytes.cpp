@@ -28,7 +28,9 @@ int hex_digit(char c) {
 
 }  // namespace
 
-void append(Bytes& to, ByteView more) { to.insert(to.end(), more.begin(), more.end()); }
+void append(Bytes& to, ByteView more) {
+    to.insert(to.end(), more.begin(), more.end());
+}
 
 std::string to_hex(ByteView bytes) {
     static constexpr char kDigits[] = "0123456789abcdef";
@@ -58,14 +60,15 @@ Result<Bytes> from_hex(std::string_view hex) {
 bool equal_constant_time(ByteView a, ByteView b) {
     if (a.size() != b.size()) return false;
     volatile std::uint8_t diff = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) diff = static_cast<std::uint8_t>(diff | (a[i] ^ b[i]));
+    for (std::size_t i = 0; i < a.size(); ++i)
+        diff = static_cast<std::uint8_t>(diff | (a[i] ^ b[i]));
     return diff == 0;
 }
 
 Status Reader::need(std::size_t n) const {
     if (n <= left()) return ok();
-    return fail(Errc::Truncated, "found " + std::to_string(left()) + " bytes, expected " +
-                                     std::to_string(n))
+    return fail(Errc::Truncated,
+                "found " + std::to_string(left()) + " bytes, expected " + std::to_string(n))
         .at(offset());
 }
 
@@ -126,9 +129,15 @@ Result<ByteView> Reader::counted32() {
     return bytes(n);
 }
 
-void Writer::u16(std::uint16_t v) { write_be(out_, v); }
-void Writer::u32(std::uint32_t v) { write_be(out_, v); }
-void Writer::u64(std::uint64_t v) { write_be(out_, v); }
+void Writer::u16(std::uint16_t v) {
+    write_be(out_, v);
+}
+void Writer::u32(std::uint32_t v) {
+    write_be(out_, v);
+}
+void Writer::u64(std::uint64_t v) {
+    write_be(out_, v);
+}
 
 void Writer::counted16(ByteView v) {
     RACOON_CHECK(v.size() <= 0xffff);

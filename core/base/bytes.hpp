@@ -33,7 +33,9 @@ inline ByteView as_bytes(std::string_view text) {
 inline std::string_view as_text(ByteView bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline Bytes to_bytes(ByteView view) { return Bytes(view.begin(), view.end()); }
+inline Bytes to_bytes(ByteView view) {
+    return Bytes(view.begin(), view.end());
+}
 void append(Bytes& to, ByteView more);
 
 /// Lower-case hexadecimal without separators.
@@ -84,7 +86,9 @@ class Writer {
     Writer() = default;
     explicit Writer(std::size_t reserve) { out_.reserve(reserve); }
 
-    struct Mark { std::size_t at; };
+    struct Mark {
+        std::size_t at;
+    };
 
     void u8(std::uint8_t v) { out_.push_back(v); }
     void u16(std::uint16_t v);
@@ -95,9 +99,18 @@ class Writer {
     void counted16(ByteView v);
     void counted32(ByteView v);
     /// Space for a value to be patched in later.
-    Mark u8_later() { u8(0); return {size() - 1}; }
-    Mark u16_later() { u16(0); return {size() - 2}; }
-    Mark u32_later() { u32(0); return {size() - 4}; }
+    Mark u8_later() {
+        u8(0);
+        return {size() - 1};
+    }
+    Mark u16_later() {
+        u16(0);
+        return {size() - 2};
+    }
+    Mark u32_later() {
+        u32(0);
+        return {size() - 4};
+    }
     void patch_u8(Mark m, std::uint8_t v);
     void patch_u16(Mark m, std::size_t v);
     void patch_u32(Mark m, std::size_t v);

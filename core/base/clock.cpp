@@ -10,6 +10,8 @@ TimePoint monotonic_now() {
     return TimePoint(std::chrono::seconds(ts.tv_sec) + std::chrono::nanoseconds(ts.tv_nsec));
 }
 
-std::int64_t wall_seconds() { return static_cast<std::int64_t>(std::time(nullptr)); }
+std::int64_t wall_seconds() {
+    return static_cast<std::int64_t>(std::time(nullptr));
+}
 
 }  // namespace racoon

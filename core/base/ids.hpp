@@ -54,7 +54,8 @@ struct CookiePairHash {
     std::size_t operator()(const CookiePair& c) const noexcept {
         std::size_t h = 0;
         for (std::size_t i = 0; i < 8; ++i)
-            h = h * 131 + (c.initiator.bytes[i] ^ (static_cast<std::size_t>(c.responder.bytes[i]) << 8));
+            h = h * 131 +
+                (c.initiator.bytes[i] ^ (static_cast<std::size_t>(c.responder.bytes[i]) << 8));
         return h;
     }
 };

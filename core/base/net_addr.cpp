@@ -13,7 +13,9 @@ namespace racoon {
 
 namespace {
 
-std::string port_text(std::uint16_t port) { return port == 0 ? "any" : std::to_string(port); }
+std::string port_text(std::uint16_t port) {
+    return port == 0 ? "any" : std::to_string(port);
+}
 
 void clear_host_bits(IpAddr& a, unsigned length) {
     for (unsigned i = 0; i < a.size(); ++i) {
@@ -32,7 +34,8 @@ bool IpAddr::is_any() const {
 }
 
 bool IpAddr::is_multicast() const {
-    return family == Family::V4 ? (bytes[0] & 0xf0) == 0xe0 : family == Family::V6 && bytes[0] == 0xff;
+    return family == Family::V4 ? (bytes[0] & 0xf0) == 0xe0
+                                : family == Family::V6 && bytes[0] == 0xff;
 }
 
 std::string IpAddr::text() const {
@@ -73,14 +76,16 @@ Result<IpAddr> IpAddr::parse(std::string_view text) {
 Result<IpAddr> IpAddr::from_bytes(ByteView in) {
     IpAddr out;
     if (in.size() != 4 && in.size() != 16)
-        return fail(Errc::Malformed,
-                    "found an address of " + std::to_string(in.size()) + " bytes, expected 4 or 16");
+        return fail(Errc::Malformed, "found an address of " + std::to_string(in.size()) +
+                                         " bytes, expected 4 or 16");
     out.family = in.size() == 4 ? Family::V4 : Family::V6;
     std::copy(in.begin(), in.end(), out.bytes.begin());
     return out;
 }
 
-std::string Endpoint::text() const { return addr.text() + "[" + std::to_string(port) + "]"; }
+std::string Endpoint::text() const {
+    return addr.text() + "[" + std::to_string(port) + "]";
+}
 
 unsigned Endpoint::to_sockaddr(sockaddr_storage& out) const {
     std::memset(&out, 0, sizeof out);
@@ -143,8 +148,12 @@ bool Prefix::contains(const Prefix& inner) const {
     return inner.length >= length && contains(inner.addr);
 }
 
-std::string Prefix::text() const { return addr.text() + "/" + std::to_string(length); }
-std::string Selector::text() const { return net.text() + "[" + port_text(port) + "]"; }
+std::string Prefix::text() const {
+    return addr.text() + "/" + std::to_string(length);
+}
+std::string Selector::text() const {
+    return net.text() + "[" + port_text(port) + "]";
+}
 
 std::string TrafficSelector::text() const {
     return local.text() + " " + remote.text() +

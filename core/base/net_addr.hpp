@@ -27,7 +27,7 @@ struct IpAddr {
     std::size_t size() const { return family == Family::V4 ? 4 : family == Family::V6 ? 16 : 0; }
     unsigned bits() const { return static_cast<unsigned>(size() * 8); }
     ByteView view() const { return ByteView(bytes).first(size()); }
-    bool is_any() const;       // 0.0.0.0, ::, or no address at all
+    bool is_any() const;  // 0.0.0.0, ::, or no address at all
     bool is_multicast() const;
     std::string text() const;  // "192.0.2.1", "fe80::1%eth0"
     /// Numeric only; a scope after '%' is an interface name or index.

@@ -20,7 +20,9 @@ using Result = tl::expected<T, Error>;
 using Status = Result<void>;
 
 /// Success of a function that returns nothing else.
-inline Status ok() { return {}; }
+inline Status ok() {
+    return {};
+}
 
 }  // namespace racoon
 
@@ -30,15 +32,15 @@ inline Status ok() { return {}; }
 /// Evaluates `expr` (a Result<T>); on success binds its value to `decl`, else returns its error.
 /// Two statements: not for use as the body of an unbraced `if`. Not for coroutines.
 #define RACOON_TRY(decl, expr) RACOON_TRY_(RACOON_CONCAT(racoon_try_, __LINE__), decl, expr)
-#define RACOON_TRY_(tmp, decl, expr)                                  \
-    auto tmp = (expr);                                                \
+#define RACOON_TRY_(tmp, decl, expr)                                            \
+    auto tmp = (expr);                                                          \
     if (!tmp) return ::tl::unexpected<::racoon::Error>(std::move(tmp).error()); \
     decl = std::move(*tmp)
 
 /// The same for a Status, whose success carries no value.
-#define RACOON_TRY_STATUS(expr)                                                      \
-    do {                                                                             \
-        auto racoon_status = (expr);                                                 \
-        if (!racoon_status)                                                          \
+#define RACOON_TRY_STATUS(expr)                                                         \
+    do {                                                                                \
+        auto racoon_status = (expr);                                                    \
+        if (!racoon_status)                                                             \
             return ::tl::unexpected<::racoon::Error>(std::move(racoon_status).error()); \
     } while (false)

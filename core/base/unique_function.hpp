@@ -16,8 +16,8 @@ class UniqueFunction<R(Args...)> {
     UniqueFunction() = default;
     UniqueFunction(std::nullptr_t) {}
     template <typename F>
-        requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction>)
-    UniqueFunction(F&& f) : holder_(std::make_unique<Holder<std::decay_t<F>>>(std::forward<F>(f))) {}
+    requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction>) UniqueFunction(F&& f)
+        : holder_(std::make_unique<Holder<std::decay_t<F>>>(std::forward<F>(f))) {}
 
     R operator()(Args... args) { return holder_->call(std::forward<Args>(args)...); }
     explicit operator bool() const { return holder_ != nullptr; }

@@ -43,7 +43,7 @@ struct Value {
 
 struct Statement {
     const Directive* directive = nullptr;
-    Span where;                   // its keyword
+    Span where;  // its keyword
     std::vector<Value> values;
     std::vector<Statement> body;  // of blocks
     Span end;                     // the closing brace or the semicolon

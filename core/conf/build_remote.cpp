@@ -8,12 +8,14 @@ namespace racoon::conf {
 
 namespace {
 
-constexpr std::size_t kMaxProposals = 64;      // transforms of one offer; the wire's limit is 255
+constexpr std::size_t kMaxProposals = 64;  // transforms of one offer; the wire's limit is 255
 constexpr std::size_t kMaxIdentifiers = 4096;
 constexpr std::size_t kMaxInherited = 500'000;  // copies in all, so that memory stays linear
 
 /// Aggressive and base mode are read, but no exchange of ours runs them so far.
-bool runs(ExchangeMode mode) { return mode == ExchangeMode::Main; }
+bool runs(ExchangeMode mode) {
+    return mode == ExchangeMode::Main;
+}
 
 /// The name under which `inherit` finds an old-form section.
 std::string old_form_name(const std::optional<Endpoint>& address) {
@@ -41,19 +43,23 @@ void Builder::remote(const Statement& s) {
     if (s.values.size() > 1) {
         const Value& v = s.values[1];
         std::string parent;
-        if (v.kind == Value::Kind::String || v.text == "anonymous") parent = std::string(v.text);
-        else if (const auto e = endpoint(v)) parent = e->text();
+        if (v.kind == Value::Kind::String || v.text == "anonymous")
+            parent = std::string(v.text);
+        else if (const auto e = endpoint(v))
+            parent = e->text();
         const auto found = drafts_.find(parent);
         if (found == drafts_.end()) {
             std::vector<std::string> names;
             if (drafts_.size() <= 100)  // so that many such errors cost no more than many lines
                 for (const auto& [known, unused] : drafts_) names.push_back(known);
             if (!parent.empty())
-                diagnostics_.error(v.where, fmt::format("no remote section {} before this one to inherit from{}",
-                                                        quoted(parent), did_you_mean(parent, names)));
+                diagnostics_.error(
+                    v.where, fmt::format("no remote section {} before this one to inherit from{}",
+                                         quoted(parent), did_you_mean(parent, names)));
             good = false;
         } else {
-            inherited_ += found->second.proposals.size() + found->second.made.peers_identifiers.size();
+            inherited_ +=
+                found->second.proposals.size() + found->second.made.peers_identifiers.size();
             if (inherited_ > kMaxInherited) {
                 diagnostics_.error(v.where, "too much is inherited in this file");
                 good = false;
@@ -70,14 +76,16 @@ void Builder::remote(const Statement& s) {
     const auto earlier = drafts_.find(name);
     if (earlier != drafts_.end() && good) {
         if (!old_form) {
-            diagnostics_.error(head.where, fmt::format("remote {} is already defined at {}", quoted(name),
-                                                       earlier->second.made.where.text()));
+            diagnostics_.error(head.where,
+                               fmt::format("remote {} is already defined at {}", quoted(name),
+                                           earlier->second.made.where.text()));
             good = false;
         } else {
-            diagnostics_.warning(head.where,
-                                 fmt::format("remote {} is also defined at {}: unless mode or proposal tell "
-                                             "them apart, neither is used", name,
-                                             earlier->second.made.where.text()));
+            diagnostics_.warning(
+                head.where,
+                fmt::format("remote {} is also defined at {}: unless mode or proposal tell "
+                            "them apart, neither is used",
+                            name, earlier->second.made.where.text()));
         }
     }
 
@@ -103,30 +111,40 @@ void Builder::remote_statement(const Statement& s, RemoteDraft& draft) {
                 diagnostics_.error(v.where, "for any peer, leave remote_address out");
             } else if (const auto e = endpoint(v)) {
                 if (!draft.named)
-                    diagnostics_.error(s.where, fmt::format("remote_address belongs into a named section; this one "
-                                                            "is already for {}", r.name));
+                    diagnostics_.error(
+                        s.where,
+                        fmt::format("remote_address belongs into a named section; this one "
+                                    "is already for {}",
+                                    r.name));
                 r.address = e;
             }
             break;
-        case Word::ExchangeMode: exchange_mode(s, draft); break;
+        case Word::ExchangeMode:
+            exchange_mode(s, draft);
+            break;
         case Word::Situation:
             if (v.text != "identity_only")
-                diagnostics_.error(v.where, fmt::format("situation {} is not supported; only identity_only is",
-                                                        v.text));
+                diagnostics_.error(
+                    v.where,
+                    fmt::format("situation {} is not supported; only identity_only is", v.text));
             break;
         case Word::MyIdentifier:
             if (auto id = identity(s.values, s, true)) r.my_identifier = std::move(*id);
             break;
         case Word::PeersIdentifier:
             if (r.peers_identifiers.size() >= kMaxIdentifiers)
-                diagnostics_.error(s.where, fmt::format("more than {} peers_identifier in one section",
-                                                        kMaxIdentifiers));
+                diagnostics_.error(
+                    s.where,
+                    fmt::format("more than {} peers_identifier in one section", kMaxIdentifiers));
             else if (auto id = identity(s.values, s, false))
                 r.peers_identifiers.push_back(std::move(*id));
             break;
-        case Word::VerifyIdentifier: r.verify_identifier = on(v); break;
+        case Word::VerifyIdentifier:
+            r.verify_identifier = on(v);
+            break;
         case Word::NonceSize:
-            if (const auto n = number(v, word, 8, 256)) r.nonce_size = static_cast<std::uint16_t>(*n);
+            if (const auto n = number(v, word, 8, 256))
+                r.nonce_size = static_cast<std::uint16_t>(*n);
             break;
         case Word::ProposalCheck:
             r.proposal_check = v.text == "obey"    ? ProposalCheck::Obey
@@ -134,32 +152,48 @@ void Builder::remote_statement(const Statement& s, RemoteDraft& draft) {
                                : v.text == "exact" ? ProposalCheck::Exact
                                                    : ProposalCheck::Strict;
             break;
-        case Word::SupportProxy: r.support_proxy = on(v); break;
-        case Word::InitialContact: r.initial_contact = on(v); break;
-        case Word::Passive: r.passive = on(v); break;
+        case Word::SupportProxy:
+            r.support_proxy = on(v);
+            break;
+        case Word::InitialContact:
+            r.initial_contact = on(v);
+            break;
+        case Word::Passive:
+            r.passive = on(v);
+            break;
         case Word::Rekey:
             r.rekey = v.text == "off" ? Rekey::Off : v.text == "force" ? Rekey::Force : Rekey::On;
             break;
-        case Word::Dpd: r.dpd.enabled = on(v); break;
+        case Word::Dpd:
+            r.dpd.enabled = on(v);
+            break;
         case Word::DpdDelay:
-            if (const auto n = number(v, word, 0, 86400)) r.dpd.delay = seconds(static_cast<std::int64_t>(*n));
+            if (const auto n = number(v, word, 0, 86400))
+                r.dpd.delay = seconds(static_cast<std::int64_t>(*n));
             break;
         case Word::DpdRetry:
-            if (const auto n = number(v, word, 1, 3600)) r.dpd.retry = seconds(static_cast<std::int64_t>(*n));
+            if (const auto n = number(v, word, 1, 3600))
+                r.dpd.retry = seconds(static_cast<std::int64_t>(*n));
             break;
         case Word::DpdMaxfail:
             if (const auto n = number(v, word, 1, 1000)) r.dpd.max_fail = static_cast<unsigned>(*n);
             break;
         case Word::Ph1id:
-            if (const auto n = number(v, word, 0, 0xffffffff)) r.ph1id = static_cast<std::uint32_t>(*n);
+            if (const auto n = number(v, word, 0, 0xffffffff))
+                r.ph1id = static_cast<std::uint32_t>(*n);
             break;
         case Word::Lifetime:
             if (s.values.empty()) break;
-            if (v.number == 0) diagnostics_.error(v.where, "a lifetime is at least 1 second");
-            else draft.lifetime = time(v);
+            if (v.number == 0)
+                diagnostics_.error(v.where, "a lifetime is at least 1 second");
+            else
+                draft.lifetime = time(v);
             break;
-        case Word::Proposal: proposal(s, draft); break;
-        default: break;
+        case Word::Proposal:
+            proposal(s, draft);
+            break;
+        default:
+            break;
     }
 }
 
@@ -186,8 +220,8 @@ void Builder::exchange_mode(const Statement& s, RemoteDraft& draft) {
         if (draft.made.modes.empty() && !in_.offline)
             diagnostics_.error(v.where, message + "; write \"main\"");
         else
-            diagnostics_.warning(v.where, message +
-                                          (draft.made.modes.empty() ? "" : "; only main mode is used"));
+            diagnostics_.warning(
+                v.where, message + (draft.made.modes.empty() ? "" : "; only main mode is used"));
     }
 }
 
@@ -212,7 +246,8 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values, 
     }
     out.type = type.text == "fqdn" ? 2 : type.text == "user_fqdn" ? 3 : 11;
     if (!value) {
-        diagnostics_.error(type.where, fmt::format("{} {} takes a text in double quotes", word, type.text));
+        diagnostics_.error(type.where,
+                           fmt::format("{} {} takes a text in double quotes", word, type.text));
         return std::nullopt;
     }
     if (value->text.empty()) {
@@ -220,18 +255,21 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values, 
         return std::nullopt;
     }
     if (value->kind == Value::Kind::Word && type.number == 1 && value->text.starts_with("0x")) {
-        const auto bytes = from_hex(value->text.substr(2));  // keyid tag 0x00ff: bytes no string can hold
+        const auto bytes =
+            from_hex(value->text.substr(2));  // keyid tag 0x00ff: bytes no string can hold
         if (!bytes || bytes->empty()) {
-            diagnostics_.error(value->where, fmt::format("expected pairs of hexadecimal digits after 0x, found {}",
-                                                         quoted(value->text)));
+            diagnostics_.error(
+                value->where, fmt::format("expected pairs of hexadecimal digits after 0x, found {}",
+                                          quoted(value->text)));
             return std::nullopt;
         }
         out.value = std::string(as_text(*bytes));
         return out;
     }
     if (value->kind == Value::Kind::Word) {
-        diagnostics_.error(value->where, fmt::format("{} {} takes a text in double quotes: write {}", word,
-                                                     type.text, quoted(value->text)));
+        diagnostics_.error(value->where,
+                           fmt::format("{} {} takes a text in double quotes: write {}", word,
+                                       type.text, quoted(value->text)));
         return std::nullopt;
     }
     if (type.text != "keyid" || type.number == 1) {
@@ -241,11 +279,13 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values, 
     // keyid without `tag`: the string names a file whose whole content is the identity.
     auto bytes = in_.files.read(std::string(value->text));
     if (!bytes || bytes->empty() || bytes->size() > 65535 - 8) {
-        const std::string message =
-            fmt::format("cannot take the key id from the file {}: {}; for the text itself write \"keyid tag {}\"",
-                        quoted(value->text),
-                        !bytes ? bytes.error().text() : bytes->empty() ? "it is empty" : "it is too long",
-                        quoted(value->text).substr(1, quoted(value->text).size() - 2));
+        const std::string message = fmt::format(
+            "cannot take the key id from the file {}: {}; for the text itself write \"keyid tag {}\"",
+            quoted(value->text),
+            !bytes           ? bytes.error().text()
+            : bytes->empty() ? "it is empty"
+                             : "it is too long",
+            quoted(value->text).substr(1, quoted(value->text).size() - 2));
         if (in_.offline && !bytes) {
             diagnostics_.warning(value->where, message);
             out.value = mine ? std::string("?") : std::string(value->text);
@@ -291,19 +331,23 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
                 p.made.lifetime = time(v);
                 p.has_lifetime = true;
                 break;
-            default: break;
+            default:
+                break;
         }
         if (missing_) missing.emplace_back(missing_where_, missing_message_);
     }
     std::string absent;
-    for (const auto& [there, what] : {std::pair{encryption, "encryption_algorithm"}, {hashing, "hash_algorithm"},
-                                      {method, "authentication_method"}, {dh, "dh_group"}})
+    for (const auto& [there, what] : {std::pair{encryption, "encryption_algorithm"},
+                                      {hashing, "hash_algorithm"},
+                                      {method, "authentication_method"},
+                                      {dh, "dh_group"}})
         if (!there) absent += (absent.empty() ? "" : ", ") + std::string(what);
     if (!absent.empty())
         diagnostics_.error(block.where, fmt::format("this proposal has no {}", absent));
     p.usable = missing.empty();
     if (draft.proposals.size() >= kMaxProposals) {
-        diagnostics_.error(block.where, fmt::format("more than {} proposals in one section", kMaxProposals));
+        diagnostics_.error(block.where,
+                           fmt::format("more than {} proposals in one section", kMaxProposals));
         return;
     }
     p.missing = std::move(missing);  // an error or a warning? known only at the end of the section
@@ -317,8 +361,10 @@ void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
     for (const ProposalDraft& p : draft.proposals) {
         for (const auto& [where, message] : p.missing) {
             if (!told_missing_.insert({where.file, where.offset}).second) continue;  // inherited
-            if (any_usable || in_.offline) diagnostics_.warning(where, message);
-            else diagnostics_.error(where, message);
+            if (any_usable || in_.offline)
+                diagnostics_.warning(where, message);
+            else
+                diagnostics_.error(where, message);
         }
         if (!p.usable) continue;
         Phase1Proposal made = p.made;
@@ -326,16 +372,21 @@ void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
         r.proposals.push_back(made);
     }
     if (!draft.has_modes)
-        diagnostics_.error(s.where, fmt::format("remote {} has no exchange_mode; write \"exchange_mode main;\"",
-                                                quoted(r.name)));
+        diagnostics_.error(
+            s.where, fmt::format("remote {} has no exchange_mode; write \"exchange_mode main;\"",
+                                 quoted(r.name)));
     if (draft.proposals.empty())
-        diagnostics_.error(s.where, fmt::format("remote {} has no proposal {{ … }}", quoted(r.name)));
+        diagnostics_.error(s.where,
+                           fmt::format("remote {} has no proposal {{ … }}", quoted(r.name)));
     for (const ExchangeMode mode : r.modes)
         if (mode == ExchangeMode::Aggressive)
             for (const Phase1Proposal& p : r.proposals)
                 if (p.group != r.proposals.front().group) {
-                    diagnostics_.error(s.where, fmt::format("remote {}: aggressive mode needs the same dh_group in "
-                                                            "all proposals", quoted(r.name)));
+                    diagnostics_.error(
+                        s.where,
+                        fmt::format("remote {}: aggressive mode needs the same dh_group in "
+                                    "all proposals",
+                                    quoted(r.name)));
                     break;
                 }
     config_->remotes.push_back(std::move(r));

@@ -15,9 +15,10 @@ struct Protocol {
     std::string_view word;
     std::uint8_t number;
 };
-constexpr std::array kProtocols = {Protocol{"any", 0},     Protocol{"tcp", 6},   Protocol{"udp", 17},
-                                   Protocol{"icmp", 1},    Protocol{"icmp6", 58}, Protocol{"gre", 47},
-                                   Protocol{"esp", 50},    Protocol{"ah", 51},   Protocol{"ipcomp", 108}};
+constexpr std::array kProtocols = {
+    Protocol{"any", 0},  Protocol{"tcp", 6},    Protocol{"udp", 17},
+    Protocol{"icmp", 1}, Protocol{"icmp6", 58}, Protocol{"gre", 47},
+    Protocol{"esp", 50}, Protocol{"ah", 51},    Protocol{"ipcomp", 108}};
 constexpr std::size_t kMaxAlgorithms = 64;
 
 }  // namespace
@@ -30,8 +31,9 @@ std::optional<SaInfoSide> Builder::side(const Statement& s, std::size_t first) {
     const Value& prefix = s.values[first + 2];
     const Value& protocol = s.values[first + 3];
     if (where.text.find('-') != where.text.npos && where.text.find('%') == where.text.npos) {
-        diagnostics_.error(where.where, "a range of addresses is not supported yet; write a net such as "
-                                        "10.0.0.0/24");
+        diagnostics_.error(where.where,
+                           "a range of addresses is not supported yet; write a net such as "
+                           "10.0.0.0/24");
         return std::nullopt;
     }
     const auto addr = address(where);
@@ -40,15 +42,17 @@ std::optional<SaInfoSide> Builder::side(const Statement& s, std::size_t first) {
     selector.net = Prefix::host(*addr);
     if (prefix.has_number) {
         if (prefix.number > addr->bits()) {
-            diagnostics_.error(prefix.where, fmt::format("a prefix of {} has 0 to {} bits, found {}",
-                                                         addr->family == Family::V4 ? "IPv4" : "IPv6",
-                                                         addr->bits(), prefix.number));
+            diagnostics_.error(prefix.where,
+                               fmt::format("a prefix of {} has 0 to {} bits, found {}",
+                                           addr->family == Family::V4 ? "IPv4" : "IPv6",
+                                           addr->bits(), prefix.number));
             return std::nullopt;
         }
         selector.net = *Prefix::make(*addr, static_cast<unsigned>(prefix.number));
         if (selector.net.addr != *addr)
-            diagnostics_.warning(where.where, fmt::format("{} has bits beyond its prefix; {} is meant",
-                                                          where.text, selector.net.text()));
+            diagnostics_.warning(
+                where.where, fmt::format("{} has bits beyond its prefix; {} is meant", where.text,
+                                         selector.net.text()));
     }
     if (where.has_number) selector.port = static_cast<std::uint16_t>(where.number);
 
@@ -67,20 +71,24 @@ std::optional<SaInfoSide> Builder::side(const Statement& s, std::size_t first) {
         }
         if (!found) {
             const std::string hint = did_you_mean(protocol.text, words);
-            diagnostics_.error(protocol.where,
-                               fmt::format("unknown protocol {}; a number or any, tcp, udp, icmp, icmp6, gre, "
-                                           "esp, ah or ipcomp{}", quoted(protocol.text), hint));
+            diagnostics_.error(
+                protocol.where,
+                fmt::format("unknown protocol {}; a number or any, tcp, udp, icmp, icmp6, gre, "
+                            "esp, ah or ipcomp{}",
+                            quoted(protocol.text), hint));
             return std::nullopt;
         }
     }
     if (out.protocol == 1 || out.protocol == 58) {
         if (selector.port != 0) {
-            diagnostics_.error(where.number_where, fmt::format("{} has no ports; write [any]", protocol.text));
+            diagnostics_.error(where.number_where,
+                               fmt::format("{} has no ports; write [any]", protocol.text));
             return std::nullopt;
         }
         if ((out.protocol == 1) != (addr->family == Family::V4)) {
-            diagnostics_.error(protocol.where, fmt::format("{} goes with {} addresses", protocol.text,
-                                                           out.protocol == 1 ? "IPv4" : "IPv6"));
+            diagnostics_.error(protocol.where,
+                               fmt::format("{} goes with {} addresses", protocol.text,
+                                           out.protocol == 1 ? "IPv4" : "IPv6"));
             return std::nullopt;
         }
     }
@@ -98,11 +106,14 @@ void Builder::sainfo(const Statement& s) {
     if (remote) info.remote = *remote;
     if (info.local.selector && info.remote.selector &&
         info.local.selector->net.addr.family != info.remote.selector->net.addr.family)
-        diagnostics_.error(s.values[5].where, "the two sides of a sainfo are of one address family");
+        diagnostics_.error(s.values[5].where,
+                           "the two sides of a sainfo are of one address family");
     if (s.values.size() > 8) {
         const std::vector<Value> from(s.values.begin() + 8, s.values.end());
         Statement named = s;
-        static const Directive kFrom = {.context = Context::SaInfo, .keyword = "from", .word = Word::None,
+        static const Directive kFrom = {.context = Context::SaInfo,
+                                        .keyword = "from",
+                                        .word = Word::None,
                                         .form = Form::Identifier};
         named.directive = &kFrom;
         info.from = identity(from, named, false);
@@ -113,9 +124,12 @@ void Builder::sainfo(const Statement& s) {
     for (const Statement& inner : s.body) {
         const Value v = inner.values.empty() ? Value{} : inner.values[0];
         if (inner.broken) {
-            wrote_encryption = wrote_encryption || inner.directive->word == Word::EncryptionAlgorithm;
-            wrote_integrity = wrote_integrity || inner.directive->word == Word::AuthenticationAlgorithm;
-            wrote_compression = wrote_compression || inner.directive->word == Word::CompressionAlgorithm;
+            wrote_encryption =
+                wrote_encryption || inner.directive->word == Word::EncryptionAlgorithm;
+            wrote_integrity =
+                wrote_integrity || inner.directive->word == Word::AuthenticationAlgorithm;
+            wrote_compression =
+                wrote_compression || inner.directive->word == Word::CompressionAlgorithm;
             continue;
         }
         switch (inner.directive->word) {
@@ -123,8 +137,10 @@ void Builder::sainfo(const Statement& s) {
                 missing_ = false;
                 info.pfs_group = group(v, "pfs_group");
                 if (missing_) {  // without it the SAs would be weaker than asked for
-                    if (in_.offline) diagnostics_.warning(missing_where_, missing_message_);
-                    else diagnostics_.error(missing_where_, missing_message_);
+                    if (in_.offline)
+                        diagnostics_.warning(missing_where_, missing_message_);
+                    else
+                        diagnostics_.error(missing_where_, missing_message_);
                 }
                 break;
             case Word::Lifetime:
@@ -142,7 +158,8 @@ void Builder::sainfo(const Statement& s) {
                     missing_ = false;
                     Phase2Encryption e;
                     e.transform = esp_encryption(a, e.key_bits);
-                    if (e.transform && info.encryption.size() < kMaxAlgorithms) info.encryption.push_back(e);
+                    if (e.transform && info.encryption.size() < kMaxAlgorithms)
+                        info.encryption.push_back(e);
                     if (missing_) missing_encryption.emplace_back(missing_where_, missing_message_);
                 }
                 break;
@@ -160,16 +177,21 @@ void Builder::sainfo(const Statement& s) {
                 for (const Value& a : inner.values) {
                     // Every sainfo names one, hardly a policy uses it: check_whole() tells when one does.
                     const TransformInfo* t = compression(a);
-                    if (t && info.compression.size() < kMaxAlgorithms) info.compression.push_back(t);
+                    if (t && info.compression.size() < kMaxAlgorithms)
+                        info.compression.push_back(t);
                 }
                 break;
-            default: break;
+            default:
+                break;
         }
     }
-    const auto tell = [&](const std::vector<std::pair<Span, std::string>>& missing, bool something_left) {
+    const auto tell = [&](const std::vector<std::pair<Span, std::string>>& missing,
+                          bool something_left) {
         for (const auto& [where, message] : missing) {
-            if (something_left || in_.offline) diagnostics_.warning(where, message);
-            else diagnostics_.error(where, message);
+            if (something_left || in_.offline)
+                diagnostics_.warning(where, message);
+            else
+                diagnostics_.error(where, message);
         }
     };
     tell(missing_encryption, !info.encryption.empty());
@@ -178,14 +200,17 @@ void Builder::sainfo(const Statement& s) {
         all_aead = all_aead && e.transform->kind == TransformKind::Aead;
     tell(missing_integrity, !info.integrity.empty() || all_aead);
     if (!wrote_encryption)
-        diagnostics_.error(s.where, "this sainfo has no encryption_algorithm; write for example "
-                                    "\"encryption_algorithm aes 256;\"");
+        diagnostics_.error(s.where,
+                           "this sainfo has no encryption_algorithm; write for example "
+                           "\"encryption_algorithm aes 256;\"");
     if (!wrote_integrity && !all_aead)
-        diagnostics_.error(s.where, "this sainfo has no authentication_algorithm; write for example "
-                                    "\"authentication_algorithm hmac_sha256;\"");
+        diagnostics_.error(s.where,
+                           "this sainfo has no authentication_algorithm; write for example "
+                           "\"authentication_algorithm hmac_sha256;\"");
     if (!wrote_compression)
-        diagnostics_.warning(s.where, "this sainfo has no compression_algorithm; \"compression_algorithm "
-                                      "deflate;\" is usual, and older racoons refuse the file without it");
+        diagnostics_.warning(s.where,
+                             "this sainfo has no compression_algorithm; \"compression_algorithm "
+                             "deflate;\" is usual, and older racoons refuse the file without it");
     if (diagnostics_.errors() != errors) return;
     duplicate(info, s);
     config_->sainfos.push_back(std::move(info));
@@ -207,10 +232,13 @@ void Builder::duplicate(const SaInfo& info, const Statement& s) {
     if (fresh) return;
     const std::string where = location(earlier->second).text();
     if (!info.local.selector && !info.remote.selector && !info.from)
-        diagnostics_.warning(s.where, fmt::format("this anonymous sainfo is never used: the one at {} is found "
-                                                  "first", where));
+        diagnostics_.warning(
+            s.where, fmt::format("this anonymous sainfo is never used: the one at {} is found "
+                                 "first",
+                                 where));
     else
-        diagnostics_.error(s.where, fmt::format("this sainfo is for the same nets as the one at {}", where));
+        diagnostics_.error(s.where,
+                           fmt::format("this sainfo is for the same nets as the one at {}", where));
 }
 
 }  // namespace racoon::conf

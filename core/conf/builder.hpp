@@ -16,7 +16,7 @@ namespace racoon::conf {
 struct ProposalDraft {
     Phase1Proposal made;
     bool has_lifetime = false;
-    bool usable = true;  // false: an algorithm's module is missing
+    bool usable = true;                                 // false: an algorithm's module is missing
     std::vector<std::pair<Span, std::string>> missing;  // why
 };
 
@@ -55,7 +55,8 @@ class Builder {
     void exchange_mode(const Statement& s, RemoteDraft& draft);
     void proposal(const Statement& s, RemoteDraft& draft);
     void finish_remote(const Statement& s, RemoteDraft& draft);
-    std::optional<IdentitySpec> identity(const std::vector<Value>& values, const Statement& s, bool mine);
+    std::optional<IdentitySpec> identity(const std::vector<Value>& values, const Statement& s,
+                                         bool mine);
 
     // build_sainfo.cpp
     void sainfo(const Statement& s);
@@ -77,8 +78,8 @@ class Builder {
                     const Span& where, std::uint16_t& out);
 
     // small things, build.cpp
-    std::optional<std::uint64_t> number(const Value& v, std::string_view directive, std::uint64_t least,
-                                        std::uint64_t most);
+    std::optional<std::uint64_t> number(const Value& v, std::string_view directive,
+                                        std::uint64_t least, std::uint64_t most);
     seconds time(const Value& v) const { return seconds(static_cast<std::int64_t>(v.number)); }
     std::optional<IpAddr> address(const Value& v);
     std::optional<Endpoint> endpoint(const Value& v);

@@ -20,8 +20,17 @@
 
 namespace racoon::conf {
 
-enum class Kind : std::uint8_t { Cipher, Hash, Group, AuthMethod, EspEncryption, EspIntegrity,
-                                 Compression, Kernel, Credential };
+enum class Kind : std::uint8_t {
+    Cipher,
+    Hash,
+    Group,
+    AuthMethod,
+    EspEncryption,
+    EspIntegrity,
+    Compression,
+    Kernel,
+    Credential
+};
 
 /// Key lengths in bits. min == max: a fixed length, never written on the wire.
 struct KeyBits {
@@ -33,10 +42,10 @@ struct KeyBits {
 };
 
 struct CipherInfo {
-    std::string name;         // racoon.conf's word
+    std::string name;          // racoon.conf's word
     std::uint16_t ike_id = 0;  // RFC 2409 appendix A, class 1
     KeyBits key;
-    std::size_t block = 0;     // bytes
+    std::size_t block = 0;  // bytes
     bool weak = false;
     std::string module;
     const racoon_cipher* table = nullptr;
@@ -45,7 +54,7 @@ struct CipherInfo {
 
 struct HashInfo {
     std::string name;
-    std::uint16_t ike_id = 0;    // class 2
+    std::uint16_t ike_id = 0;     // class 2
     std::size_t digest_size = 0;  // bytes; also the size of its PRF's output
     bool weak = false;
     std::string module;
@@ -57,9 +66,9 @@ struct HashInfo {
 
 struct GroupInfo {
     std::string name;
-    std::uint16_t number = 0;  // class 4
+    std::uint16_t number = 0;                      // class 4
     std::size_t public_size = 0, secret_size = 0;  // bytes
-    unsigned strength = 0;                          // bits
+    unsigned strength = 0;                         // bits
     bool weak = false;
     std::string module;
     const racoon_dh_group* table = nullptr;

@@ -25,7 +25,9 @@ struct Location {
     std::string file;
     int line = 0;
     int column = 0;
-    std::string text() const { return file + ":" + std::to_string(line) + ":" + std::to_string(column); }
+    std::string text() const {
+        return file + ":" + std::to_string(line) + ":" + std::to_string(column);
+    }
 };
 
 enum class ExchangeMode : std::uint8_t { Base = 1, Main = 2, Aggressive = 4 };  // wire numbers
@@ -36,8 +38,8 @@ enum class Rekey : std::uint8_t { Off, On, Force };
 /// user_fqdn, 9 asn1dn, 11 keyid); for addresses of either family 1.
 struct IdentitySpec {
     std::uint8_t type = 1;
-    std::optional<IpAddr> address;      // type 1; unset: the exchange's own address / any
-    std::optional<std::string> value;   // other types; unset: any
+    std::optional<IpAddr> address;     // type 1; unset: the exchange's own address / any
+    std::optional<std::string> value;  // other types; unset: any
     Location where;
 };
 
@@ -128,7 +130,7 @@ struct AdminSocket {
 };
 
 struct Listen {
-    std::vector<Endpoint> isakmp;       // empty: every local address
+    std::vector<Endpoint> isakmp;  // empty: every local address
     std::vector<Endpoint> isakmp_natt;
     bool strict_address = false;
     AdminSocket adminsock;
@@ -167,7 +169,7 @@ struct Policy {
 
 /// A value of a module's own key, unparsed: the manifest's schema decides.
 struct ModuleValue {
-    std::string text;   // words joined by a space; quotes removed
+    std::string text;  // words joined by a space; quotes removed
     Location where;
 };
 struct ModuleBlock {
@@ -182,7 +184,7 @@ struct ModuleBlock {
 struct Config {
     std::string file;
     std::map<std::string, std::string, std::less<>> paths;  // `path KIND "…"`
-    std::vector<ModuleBlock> modules;  // empty: those that are "standard"
+    std::vector<ModuleBlock> modules;                       // empty: those that are "standard"
     std::string kernel = "auto";
     std::optional<std::uint8_t> log_level;  // log::Level
     Timer timer;

@@ -22,7 +22,8 @@ char printable(char c) {
 
 void show_line(Diagnostic& d, std::string_view bytes, const Span& where) {
     const std::size_t line_start = where.offset - (where.column - 1);
-    const std::size_t from = where.offset - line_start > kBefore ? where.offset - kBefore : line_start;
+    const std::size_t from =
+        where.offset - line_start > kBefore ? where.offset - kBefore : line_start;
     std::string_view window = bytes.substr(from, kWindow);
     if (const auto end = window.find('\n'); end != window.npos) window = window.substr(0, end);
     while (!window.empty() && window.back() == '\r') window.remove_suffix(1);
@@ -33,14 +34,17 @@ void show_line(Diagnostic& d, std::string_view bytes, const Span& where) {
         d.caret += bytes[i] == '\t' ? '\t' : ' ';
     }
     d.caret += '^';
-    const std::size_t room = window.size() - std::min<std::size_t>(where.offset - from, window.size());
+    const std::size_t room =
+        window.size() - std::min<std::size_t>(where.offset - from, window.size());
     for (std::size_t i = 1; i < std::min<std::size_t>(where.length, room); ++i)
         if ((static_cast<unsigned char>(bytes[where.offset + i]) & 0xc0) != 0x80) d.caret += '~';
 }
 
 }  // namespace
 
-std::string quoted(std::string_view text) { return "\"" + log::escaped(text, 80) + "\""; }
+std::string quoted(std::string_view text) {
+    return "\"" + log::escaped(text, 80) + "\"";
+}
 
 std::uint32_t Sources::add(std::string name, std::string bytes) {
     files_.push_back({std::move(name), std::move(bytes)});

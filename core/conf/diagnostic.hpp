@@ -63,7 +63,9 @@ class Diagnostics {
     static constexpr std::size_t kMaxDiagnostics = 200;
 
     explicit Diagnostics(const Sources& sources) : sources_(sources) {}
-    void error(const Span& where, std::string message) { add(Severity::Error, where, std::move(message)); }
+    void error(const Span& where, std::string message) {
+        add(Severity::Error, where, std::move(message));
+    }
     void warning(const Span& where, std::string message) {
         add(Severity::Warning, where, std::move(message));
     }

@@ -80,7 +80,8 @@ Result<std::string> DiskFiles::read(const std::string& path) {
         if (n == 0) break;
         out.append(buffer, static_cast<std::size_t>(n));
         if (out.size() > kMaxConfigFile)
-            return fail(Errc::TooLong, fmt::format("it is larger than {} MiB", kMaxConfigFile >> 20));
+            return fail(Errc::TooLong,
+                        fmt::format("it is larger than {} MiB", kMaxConfigFile >> 20));
     }
     bundle_.files.insert_or_assign(path, out);
     return out;
@@ -97,7 +98,8 @@ Result<std::vector<std::string>> DiskFiles::glob(const std::string& pattern) {
     if (status == 0)
         for (std::size_t i = 0; i < found.gl_pathc; ++i) out.emplace_back(found.gl_pathv[i]);
     ::globfree(&found);
-    if (status != 0 && status != GLOB_NOMATCH) return fail(Errc::Io, "the folder cannot be searched");
+    if (status != 0 && status != GLOB_NOMATCH)
+        return fail(Errc::Io, "the folder cannot be searched");
     bundle_.globs.insert_or_assign(pattern, out);
     return out;
 }
@@ -111,7 +113,8 @@ Result<std::string> BundleFiles::read(const std::string& path) {
 }
 
 Result<std::vector<std::string>> BundleFiles::glob(const std::string& pattern) {
-    if (const auto found = bundle_.globs.find(pattern); found != bundle_.globs.end()) return found->second;
+    if (const auto found = bundle_.globs.find(pattern); found != bundle_.globs.end())
+        return found->second;
     if (bundle_.files.contains(pattern)) return std::vector<std::string>{pattern};
     return std::vector<std::string>{};
 }

@@ -26,7 +26,8 @@ class Expander {
     bool main_file(const std::string& path) {
         auto bytes = files_.read(path);
         if (!bytes) {
-            diagnostics_.file_error(path, fmt::format("cannot read the configuration: {}", bytes.error().text()));
+            diagnostics_.file_error(
+                path, fmt::format("cannot read the configuration: {}", bytes.error().text()));
             return false;
         }
         open_.push_back(path);
@@ -53,15 +54,18 @@ class Expander {
 
     void include(const Statement& s, const std::string& from) {
         const Value& v = s.values[0];
-        if (v.text.empty()) return diagnostics_.error(v.where, "include takes a name that is not empty");
+        if (v.text.empty())
+            return diagnostics_.error(v.where, "include takes a name that is not empty");
         const std::string pattern = resolve_path(v.text, base_, from);
         if (open_.size() > kMaxIncludeDepth)
-            return diagnostics_.error(v.where, fmt::format("include is nested too deeply; the most is {}",
-                                                           kMaxIncludeDepth));
+            return diagnostics_.error(
+                v.where,
+                fmt::format("include is nested too deeply; the most is {}", kMaxIncludeDepth));
         auto names = files_.glob(pattern);
         if (!names || names->empty())
-            return diagnostics_.error(v.where, fmt::format("no file matches {}{}", quoted(pattern),
-                                                           names ? "" : ": " + names.error().text()));
+            return diagnostics_.error(v.where,
+                                      fmt::format("no file matches {}{}", quoted(pattern),
+                                                  names ? "" : ": " + names.error().text()));
         for (const std::string& name : *names) one(s, name, names->size() > 1);
     }
 
@@ -71,16 +75,20 @@ class Expander {
             if (open == name)
                 return diagnostics_.error(where, fmt::format("{} includes itself", quoted(name)));
         if (++count_ > kMaxFiles || total_ > kMaxTotalBytes) {
-            if (!told_) diagnostics_.error(where, fmt::format("more than {} files or {} MiB are included", kMaxFiles,
-                                                              kMaxTotalBytes >> 20));
+            if (!told_)
+                diagnostics_.error(where, fmt::format("more than {} files or {} MiB are included",
+                                                      kMaxFiles, kMaxTotalBytes >> 20));
             told_ = true;
             return;
         }
         auto bytes = files_.read(name);
         if (!bytes) {
-            const std::string message = fmt::format("cannot read {}: {}", quoted(name), bytes.error().text());
-            if (of_many) diagnostics_.warning(where, message + "; it is left out");
-            else diagnostics_.error(where, message);
+            const std::string message =
+                fmt::format("cannot read {}: {}", quoted(name), bytes.error().text());
+            if (of_many)
+                diagnostics_.warning(where, message + "; it is left out");
+            else
+                diagnostics_.error(where, message);
             return;
         }
         open_.push_back(name);
@@ -132,9 +140,12 @@ ModuleScan scan_modules(const std::string& path, FileSource& files) {
     std::set<std::string> seen;
     for (const Statement& s : expander.take()) {
         if (s.directive->word == Word::PathKind && s.directive->keyword == "module") {
-            if (s.values[0].text.starts_with('/')) out.module_path = std::string(s.values[0].text);
-            else own.error(s.values[0].where, fmt::format("path module takes an absolute name, found {}",
-                                                          quoted(s.values[0].text)));
+            if (s.values[0].text.starts_with('/'))
+                out.module_path = std::string(s.values[0].text);
+            else
+                own.error(s.values[0].where,
+                          fmt::format("path module takes an absolute name, found {}",
+                                      quoted(s.values[0].text)));
         } else if (s.directive->word == Word::Module) {
             ModuleBlock block = build_module(s, sources, own);
             if (seen.insert(block.name).second) out.modules.push_back(std::move(block));

@@ -39,10 +39,10 @@ LoadResult load(const std::string& path, FileSource& files, const Catalog& catal
 
 /// The `path module` and `module` statements. Other statements are not judged here: load() does it.
 struct ModuleScan {
-    std::string module_path;              // empty: the compiled default
-    std::vector<ModuleBlock> modules;     // empty: the standard ones
+    std::string module_path;           // empty: the compiled default
+    std::vector<ModuleBlock> modules;  // empty: the standard ones
     std::string kernel = "auto";
-    bool ok = true;                       // false: a module statement is wrong or the file unreadable
+    bool ok = true;  // false: a module statement is wrong or the file unreadable
     std::vector<Diagnostic> diagnostics;
 };
 ModuleScan scan_modules(const std::string& path, FileSource& files);

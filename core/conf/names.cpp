@@ -16,7 +16,8 @@ std::string_view classic_words(Kind kind) {
         case Kind::Cipher:
             return "des idea blowfish rc5 3des cast128 aes rijndael camellia twofish null_enc null rc4 "
                    "3idea des_iv64 des_iv32";
-        case Kind::Hash: return "md5 sha1 tiger sha256 sha2_256 sha384 sha2_384 sha512 sha2_512";
+        case Kind::Hash:
+            return "md5 sha1 tiger sha256 sha2_256 sha384 sha2_384 sha512 sha2_512";
         case Kind::Group:
             return "modp768 modp1024 ec2n155 ec2n185 modp1536 modp2048 modp3072 modp4096 modp6144 modp8192 "
                    "1 2 3 4 5 14 15 16 17 18";
@@ -30,9 +31,12 @@ std::string_view classic_words(Kind kind) {
         case Kind::EspIntegrity:
             return "hmac_md5 hmac_sha1 des_mac kpdk hmac_sha256 hmac_sha2_256 hmac_sha384 hmac_sha2_384 "
                    "hmac_sha512 hmac_sha2_512 non_auth";
-        case Kind::Compression: return "oui deflate lzs";
-        case Kind::Kernel: return "xfrm pfkey userspace";
-        case Kind::Credential: return {};
+        case Kind::Compression:
+            return "oui deflate lzs";
+        case Kind::Kernel:
+            return "xfrm pfkey userspace";
+        case Kind::Credential:
+            return {};
     }
     return {};
 }
@@ -60,7 +64,8 @@ NameAndBits split_digits(const Value& v) {
 
 }  // namespace
 
-void Builder::no_provider(Kind kind, std::string_view directive, const Value& v, std::string_view name) {
+void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
+                          std::string_view name) {
     const auto classic = split_words(classic_words(kind));
     const auto offering = in_.catalog.module_offering(kind, name);
     const auto known = in_.catalog.names(kind);
@@ -69,8 +74,9 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
     if (offering) {
         missing_ = true;
         missing_where_ = v.where;
-        missing_message_ = fmt::format("{} {}: no loaded module provides it; installed: {}; add: module \"{}\";",
-                                       directive, name, *offering, *offering);
+        missing_message_ =
+            fmt::format("{} {}: no loaded module provides it; installed: {}; add: module \"{}\";",
+                        directive, name, *offering, *offering);
         return;
     }
     for (const std::string& word : known) is_classic = is_classic || word == name;
@@ -94,8 +100,9 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
         while (!stem.empty() && (stem.back() == '_' || stem.back() == '-')) stem.remove_suffix(1);
         for (const std::string& word : known)
             if (word == stem && stem != v.text) {
-                diagnostics_.error(v.where, fmt::format("unknown {} {}; write \"{}{}{}\"", directive, quoted(v.text),
-                                                        stem, digits.empty() ? "" : " ", digits));
+                diagnostics_.error(
+                    v.where, fmt::format("unknown {} {}; write \"{}{}{}\"", directive,
+                                         quoted(v.text), stem, digits.empty() ? "" : " ", digits));
                 return;
             }
     }
@@ -103,32 +110,37 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
     if (is_digit(v.text.front())) close.reset();  // a number is not a mistyped other number
     for (const std::string& word : known)
         if (word == "hmac_" + std::string(v.text)) close = word;
-    if (!close && !known.empty() && known.size() <= 24) listing = "; there is " + fmt::format("{}", fmt::join(known, ", "));
-    diagnostics_.error(v.where, fmt::format("unknown {} {}{}", directive, quoted(v.text),
-                                            close ? fmt::format("; did you mean \"{}\"?", *close) : listing));
+    if (!close && !known.empty() && known.size() <= 24)
+        listing = "; there is " + fmt::format("{}", fmt::join(known, ", "));
+    diagnostics_.error(
+        v.where, fmt::format("unknown {} {}{}", directive, quoted(v.text),
+                             close ? fmt::format("; did you mean \"{}\"?", *close) : listing));
 }
 
-bool Builder::key_length(const KeyBits& key, std::string_view name, const Value& v, std::uint64_t bits,
-                         const Span& where, std::uint16_t& out) {
+bool Builder::key_length(const KeyBits& key, std::string_view name, const Value& v,
+                         std::uint64_t bits, const Span& where, std::uint16_t& out) {
     (void)v;
     if (key.fixed()) {
         if (bits == key.min && bits != 0) {
             out = 0;
             return true;
         }
-        diagnostics_.error(where, fmt::format("{} has no choice of key length; remove the {}", name, bits));
+        diagnostics_.error(
+            where, fmt::format("{} has no choice of key length; remove the {}", name, bits));
         return false;
     }
     if (bits > 65535 || !key.allows(static_cast<unsigned>(bits))) {
         std::string range = fmt::format("{} to {} in steps of {}", key.min, key.max, key.step);
         if (key.step > 0 && (key.max - key.min) / key.step <= 4) {
             std::vector<std::string> all;
-            for (unsigned b = key.min; b <= key.max; b += key.step) all.push_back(std::to_string(b));
+            for (unsigned b = key.min; b <= key.max; b += key.step)
+                all.push_back(std::to_string(b));
             range.clear();
             for (std::size_t i = 0; i < all.size(); ++i)
                 range += (i == 0 ? "" : i + 1 == all.size() ? " or " : ", ") + all[i];
         }
-        diagnostics_.error(where, fmt::format("{} takes a key of {} bits, found {}", name, range, bits));
+        diagnostics_.error(where,
+                           fmt::format("{} takes a key of {} bits, found {}", name, range, bits));
         return false;
     }
     out = static_cast<std::uint16_t>(bits);
@@ -146,7 +158,8 @@ const CipherInfo* Builder::cipher(const Value& v, std::uint16_t& key_bits) {
         if (parts.has_bits) {
             found = in_.catalog.cipher(parts.name);
             bool known = found != nullptr || in_.catalog.module_offering(Kind::Cipher, parts.name);
-            for (const auto& w : split_words(classic_words(Kind::Cipher))) known = known || w == parts.name;
+            for (const auto& w : split_words(classic_words(Kind::Cipher)))
+                known = known || w == parts.name;
             if (known && !in_.catalog.module_offering(Kind::Cipher, v.text)) {
                 name = parts.name;
                 bits = parts.bits;
@@ -174,7 +187,8 @@ const TransformInfo* Builder::esp_encryption(const Value& v, std::uint16_t& key_
         const NameAndBits parts = split_digits(v);
         if (parts.has_bits) {
             found = in_.catalog.esp_encryption(parts.name);
-            bool known = found != nullptr || in_.catalog.module_offering(Kind::EspEncryption, parts.name);
+            bool known =
+                found != nullptr || in_.catalog.module_offering(Kind::EspEncryption, parts.name);
             for (const auto& w : split_words(classic_words(Kind::EspEncryption)))
                 known = known || w == parts.name;
             if (known && !in_.catalog.module_offering(Kind::EspEncryption, v.text)) {
@@ -197,9 +211,11 @@ const TransformInfo* Builder::esp_encryption(const Value& v, std::uint16_t& key_
 const HashInfo* Builder::hash(const Value& v) {
     if (v.has_number) {
         const std::string joined = fmt::format("{}{}", v.text, v.number);
-        diagnostics_.error(v.number_where, in_.catalog.hash(joined)
-                                               ? fmt::format("hash_algorithm takes one word: write \"{}\"", joined)
-                                               : fmt::format("hash_algorithm takes no number; remove {}", v.number));
+        diagnostics_.error(
+            v.number_where,
+            in_.catalog.hash(joined)
+                ? fmt::format("hash_algorithm takes one word: write \"{}\"", joined)
+                : fmt::format("hash_algorithm takes no number; remove {}", v.number));
         return nullptr;
     }
     const HashInfo* found = in_.catalog.hash(v.text);
@@ -209,8 +225,9 @@ const HashInfo* Builder::hash(const Value& v) {
 
 const AuthMethodInfo* Builder::auth_method(const Value& v) {
     if (v.has_number) {
-        diagnostics_.error(v.number_where,
-                           fmt::format("authentication_method takes no number; remove {}", v.number));
+        diagnostics_.error(
+            v.number_where,
+            fmt::format("authentication_method takes no number; remove {}", v.number));
         return nullptr;
     }
     const AuthMethodInfo* found = in_.catalog.auth_method(v.text);
@@ -222,7 +239,8 @@ const GroupInfo* Builder::group(const Value& v, std::string_view directive) {
     const GroupInfo* found = in_.catalog.group(v.text);
     if (found) return found;
     if (v.text == "none") {
-        diagnostics_.error(v.where, fmt::format("{} takes a group; for none, leave the line out", directive));
+        diagnostics_.error(
+            v.where, fmt::format("{} takes a group; for none, leave the line out", directive));
         return nullptr;
     }
     no_provider(Kind::Group, directive, v, v.text);
@@ -231,8 +249,9 @@ const GroupInfo* Builder::group(const Value& v, std::string_view directive) {
 
 const TransformInfo* Builder::esp_integrity(const Value& v) {
     if (v.has_number) {
-        diagnostics_.error(v.number_where,
-                           fmt::format("authentication_algorithm takes no number; remove {}", v.number));
+        diagnostics_.error(
+            v.number_where,
+            fmt::format("authentication_algorithm takes no number; remove {}", v.number));
         return nullptr;
     }
     const TransformInfo* found = in_.catalog.esp_integrity(v.text);

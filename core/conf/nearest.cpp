@@ -28,7 +28,8 @@ unsigned edit_distance(std::string_view a, std::string_view b, unsigned limit) {
     return std::min(above[b.size()], limit + 1);
 }
 
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates) {
     if (word.empty() || word.size() > kLongest) return std::nullopt;
     // A third of the word may be wrong; a short word only in one place.
     unsigned best = static_cast<unsigned>(std::max<std::size_t>(1, word.size() / 3)) + 1;

@@ -13,7 +13,8 @@ namespace racoon::conf {
 unsigned edit_distance(std::string_view a, std::string_view b, unsigned limit);
 
 /// The closest candidate, the first of equals; empty when none is close enough to be a typing error.
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates);
 
 /// `; did you mean "x"?` or "".
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);

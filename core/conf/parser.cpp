@@ -11,7 +11,8 @@ namespace racoon::conf {
 namespace {
 
 bool is_block(Form form) {
-    return form == Form::Block || form == Form::Remote || form == Form::SaInfo || form == Form::Module;
+    return form == Form::Block || form == Form::Remote || form == Form::SaInfo ||
+           form == Form::Module;
 }
 
 }  // namespace
@@ -43,8 +44,10 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
             case TokenKind::End:
                 if (opened_by)
                     diagnostics_.error(
-                        t.span, fmt::format("missing \"}}\": the block {} that opens in line {} is never closed",
-                                            quoted(opened_by->text), opened_by->span.line));
+                        t.span,
+                        fmt::format(
+                            "missing \"}}\": the block {} that opens in line {} is never closed",
+                            quoted(opened_by->text), opened_by->span.line));
                 return;
             case TokenKind::CloseBrace:
                 lexer_.next();
@@ -52,9 +55,10 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
                 diagnostics_.error(t.span, "this \"}\" closes nothing; remove it");
                 break;
             case TokenKind::Semicolon:
-                diagnostics_.error(t.span, lexer_.last().is(TokenKind::CloseBrace)
-                                               ? "no \";\" after the \"}\" of a block; remove it"
-                                               : "a \";\" without a statement before it; remove it");
+                diagnostics_.error(t.span,
+                                   lexer_.last().is(TokenKind::CloseBrace)
+                                       ? "no \";\" after the \"}\" of a block; remove it"
+                                       : "a \";\" without a statement before it; remove it");
                 lexer_.next();
                 break;
             case TokenKind::Word: {
@@ -65,17 +69,19 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
                     top->standing == Standing::Works) {
                     diagnostics_.error(
                         t.span,
-                        fmt::format("missing \"}}\" before {}: the block {} that opens in line {} is "
-                                    "still open",
-                                    quoted(t.text), quoted(opened_by->text), opened_by->span.line));
+                        fmt::format(
+                            "missing \"}}\" before {}: the block {} that opens in line {} is "
+                            "still open",
+                            quoted(t.text), quoted(opened_by->text), opened_by->span.line));
                     return;
                 }
                 statement(context, out);
                 break;
             }
             default:
-                diagnostics_.error(t.span, fmt::format("a statement of {} begins with a word, not with {}",
-                                                       context_name(context), describe(t)));
+                diagnostics_.error(t.span,
+                                   fmt::format("a statement of {} begins with a word, not with {}",
+                                               context_name(context), describe(t)));
                 lexer_.next();
                 recover(context);
         }
@@ -103,10 +109,13 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
         return recover(context);
     }
     switch (directive->standing) {
-        case Standing::Works: break;
-        case Standing::Later: return unsupported(*directive, word);
+        case Standing::Works:
+            break;
+        case Standing::Later:
+            return unsupported(*directive, word);
         case Standing::Gone:
-            diagnostics_.error(word.span, fmt::format("{} {}", quoted(word.text), directive->instead));
+            diagnostics_.error(word.span,
+                               fmt::format("{} {}", quoted(word.text), directive->instead));
             return recover(context);
         case Standing::Ignored:
             diagnostics_.warning(
@@ -126,12 +135,15 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     bool whole = arguments(*directive, context, s);
     if (is_block(s.directive->form)) {
         if (!whole) {  // what is inside can still be judged
-            while (!lexer_.peek().is(TokenKind::OpenBrace) && !lexer_.peek().is(TokenKind::Semicolon) &&
+            while (!lexer_.peek().is(TokenKind::OpenBrace) &&
+                   !lexer_.peek().is(TokenKind::Semicolon) &&
                    !lexer_.peek().is(TokenKind::CloseBrace) && !lexer_.peek().is(TokenKind::End) &&
                    !begins_statement(context, lexer_.peek()))
                 lexer_.next();
-            if (lexer_.peek().is(TokenKind::OpenBrace)) body(*s.directive, word, s);
-            else if (lexer_.peek().is(TokenKind::Semicolon)) lexer_.next();
+            if (lexer_.peek().is(TokenKind::OpenBrace))
+                body(*s.directive, word, s);
+            else if (lexer_.peek().is(TokenKind::Semicolon))
+                lexer_.next();
             return;
         }
         whole = body(*s.directive, word, s);
@@ -148,29 +160,32 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
 /// The `{ … }` of a block, or the `;` where the head alone is a statement.
 bool Parser::body(const Directive& directive, const Token& keyword, Statement& s) {
     const Token t = lexer_.peek();
-    const bool head_suffices = directive.form == Form::Module ||
-                               (directive.form == Form::Remote && s.values.size() > 1);
+    const bool head_suffices =
+        directive.form == Form::Module || (directive.form == Form::Remote && s.values.size() > 1);
     if (t.is(TokenKind::Semicolon) && head_suffices) {
         lexer_.next();
         s.end = t.span;
         return true;
     }
-    if (!t.is(TokenKind::OpenBrace) && t.is(TokenKind::Semicolon) && directive.form == Form::Remote) {
-        diagnostics_.error(t.span, "a remote section needs a block { … }, or inherit and another section");
+    if (!t.is(TokenKind::OpenBrace) && t.is(TokenKind::Semicolon) &&
+        directive.form == Form::Remote) {
+        diagnostics_.error(t.span,
+                           "a remote section needs a block { … }, or inherit and another section");
         lexer_.next();
         return false;
     }
     if (!t.is(TokenKind::OpenBrace) && t.is(TokenKind::Word) && t.first_on_line &&
         find_directive(directive.body, t.text) && directive.body != Context::Module) {
-        diagnostics_.error(t.span, fmt::format("missing \"{{\" before {}, which belongs into a {} block",
-                                               quoted(t.text), context_name(directive.body)));
+        diagnostics_.error(t.span,
+                           fmt::format("missing \"{{\" before {}, which belongs into a {} block",
+                                       quoted(t.text), context_name(directive.body)));
         block(directive.body, &keyword, s.body);
         return true;
     }
     if (!t.is(TokenKind::OpenBrace)) {
         diagnostics_.error(t.span, fmt::format("expected \"{{\"{} after {}, found {}",
-                                               head_suffices ? " or \";\"" : "", quoted(keyword.text),
-                                               describe(t)));
+                                               head_suffices ? " or \";\"" : "",
+                                               quoted(keyword.text), describe(t)));
         recover(directive.context);
         return false;
     }
@@ -205,7 +220,8 @@ bool Parser::ends_statement(const Directive& directive, Statement& s, Context co
     }
     std::string hint;
     if (string_spans_lines)
-        hint = fmt::format("; the string before it began in line {}: is a \" missing there?", before.span.line);
+        hint = fmt::format("; the string before it began in line {}: is a \" missing there?",
+                           before.span.line);
     else if (directive.form == Form::Algorithm && t.is(TokenKind::Comma))
         hint = "; a proposal holds one algorithm, so write one proposal for each";
     diagnostics_.error(t.span, fmt::format("expected \";\" after {}, found {}{}",
@@ -250,11 +266,13 @@ void Parser::unknown_word(Context context, const Token& word) {
     if (const Directive* other = find_elsewhere(context, word.text))
         hint = fmt::format("; it belongs {}{}",
                            other->context == Context::Top ? "outside of every block" : "into ",
-                           other->context == Context::Top ? std::string()
-                                                          : fmt::format("a {} block", context_name(other->context)));
-    diagnostics_.error(word.span, fmt::format("unknown word {} in {}{}", quoted(word.text),
-                                              context == Context::Top ? "this file" : context_name(context),
-                                              hint));
+                           other->context == Context::Top
+                               ? std::string()
+                               : fmt::format("a {} block", context_name(other->context)));
+    diagnostics_.error(
+        word.span,
+        fmt::format("unknown word {} in {}{}", quoted(word.text),
+                    context == Context::Top ? "this file" : context_name(context), hint));
 }
 
 /// A directive whose feature does not exist yet; the value that asks for nothing is fine.
@@ -276,7 +294,8 @@ void Parser::free_key(const Token& word, std::vector<Statement>& out) {
     s.where = word.span;
     for (;;) {
         const Token t = lexer_.peek();
-        if (t.is(TokenKind::Semicolon) || t.is(TokenKind::End) || t.is(TokenKind::CloseBrace)) break;
+        if (t.is(TokenKind::Semicolon) || t.is(TokenKind::End) || t.is(TokenKind::CloseBrace))
+            break;
         if (t.is(TokenKind::OpenBrace)) {
             diagnostics_.error(t.span, "a module's keys have values, not blocks");
             return recover(Context::Module);

@@ -24,7 +24,8 @@ std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnos
 class Parser {
   public:
     Parser(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics)
-        : sources_(sources), diagnostics_(diagnostics),
+        : sources_(sources),
+          diagnostics_(diagnostics),
           lexer_(sources, file, diagnostics, Lexer::Mode::Racoon) {}
 
     std::vector<Statement> file();

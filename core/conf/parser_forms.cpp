@@ -15,13 +15,15 @@ struct Unit {
     std::string_view word;
     std::uint32_t seconds;
 };
-constexpr std::array kUnits = {
-    Unit{"sec", 1},     Unit{"secs", 1},     Unit{"second", 1},  Unit{"seconds", 1}, Unit{"min", 60},
-    Unit{"mins", 60},   Unit{"minute", 60},  Unit{"minutes", 60}, Unit{"hour", 3600}, Unit{"hours", 3600}};
+constexpr std::array kUnits = {Unit{"sec", 1},     Unit{"secs", 1},     Unit{"second", 1},
+                               Unit{"seconds", 1}, Unit{"min", 60},     Unit{"mins", 60},
+                               Unit{"minute", 60}, Unit{"minutes", 60}, Unit{"hour", 3600},
+                               Unit{"hours", 3600}};
 
-const std::vector<std::string> kIdentifierTypes = {"address", "fqdn", "user_fqdn", "keyid", "asn1dn"};
-const std::vector<std::string> kSelectorTypes = {"address", "subnet", "fqdn", "user_fqdn", "keyid",
-                                                 "asn1dn"};
+const std::vector<std::string> kIdentifierTypes = {"address", "fqdn", "user_fqdn", "keyid",
+                                                   "asn1dn"};
+const std::vector<std::string> kSelectorTypes = {"address",   "subnet", "fqdn",
+                                                 "user_fqdn", "keyid",  "asn1dn"};
 
 bool is_type(const std::vector<std::string>& types, std::string_view word) {
     for (const std::string& t : types)
@@ -47,60 +49,79 @@ Value Parser::value_of(const Token& token) {
 
 bool Parser::expected(std::string_view what, const Directive& directive) {
     const Token& t = lexer_.peek();
-    diagnostics_.error(t.span, fmt::format("{} takes {}, found {}", quoted(directive.keyword), what,
-                                           describe(t)));
+    diagnostics_.error(
+        t.span, fmt::format("{} takes {}, found {}", quoted(directive.keyword), what, describe(t)));
     return false;
 }
 
 bool Parser::arguments(const Directive& directive, Context context, Statement& s) {
     switch (directive.form) {
         case Form::Block:
-        case Form::Nothing: return true;
-        case Form::Skipped: return true;
+        case Form::Nothing:
+            return true;
+        case Form::Skipped:
+            return true;
         case Form::Path: {
             const Token kind = lexer_.peek();
             const Directive* found =
                 kind.is(TokenKind::Word) ? find_directive(Context::Path, kind.text) : nullptr;
             if (!found) {
-                diagnostics_.error(kind.span, fmt::format("\"path\" takes {}, found {}{}",
-                                                          one_of(keywords(Context::Path)), describe(kind),
-                                                          did_you_mean(kind.text, keywords(Context::Path))));
+                diagnostics_.error(
+                    kind.span,
+                    fmt::format("\"path\" takes {}, found {}{}", one_of(keywords(Context::Path)),
+                                describe(kind), did_you_mean(kind.text, keywords(Context::Path))));
                 return false;
             }
             lexer_.next();
             s.directive = found;
             return text(*found, s);
         }
-        case Form::Text: return text(directive, s);
+        case Form::Text:
+            return text(directive, s);
         case Form::Name:
             if (lexer_.peek().is(TokenKind::Word)) {
                 s.values.push_back(value_of(lexer_.next()));
                 return true;
             }
             return text(directive, s);
-        case Form::Number: return number(directive, s);
-        case Form::Time: return time(directive, s);
-        case Form::Lifetime: return lifetime(directive, s);
+        case Form::Number:
+            return number(directive, s);
+        case Form::Time:
+            return time(directive, s);
+        case Form::Lifetime:
+            return lifetime(directive, s);
         case Form::Switch:
         case Form::Choice:
-        case Form::LogLevel: return choice(directive, s);
-        case Form::Choices: return choices(directive, context, s);
-        case Form::Address: return address(directive, s);
-        case Form::AdminSocket: return admin_socket(directive, s);
-        case Form::AdminPort: return admin_port();
-        case Form::Identifier: return identifier(directive, s);
+        case Form::LogLevel:
+            return choice(directive, s);
+        case Form::Choices:
+            return choices(directive, context, s);
+        case Form::Address:
+            return address(directive, s);
+        case Form::AdminSocket:
+            return admin_socket(directive, s);
+        case Form::AdminPort:
+            return admin_port();
+        case Form::Identifier:
+            return identifier(directive, s);
         case Form::Group: {
             if (!lexer_.peek().is(TokenKind::Word))
                 return expected("a group's name or number, such as modp2048 or 14", directive);
             s.values.push_back(value_of(lexer_.next()));
             return true;
         }
-        case Form::Algorithm: return algorithm(directive, s);
-        case Form::Algorithms: return algorithms(directive, s);
-        case Form::Remote: return remote_head(s);
-        case Form::SaInfo: return sainfo_head(s);
-        case Form::Module: return text(directive, s);
-        case Form::Policy: return policy(s);
+        case Form::Algorithm:
+            return algorithm(directive, s);
+        case Form::Algorithms:
+            return algorithms(directive, s);
+        case Form::Remote:
+            return remote_head(s);
+        case Form::SaInfo:
+            return sainfo_head(s);
+        case Form::Module:
+            return text(directive, s);
+        case Form::Policy:
+            return policy(s);
     }
     return false;
 }
@@ -158,8 +179,8 @@ std::optional<std::uint64_t> Parser::read_number(const Directive& directive) {
         diagnostics_.error(t.span, fmt::format("{} takes a number that is not negative, found {}",
                                                quoted(directive.keyword), quoted(t.text)));
     else
-        diagnostics_.error(t.span, fmt::format("{} takes a number, found {}", quoted(directive.keyword),
-                                               quoted(t.text)));
+        diagnostics_.error(t.span, fmt::format("{} takes a number, found {}",
+                                               quoted(directive.keyword), quoted(t.text)));
     return std::nullopt;
 }
 
@@ -182,11 +203,13 @@ bool Parser::time(const Directive& directive, Statement& s) {
         std::vector<std::string> units;
         for (const Unit& u : kUnits) units.emplace_back(u.word);
         if (t.is(TokenKind::Word) && !t.first_on_line)
-            diagnostics_.error(t.span, fmt::format("unknown unit {}; a time is a number and sec, min or hour{}",
-                                                   quoted(t.text), did_you_mean(t.text, units)));
+            diagnostics_.error(
+                t.span, fmt::format("unknown unit {}; a time is a number and sec, min or hour{}",
+                                    quoted(t.text), did_you_mean(t.text, units)));
         else
-            diagnostics_.error(v.where, fmt::format("{} takes a time with its unit: write \"{} sec\"",
-                                                    quoted(directive.keyword), v.number));
+            diagnostics_.error(v.where,
+                               fmt::format("{} takes a time with its unit: write \"{} sec\"",
+                                           quoted(directive.keyword), v.number));
         return false;
     }
     lexer_.next();
@@ -201,7 +224,8 @@ bool Parser::time(const Directive& directive, Statement& s) {
 
 bool Parser::lifetime(const Directive& directive, Statement& s) {
     Token t = lexer_.peek();
-    if (t.is(TokenKind::Word) && t.text.size() > 4 && t.text.starts_with("time") && is_digit(t.text[4]))
+    if (t.is(TokenKind::Word) && t.text.size() > 4 && t.text.starts_with("time") &&
+        is_digit(t.text[4]))
         t = lexer_.split(lexer_.next(), 4);  // "time1hour"
     else if (t.is_word("time"))
         t = lexer_.next();
@@ -214,8 +238,10 @@ bool Parser::lifetime(const Directive& directive, Statement& s) {
         return true;
     }
     if (t.is(TokenKind::Word) && is_digit(t.text[0])) {
-        diagnostics_.error(t.span, fmt::format("\"lifetime\" takes the word time first: write \"lifetime "
-                                               "time {} …\"", quoted(t.text).substr(1, t.text.size())));
+        diagnostics_.error(t.span,
+                           fmt::format("\"lifetime\" takes the word time first: write \"lifetime "
+                                       "time {} …\"",
+                                       quoted(t.text).substr(1, t.text.size())));
         return false;
     }
     return expected("the word time and a time, such as \"time 8 hours\"", directive);
@@ -230,15 +256,17 @@ bool Parser::choice(const Directive& directive, Statement& s) {
         v.text = t.text == "yes" ? "on" : "off";
     // KAME's levels beyond debug2, and its hexadecimal mask.
     if (directive.form == Form::LogLevel && t.is(TokenKind::Word) && !is_type(words, t.text) &&
-        (t.text == "debug3" || t.text == "debug4" || parse_number(t.text).fault == NumberFault::None)) {
-        diagnostics_.warning(t.span, fmt::format("log {} is an old form; write \"log debug2\"",
-                                                 quoted(t.text)));
+        (t.text == "debug3" || t.text == "debug4" ||
+         parse_number(t.text).fault == NumberFault::None)) {
+        diagnostics_.warning(
+            t.span, fmt::format("log {} is an old form; write \"log debug2\"", quoted(t.text)));
         v.text = "debug2";
     }
     if (!t.is(TokenKind::Word) || !is_type(words, v.text)) {
-        diagnostics_.error(t.span, fmt::format("{} takes {}, found {}{}", quoted(directive.keyword),
-                                               one_of(words), describe(t),
-                                               t.is(TokenKind::Word) ? did_you_mean(t.text, words) : ""));
+        diagnostics_.error(
+            t.span,
+            fmt::format("{} takes {}, found {}{}", quoted(directive.keyword), one_of(words),
+                        describe(t), t.is(TokenKind::Word) ? did_you_mean(t.text, words) : ""));
         return false;
     }
     lexer_.next();
@@ -259,9 +287,9 @@ bool Parser::choices(const Directive& directive, Context context, Statement& s) 
         if (!t.is(TokenKind::Word)) break;
         if (!is_type(words, t.text)) {
             if (!s.values.empty() && begins_statement(context, t)) break;  // a missing semicolon
-            diagnostics_.error(t.span, fmt::format("{} takes {}, found {}{}", quoted(directive.keyword),
-                                                   one_of(words), quoted(t.text),
-                                                   did_you_mean(t.text, words)));
+            diagnostics_.error(
+                t.span, fmt::format("{} takes {}, found {}{}", quoted(directive.keyword),
+                                    one_of(words), quoted(t.text), did_you_mean(t.text, words)));
             return false;
         }
         s.values.push_back(value_of(lexer_.next()));
@@ -278,7 +306,8 @@ bool Parser::port(Value& address, bool any_allowed) {
     const auto parsed = parse_number(t.text);
     if (t.is_word("any") && any_allowed) {
         lexer_.next();
-    } else if (t.is(TokenKind::Word) && parsed.fault == NumberFault::None && parsed.value <= 65535) {
+    } else if (t.is(TokenKind::Word) && parsed.fault == NumberFault::None &&
+               parsed.value <= 65535) {
         lexer_.next();
         address.number = parsed.value;
         address.has_number = true;
@@ -289,8 +318,9 @@ bool Parser::port(Value& address, bool any_allowed) {
         return false;
     }
     if (!lexer_.peek().is(TokenKind::CloseBracket)) {
-        diagnostics_.error(lexer_.peek().span, fmt::format("expected \"]\" after the port, found {}",
-                                                           describe(lexer_.peek())));
+        diagnostics_.error(
+            lexer_.peek().span,
+            fmt::format("expected \"]\" after the port, found {}", describe(lexer_.peek())));
         return false;
     }
     lexer_.next();
@@ -315,14 +345,16 @@ bool Parser::admin_socket(const Directive& directive, Statement& s) {
     if (!lexer_.peek().is(TokenKind::String)) return true;
     if (!text(directive, s)) return false;
     if (!lexer_.peek().is(TokenKind::String))
-        return expected("a path alone, or path, owner, group and mode: here the group is missing", directive);
+        return expected("a path alone, or path, owner, group and mode: here the group is missing",
+                        directive);
     if (!text(directive, s)) return false;
     const Token t = lexer_.peek();
     bool octal = t.is(TokenKind::Word) && t.text.size() <= 4;
     for (const char c : t.text) octal = octal && c >= '0' && c <= '7';
     if (!octal) return expected("a mode in octal digits, such as 0660, after the group", directive);
     s.values.push_back(value_of(lexer_.next()));
-    for (const char c : t.text) s.values.back().number = s.values.back().number * 8 + static_cast<unsigned>(c - '0');
+    for (const char c : t.text)
+        s.values.back().number = s.values.back().number * 8 + static_cast<unsigned>(c - '0');
     return true;
 }
 
@@ -334,7 +366,8 @@ bool Parser::admin_port() {
         diagnostics_.warning(where, "there is no TCP admin port any more; remove \"admin\"");
         return true;
     }
-    diagnostics_.error(where, "there is no TCP admin port any more; the control socket is set with adminsock");
+    diagnostics_.error(
+        where, "there is no TCP admin port any more; the control socket is set with adminsock");
     return true;
 }
 
@@ -362,7 +395,8 @@ bool Parser::identifier(const Directive& directive, Statement& s) {
     }
     s.values.push_back(type);
     const Token v = lexer_.peek();
-    if (v.is(TokenKind::Word) && type.text != "address" && !begins_statement(directive.context, v) &&
+    if (v.is(TokenKind::Word) && type.text != "address" &&
+        !begins_statement(directive.context, v) &&
         !(type.number == 1 && v.text.starts_with("0x"))) {
         const std::string run = unquoted_run(v);
         diagnostics_.error(v.span, fmt::format("{} {} takes a text in double quotes: write {}",
@@ -371,7 +405,8 @@ bool Parser::identifier(const Directive& directive, Statement& s) {
         lexer_.split(v, run.size());
         return false;
     }
-    if (v.is(TokenKind::String) || (v.is(TokenKind::Word) && !begins_statement(directive.context, v)))
+    if (v.is(TokenKind::String) ||
+        (v.is(TokenKind::Word) && !begins_statement(directive.context, v)))
         s.values.push_back(value_of(lexer_.next()));
     return true;
 }
@@ -422,13 +457,16 @@ bool Parser::remote_index(Statement& s) {
         return true;
     }
     if (!t.is(TokenKind::Word)) {
-        diagnostics_.error(t.span, fmt::format("\"remote\" takes a name in double quotes, an address or "
-                                               "anonymous, found {}", describe(t)));
+        diagnostics_.error(t.span,
+                           fmt::format("\"remote\" takes a name in double quotes, an address or "
+                                       "anonymous, found {}",
+                                       describe(t)));
         return false;
     }
     Value v = value_of(lexer_.next());
     if (lexer_.peek().is(TokenKind::Slash)) {
-        diagnostics_.error(lexer_.peek().span, "a remote by prefix is not supported yet; write one address");
+        diagnostics_.error(lexer_.peek().span,
+                           "a remote by prefix is not supported yet; write one address");
         return false;
     }
     if (!port(v, false)) return false;
@@ -461,21 +499,24 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
         std::string hint = did_you_mean(t.text, words);
         if (t.is(TokenKind::Word) && is_digit(t.text[0]))
             hint = fmt::format("; write \"address {} …\"", t.text);
-        diagnostics_.error(t.span, fmt::format("\"sainfo\" takes anonymous or address and a net for the {} "
-                                               "side, found {}{}",
-                                               remote ? "remote" : "local", describe(t), hint));
+        diagnostics_.error(t.span,
+                           fmt::format("\"sainfo\" takes anonymous or address and a net for the {} "
+                                       "side, found {}{}",
+                                       remote ? "remote" : "local", describe(t), hint));
         return false;
     }
     s.values.push_back(value_of(lexer_.next()));
     const Token a = lexer_.peek();
     if (a.is(TokenKind::String)) {
-        diagnostics_.error(a.span, fmt::format("a sainfo for {} {} is not supported yet; write anonymous or "
-                                               "address", quoted(t.text), describe(a)));
+        diagnostics_.error(
+            a.span, fmt::format("a sainfo for {} {} is not supported yet; write anonymous or "
+                                "address",
+                                quoted(t.text), describe(a)));
         return false;
     }
     if (!a.is(TokenKind::Word)) {
-        diagnostics_.error(a.span, fmt::format("expected an address after {}, found {}", quoted(t.text),
-                                               describe(a)));
+        diagnostics_.error(a.span, fmt::format("expected an address after {}, found {}",
+                                               quoted(t.text), describe(a)));
         return false;
     }
     Value address = value_of(lexer_.next());
@@ -485,8 +526,9 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
         const Token n = lexer_.peek();
         const auto parsed = parse_number(n.text);
         if (!n.is(TokenKind::Word) || parsed.fault != NumberFault::None) {
-            diagnostics_.error(n.is(TokenKind::Word) ? n.span : slash.span,
-                               fmt::format("expected a prefix length such as /24, found {}", describe(n)));
+            diagnostics_.error(
+                n.is(TokenKind::Word) ? n.span : slash.span,
+                fmt::format("expected a prefix length such as /24, found {}", describe(n)));
             return false;
         }
         prefix = value_of(lexer_.next());
@@ -495,9 +537,12 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
     }
     if (!port(address, true)) return false;
     const Token p = lexer_.peek();
-    if (!p.is(TokenKind::Word) || p.text == "anonymous" || p.text == "from" || is_type(kSelectorTypes, p.text)) {
-        diagnostics_.error(p.span, fmt::format("expected a protocol after the address: any, tcp, udp, icmp, "
-                                               "… or a number; found {}", describe(p)));
+    if (!p.is(TokenKind::Word) || p.text == "anonymous" || p.text == "from" ||
+        is_type(kSelectorTypes, p.text)) {
+        diagnostics_.error(
+            p.span, fmt::format("expected a protocol after the address: any, tcp, udp, icmp, "
+                                "… or a number; found {}",
+                                describe(p)));
         return false;
     }
     s.values.push_back(address);
@@ -509,8 +554,9 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
 bool Parser::sainfo_head(Statement& s) {
     if (!sainfo_side(s, false)) return false;
     const Token t = lexer_.peek();
-    const bool only_anonymous = s.values[0].is_word("anonymous") &&
-                                (t.is(TokenKind::OpenBrace) || t.is_word("from") || t.is_word("group"));
+    const bool only_anonymous =
+        s.values[0].is_word("anonymous") &&
+        (t.is(TokenKind::OpenBrace) || t.is_word("from") || t.is_word("group"));
     if (only_anonymous) {
         s.values.push_back(s.values[0]);
         s.values.resize(8);
@@ -525,13 +571,15 @@ bool Parser::sainfo_head(Statement& s) {
     lexer_.next();
     const Token type = lexer_.peek();
     if (!type.is(TokenKind::Word) || !is_type(kIdentifierTypes, type.text)) {
-        diagnostics_.error(type.span, fmt::format("\"from\" takes {}, found {}{}", one_of(kIdentifierTypes),
-                                                  describe(type), did_you_mean(type.text, kIdentifierTypes)));
+        diagnostics_.error(type.span,
+                           fmt::format("\"from\" takes {}, found {}{}", one_of(kIdentifierTypes),
+                                       describe(type), did_you_mean(type.text, kIdentifierTypes)));
         return false;
     }
     s.values.push_back(value_of(lexer_.next()));
     const Token v = lexer_.peek();
-    if (v.is(TokenKind::Word) || v.is(TokenKind::String)) s.values.push_back(value_of(lexer_.next()));
+    if (v.is(TokenKind::Word) || v.is(TokenKind::String))
+        s.values.push_back(value_of(lexer_.next()));
     return true;
 }
 
@@ -547,16 +595,19 @@ bool Parser::policy(Statement& s) {
     // Not read as tokens: the policy syntax does that, and has its own idea of `+` and the rest.
     const Span span = lexer_.raw_statement();
     if (lexer_.peek().is(TokenKind::OpenBrace)) {
-        diagnostics_.error(keyword.span, "\"policy … { }\" is gone; write policies in setkey's syntax: policy spdadd "
-                                         "10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;");
+        diagnostics_.error(
+            keyword.span,
+            "\"policy … { }\" is gone; write policies in setkey's syntax: policy spdadd "
+            "10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;");
         return false;
     }
     v.where = span;
     v.text = sources_.text(span);
     s.values.push_back(v);
     if (span.length == 0) {
-        diagnostics_.error(t.span, "\"policy\" takes file \"…\", or a policy such as: spdadd 10.1.0.0/16 "
-                                   "10.2.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/require");
+        diagnostics_.error(t.span,
+                           "\"policy\" takes file \"…\", or a policy such as: spdadd 10.1.0.0/16 "
+                           "10.2.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/require");
         return false;
     }
     return true;

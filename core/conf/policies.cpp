@@ -22,7 +22,8 @@ using MirrorKey = std::tuple<TrafficSelector, Templates>;
 Templates template_keys(const Policy& p) {
     Templates out;
     for (const PolicyTemplate& t : p.templates)
-        out.emplace_back(t.protocol, t.tunnel, t.level, t.reqid_written ? t.reqid.value : 0, t.local, t.remote);
+        out.emplace_back(t.protocol, t.tunnel, t.level, t.reqid_written ? t.reqid.value : 0,
+                         t.local, t.remote);
     return out;
 }
 
@@ -52,7 +53,8 @@ void assign_policy_ids(const Config* previous, Config& fresh) {
         for (const Policy& p : previous->policies) {
             kept.emplace(policy_key(p), &p);
             for (const PolicyTemplate& t : p.templates)
-                if (!t.reqid_written && t.reqid.value != 0) reqids.emplace(mirror_key(p), t.reqid.value);
+                if (!t.reqid_written && t.reqid.value != 0)
+                    reqids.emplace(mirror_key(p), t.reqid.value);
         }
     }
     for (const Policy& p : fresh.policies)
@@ -73,7 +75,8 @@ void assign_policy_ids(const Config* previous, Config& fresh) {
         if (p.templates.empty()) continue;
         const MirrorKey key = mirror_key(p);
         auto reqid = reqids.find(key);
-        const bool used = reqid != reqids.end() && !shared.insert({key, p.direction, reqid->second}).second;
+        const bool used =
+            reqid != reqids.end() && !shared.insert({key, p.direction, reqid->second}).second;
         std::uint32_t number = 0;
         if (reqid == reqids.end() || used) {
             while (taken.contains(fresh.next_reqid)) ++fresh.next_reqid;

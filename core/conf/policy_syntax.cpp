@@ -23,18 +23,27 @@ struct Named {
 // The protocols and services that policy files use. Not the system's databases: keeper and engine
 // must read the same, and the engine may not open files.
 constexpr std::array kProtocols = {
-    Named{"any", 0},      Named{"icmp", 1},  Named{"igmp", 2},   Named{"ip4", 4},    Named{"ipencap", 4},
-    Named{"tcp", 6},      Named{"egp", 8},   Named{"udp", 17},   Named{"dccp", 33},  Named{"ipv6", 41},
-    Named{"gre", 47},     Named{"esp", 50},  Named{"ah", 51},    Named{"icmp6", 58}, Named{"ipv6-icmp", 58},
-    Named{"ospf", 89},    Named{"ipip", 94}, Named{"pim", 103},  Named{"ipcomp", 108}, Named{"vrrp", 112},
-    Named{"l2tp", 115},   Named{"sctp", 132}, Named{"mh", 135},  Named{"udplite", 136}};
-constexpr std::array kServices = {
-    Named{"any", 0},    Named{"ftp", 21},    Named{"ssh", 22},     Named{"telnet", 23},   Named{"smtp", 25},
-    Named{"domain", 53}, Named{"tftp", 69},  Named{"http", 80},    Named{"www", 80},      Named{"pop3", 110},
-    Named{"sunrpc", 111}, Named{"ntp", 123}, Named{"imap", 143},   Named{"imap2", 143},   Named{"snmp", 161},
-    Named{"bgp", 179},  Named{"ldap", 389},  Named{"https", 443},  Named{"isakmp", 500},  Named{"syslog", 514},
-    Named{"ldaps", 636}, Named{"l2tp", 1701}, Named{"l2f", 1701},  Named{"radius", 1812}, Named{"nfs", 2049},
-    Named{"ipsec-nat-t", 4500}, Named{"bgpd", 2605}, Named{"iscsi-target", 3260}, Named{"mysql", 3306}};
+    Named{"any", 0},     Named{"icmp", 1},   Named{"igmp", 2},       Named{"ip4", 4},
+    Named{"ipencap", 4}, Named{"tcp", 6},    Named{"egp", 8},        Named{"udp", 17},
+    Named{"dccp", 33},   Named{"ipv6", 41},  Named{"gre", 47},       Named{"esp", 50},
+    Named{"ah", 51},     Named{"icmp6", 58}, Named{"ipv6-icmp", 58}, Named{"ospf", 89},
+    Named{"ipip", 94},   Named{"pim", 103},  Named{"ipcomp", 108},   Named{"vrrp", 112},
+    Named{"l2tp", 115},  Named{"sctp", 132}, Named{"mh", 135},       Named{"udplite", 136}};
+constexpr std::array kServices = {Named{"any", 0},      Named{"ftp", 21},
+                                  Named{"ssh", 22},     Named{"telnet", 23},
+                                  Named{"smtp", 25},    Named{"domain", 53},
+                                  Named{"tftp", 69},    Named{"http", 80},
+                                  Named{"www", 80},     Named{"pop3", 110},
+                                  Named{"sunrpc", 111}, Named{"ntp", 123},
+                                  Named{"imap", 143},   Named{"imap2", 143},
+                                  Named{"snmp", 161},   Named{"bgp", 179},
+                                  Named{"ldap", 389},   Named{"https", 443},
+                                  Named{"isakmp", 500}, Named{"syslog", 514},
+                                  Named{"ldaps", 636},  Named{"l2tp", 1701},
+                                  Named{"l2f", 1701},   Named{"radius", 1812},
+                                  Named{"nfs", 2049},   Named{"ipsec-nat-t", 4500},
+                                  Named{"bgpd", 2605},  Named{"iscsi-target", 3260},
+                                  Named{"mysql", 3306}};
 
 template <std::size_t N>
 const Named* find(const std::array<Named, N>& list, std::string_view word) {
@@ -121,8 +130,9 @@ void PolicyParser::file() {
                 lexer_.next();
             } else {
                 const Token next = lexer_.peek();
-                diagnostics_.error(next.span, fmt::format("expected \";\" after the policy, found {}",
-                                                          describe(next)));
+                diagnostics_.error(
+                    next.span,
+                    fmt::format("expected \";\" after the policy, found {}", describe(next)));
                 if (!next.is_word("spdadd")) recover();
             }
             continue;
@@ -130,10 +140,12 @@ void PolicyParser::file() {
         static const std::vector<std::string> kCommands = {"spdadd", "spdflush", "flush"};
         if (t.text == "flush" || t.text == "spdflush" || t.text == "dump" || t.text == "spddump") {
             // Nothing to do: racoon installs its own policies and touches no others.
-        } else if (t.text == "add" || t.text == "delete" || t.text == "deleteall" || t.text == "update" ||
-                   t.text == "get" || t.text == "getspi" || t.text == "spddelete") {
-            diagnostics_.error(t.span, fmt::format("{} has no place among racoon's policies; use setkey for it",
-                                                   quoted(t.text)));
+        } else if (t.text == "add" || t.text == "delete" || t.text == "deleteall" ||
+                   t.text == "update" || t.text == "get" || t.text == "getspi" ||
+                   t.text == "spddelete") {
+            diagnostics_.error(
+                t.span, fmt::format("{} has no place among racoon's policies; use setkey for it",
+                                    quoted(t.text)));
         } else {
             diagnostics_.error(t.span, fmt::format("unknown command {}{}", quoted(t.text),
                                                    did_you_mean(t.text, kCommands)));
@@ -148,7 +160,8 @@ void PolicyParser::statement() {
     if (!spdadd(t.span)) return;
     const Token end = lexer_.peek();
     if (!end.is(TokenKind::End))
-        diagnostics_.error(end.span, fmt::format("expected \";\" after the policy, found {}", describe(end)));
+        diagnostics_.error(end.span,
+                           fmt::format("expected \";\" after the policy, found {}", describe(end)));
 }
 
 bool PolicyParser::spdadd(const Span& where) {
@@ -159,12 +172,16 @@ bool PolicyParser::spdadd(const Span& where) {
         const Token t = lexer_.next();
         bool good = t.text.size() > 1;
         for (const char c : t.text.substr(1)) {
-            if (c == '4') family = Family::V4;
-            else if (c == '6') family = Family::V6;
-            else if (c != 'n') good = false;
+            if (c == '4')
+                family = Family::V4;
+            else if (c == '6')
+                family = Family::V6;
+            else if (c != 'n')
+                good = false;
         }
         if (!good) {
-            diagnostics_.error(t.span, fmt::format("unknown option {}; there is -4, -6 and -n", quoted(t.text)));
+            diagnostics_.error(
+                t.span, fmt::format("unknown option {}; there is -4, -6 and -n", quoted(t.text)));
             return false;
         }
     }
@@ -179,18 +196,21 @@ bool PolicyParser::spdadd(const Span& where) {
         return false;
     }
     if (family != Family::None && src.addr.family != family) {
-        diagnostics_.error(src.where, fmt::format("this is no IPv{} address", static_cast<int>(family)));
+        diagnostics_.error(src.where,
+                           fmt::format("this is no IPv{} address", static_cast<int>(family)));
         return false;
     }
     if (!upper(p)) return false;
     const std::uint8_t protocol = p.selector.protocol;
-    if ((protocol == 1 && src.addr.family != Family::V4) || (protocol == 58 && src.addr.family != Family::V6)) {
+    if ((protocol == 1 && src.addr.family != Family::V4) ||
+        (protocol == 58 && src.addr.family != Family::V6)) {
         diagnostics_.error(src.where, protocol == 1 ? "icmp goes with IPv4 addresses; write icmp6"
                                                     : "icmp6 goes with IPv6 addresses; write icmp");
         return false;
     }
     if ((src.port != 0 || dst.port != 0) && (protocol == 1 || protocol == 58 || protocol == 47)) {
-        diagnostics_.error(src.port != 0 ? src.where : dst.where, "this protocol has no ports; write [any]");
+        diagnostics_.error(src.port != 0 ? src.where : dst.where,
+                           "this protocol has no ports; write [any]");
         return false;
     }
     return policy(p, src, dst);
@@ -207,7 +227,8 @@ bool PolicyParser::selector_end(End& out) {
         lexer_.next();
         const Token n = lexer_.peek();
         const auto parsed = parse_number(n.text);
-        if (!n.is(TokenKind::Word) || parsed.fault != NumberFault::None || parsed.value > out.addr.bits())
+        if (!n.is(TokenKind::Word) || parsed.fault != NumberFault::None ||
+            parsed.value > out.addr.bits())
             return wanted(fmt::format("a prefix length from 0 to {}", out.addr.bits()));
         lexer_.next();
         out.prefix = static_cast<unsigned>(parsed.value);
@@ -257,8 +278,9 @@ bool PolicyParser::upper(Policy& p) {
     else if (more.is_word("in") || more.is_word("out") || more.is_word("fwd"))
         diagnostics_.error(more.span, fmt::format("missing \"-P\" before {}", quoted(more.text)));
     else if (more.is(TokenKind::Word) && !more.text.starts_with('-'))
-        diagnostics_.error(more.span, fmt::format("{}: policies for one ICMP type or GRE key are not supported",
-                                                  quoted(more.text)));
+        diagnostics_.error(
+            more.span, fmt::format("{}: policies for one ICMP type or GRE key are not supported",
+                                   quoted(more.text)));
     else
         return wanted("\"-P\" and a direction");
     return false;
@@ -267,10 +289,14 @@ bool PolicyParser::upper(Policy& p) {
 bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
     lexer_.next();  // -P
     const Token d = lexer_.peek();
-    if (d.is_word("in")) p.direction = Direction::In;
-    else if (d.is_word("out")) p.direction = Direction::Out;
-    else if (d.is_word("fwd")) p.direction = Direction::Forward;
-    else return wanted("in, out or fwd after -P");
+    if (d.is_word("in"))
+        p.direction = Direction::In;
+    else if (d.is_word("out"))
+        p.direction = Direction::Out;
+    else if (d.is_word("fwd"))
+        p.direction = Direction::Forward;
+    else
+        return wanted("in, out or fwd after -P");
     lexer_.next();
 
     const auto side = [&](const End& e) {
@@ -278,14 +304,15 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
         s.net = e.prefix ? *Prefix::make(e.addr, *e.prefix) : Prefix::host(e.addr);
         s.port = e.port;
         if (s.net.addr != e.addr)
-            diagnostics_.warning(e.where, fmt::format("{} has bits beyond its prefix; {} is meant", e.addr.text(),
-                                                      s.net.text()));
+            diagnostics_.warning(e.where, fmt::format("{} has bits beyond its prefix; {} is meant",
+                                                      e.addr.text(), s.net.text()));
         return s;
     };
     p.selector.local = side(p.direction == Direction::Out ? src : dst);
     p.selector.remote = side(p.direction == Direction::Out ? dst : src);
 
-    if ((lexer_.peek().is_word("prio") || lexer_.peek().is_word("priority")) && !priority(p)) return false;
+    if ((lexer_.peek().is_word("prio") || lexer_.peek().is_word("priority")) && !priority(p))
+        return false;
     const Token action = lexer_.peek();
     if (action.is_word("none") || action.is_word("bypass")) {
         p.action = PolicyAction::None;
@@ -294,7 +321,8 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
     } else if (action.is_word("ipsec")) {
         p.action = PolicyAction::Ipsec;
     } else if (action.is_word("entrust")) {
-        diagnostics_.error(action.span, "entrust is for sockets only; write ipsec, none or discard");
+        diagnostics_.error(action.span,
+                           "entrust is for sockets only; write ipsec, none or discard");
         return false;
     } else {
         return wanted("ipsec, none or discard");
@@ -303,14 +331,16 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
     if (p.action == PolicyAction::Ipsec) {
         while (lexer_.peek().is(TokenKind::Word) && !lexer_.peek().is_word("spdadd")) {
             if (p.templates.size() >= kMaxRules) {
-                diagnostics_.error(lexer_.peek().span, fmt::format("more than {} rules in one policy", kMaxRules));
+                diagnostics_.error(lexer_.peek().span,
+                                   fmt::format("more than {} rules in one policy", kMaxRules));
                 return false;
             }
             if (!rule(p)) return false;
         }
         if (p.templates.empty())
-            diagnostics_.warning(action.span, "ipsec without a rule such as esp/transport//require protects "
-                                              "nothing");
+            diagnostics_.warning(action.span,
+                                 "ipsec without a rule such as esp/transport//require protects "
+                                 "nothing");
     }
     add(std::move(p));
     return true;
@@ -347,9 +377,10 @@ bool PolicyParser::priority(Policy& p) {
             const auto parsed = parse_number(std::string_view(offset).substr(1));
             const std::uint64_t most = offset[0] == '+' ? 0x40000000u : 0x3fffffffu;
             if (parsed.fault != NumberFault::None || parsed.value > most) {
-                diagnostics_.error(lexer_.last().span,
-                                   fmt::format("an offset to a priority is a number up to {}, found {}", most,
-                                               quoted(offset)));
+                diagnostics_.error(
+                    lexer_.last().span,
+                    fmt::format("an offset to a priority is a number up to {}, found {}", most,
+                                quoted(offset)));
                 return false;
             }
             const auto n = static_cast<std::int64_t>(parsed.value);
@@ -367,13 +398,16 @@ bool PolicyParser::priority(Policy& p) {
         }
         const auto parsed = parse_number(word);
         if (parsed.fault != NumberFault::None || parsed.value > 0x7fffffff) {
-            diagnostics_.error(t.span, fmt::format("a priority is a number up to 2147483647, low, def or high, "
-                                                   "found {}", quoted(t.text)));
+            diagnostics_.error(
+                t.span, fmt::format("a priority is a number up to 2147483647, low, def or high, "
+                                    "found {}",
+                                    quoted(t.text)));
             return false;
         }
         value = static_cast<std::int64_t>(parsed.value) * (negative ? -1 : 1);
     }
-    if (value > std::numeric_limits<std::int32_t>::max()) value = std::numeric_limits<std::int32_t>::max();
+    if (value > std::numeric_limits<std::int32_t>::max())
+        value = std::numeric_limits<std::int32_t>::max();
     p.priority = static_cast<std::int32_t>(value);
     return true;
 }
@@ -382,17 +416,24 @@ bool PolicyParser::priority(Policy& p) {
 bool PolicyParser::rule(Policy& p) {
     PolicyTemplate t;
     const Token proto = lexer_.peek();
-    if (proto.is_word("esp")) t.protocol = 50;
-    else if (proto.is_word("ah")) t.protocol = 51;
-    else if (proto.is_word("ipcomp")) t.protocol = 108;
-    else return wanted("a rule that begins with esp, ah or ipcomp");
+    if (proto.is_word("esp"))
+        t.protocol = 50;
+    else if (proto.is_word("ah"))
+        t.protocol = 51;
+    else if (proto.is_word("ipcomp"))
+        t.protocol = 108;
+    else
+        return wanted("a rule that begins with esp, ah or ipcomp");
     lexer_.next();
     if (!lexer_.peek().is(TokenKind::Slash)) return wanted("\"/\" and transport or tunnel");
     lexer_.next();
     const Token mode = lexer_.peek();
-    if (mode.is_word("transport")) t.tunnel = false;
-    else if (mode.is_word("tunnel")) t.tunnel = true;
-    else return wanted("transport or tunnel");
+    if (mode.is_word("transport"))
+        t.tunnel = false;
+    else if (mode.is_word("tunnel"))
+        t.tunnel = true;
+    else
+        return wanted("transport or tunnel");
     lexer_.next();
     if (!lexer_.peek().is(TokenKind::Slash)) return wanted("\"/\" after the mode");
     lexer_.next();
@@ -420,7 +461,8 @@ bool PolicyParser::rule(Policy& p) {
         }
     }
     if (t.tunnel && !has_ends) {
-        diagnostics_.error(ends.span, "a tunnel needs its two ends: esp/tunnel/192.0.2.1-192.0.2.2/require");
+        diagnostics_.error(ends.span,
+                           "a tunnel needs its two ends: esp/tunnel/192.0.2.1-192.0.2.2/require");
         return false;
     }
     if (t.tunnel) {  // transport mode takes the traffic's own addresses
@@ -448,7 +490,8 @@ bool PolicyParser::tunnel_end(IpAddr& out, Span& where) {
     lexer_.next();
     const auto dash = t.text.find('-');
     if (dash == 0) {
-        diagnostics_.error(t.span, fmt::format("expected the address of a tunnel's end, found {}", quoted(t.text)));
+        diagnostics_.error(t.span, fmt::format("expected the address of a tunnel's end, found {}",
+                                               quoted(t.text)));
         return false;
     }
     if (dash != t.text.npos) t = lexer_.split(t, dash);
@@ -460,28 +503,36 @@ bool PolicyParser::tunnel_end(IpAddr& out, Span& where) {
 
 bool PolicyParser::level(PolicyTemplate& t) {
     const Token word = lexer_.peek();
-    if (word.is_word("default")) t.level = Level::Default;
-    else if (word.is_word("use")) t.level = Level::Use;
-    else if (word.is_word("require")) t.level = Level::Require;
-    else if (word.is_word("unique")) t.level = Level::Unique;
+    if (word.is_word("default"))
+        t.level = Level::Default;
+    else if (word.is_word("use"))
+        t.level = Level::Use;
+    else if (word.is_word("require"))
+        t.level = Level::Require;
+    else if (word.is_word("unique"))
+        t.level = Level::Unique;
     else if (word.is(TokenKind::Word) && word.text.starts_with("unique:")) {
         t.level = Level::Unique;
         const auto parsed = parse_number(word.text.substr(7));
         if (parsed.fault != NumberFault::None || parsed.value == 0 || parsed.value > 65535) {
-            diagnostics_.error(word.span, fmt::format("unique: takes a number from 1 to 32767, found {}",
-                                                      quoted(word.text)));
+            diagnostics_.error(
+                word.span,
+                fmt::format("unique: takes a number from 1 to 32767, found {}", quoted(word.text)));
             return false;
         }
         if (parsed.value > 32767)
-            diagnostics_.warning(word.span, fmt::format("{}: numbers above 32767 are the kernel's own",
-                                                        quoted(word.text)));
+            diagnostics_.warning(
+                word.span,
+                fmt::format("{}: numbers above 32767 are the kernel's own", quoted(word.text)));
         t.reqid = ReqId{static_cast<std::uint32_t>(parsed.value)};
         t.reqid_written = true;
     } else {
         std::vector<std::string> levels = {"default", "use", "require", "unique"};
-        diagnostics_.error(word.span, fmt::format("expected default, use, require, unique or unique:N, found {}{}",
-                                                  describe(word),
-                                                  word.is(TokenKind::Word) ? did_you_mean(word.text, levels) : ""));
+        diagnostics_.error(
+            word.span,
+            fmt::format("expected default, use, require, unique or unique:N, found {}{}",
+                        describe(word),
+                        word.is(TokenKind::Word) ? did_you_mean(word.text, levels) : ""));
         return false;
     }
     lexer_.next();
@@ -512,7 +563,8 @@ void parse_policy_file(const Sources& sources, std::uint32_t file, Diagnostics& 
 
 void parse_policy_statement(const Sources& sources, const Span& text, Diagnostics& diagnostics,
                             std::vector<Policy>& out) {
-    PolicyParser(Lexer(sources, text, diagnostics, Lexer::Mode::Setkey), diagnostics, out).statement();
+    PolicyParser(Lexer(sources, text, diagnostics, Lexer::Mode::Setkey), diagnostics, out)
+        .statement();
 }
 
 void drop_duplicate_policies(std::vector<Policy>& policies, Diagnostics& diagnostics) {
@@ -532,8 +584,10 @@ void drop_duplicate_policies(std::vector<Policy>& policies, Diagnostics& diagnos
         if (winner == &p) {
             kept.push_back(p);
         } else if (!p.copied) {
-            diagnostics.warning(p.where, fmt::format("this policy is never used: the one at {} is for the same "
-                                                     "traffic", winner->where.text()));
+            diagnostics.warning(
+                p.where, fmt::format("this policy is never used: the one at {} is for the same "
+                                     "traffic",
+                                     winner->where.text()));
         }
     }
     policies = std::move(kept);

@@ -9,19 +9,30 @@ namespace racoon::conf {
 
 namespace {
 
-const char* on_off(bool b) { return b ? "on" : "off"; }
+const char* on_off(bool b) {
+    return b ? "on" : "off";
+}
 
-std::string quote(std::string_view text) { return fmt::format("\"{}\"", text); }
+std::string quote(std::string_view text) {
+    return fmt::format("\"{}\"", text);
+}
 
-std::string endpoint(const Endpoint& e) { return fmt::format("{} [{}]", e.addr.text(), e.port); }
+std::string endpoint(const Endpoint& e) {
+    return fmt::format("{} [{}]", e.addr.text(), e.port);
+}
 
 std::string identifier(const IdentitySpec& id) {
     switch (id.type) {
-        case 1: return id.address ? "address " + id.address->text() : "address";
-        case 2: return "fqdn " + quote(id.value.value_or(""));
-        case 3: return "user_fqdn " + quote(id.value.value_or(""));
-        case 9: return id.value ? "asn1dn " + quote(*id.value) : "asn1dn";
-        default: break;
+        case 1:
+            return id.address ? "address " + id.address->text() : "address";
+        case 2:
+            return "fqdn " + quote(id.value.value_or(""));
+        case 3:
+            return "user_fqdn " + quote(id.value.value_or(""));
+        case 9:
+            return id.value ? "asn1dn " + quote(*id.value) : "asn1dn";
+        default:
+            break;
     }
     const std::string value = id.value.value_or("");
     bool plain = !value.empty();
@@ -30,7 +41,9 @@ std::string identifier(const IdentitySpec& id) {
     return "keyid tag " + (plain ? quote(value) : "0x" + to_hex(as_bytes(value)));
 }
 
-std::string time_text(seconds s) { return fmt::format("time {} sec", s.count()); }
+std::string time_text(seconds s) {
+    return fmt::format("time {} sec", s.count());
+}
 
 std::string with_bits(const std::string& name, unsigned bits) {
     return bits == 0 ? name : fmt::format("{} {}", name, bits);
@@ -48,20 +61,32 @@ void list(std::string& out, std::string_view directive, const List& items, Name 
 
 std::string protocol_name(std::uint8_t protocol) {
     switch (protocol) {
-        case 0: return "any";
-        case 1: return "icmp";
-        case 6: return "tcp";
-        case 17: return "udp";
-        case 47: return "gre";
-        case 50: return "esp";
-        case 51: return "ah";
-        case 58: return "icmp6";
-        case 108: return "ipcomp";
-        default: return std::to_string(protocol);
+        case 0:
+            return "any";
+        case 1:
+            return "icmp";
+        case 6:
+            return "tcp";
+        case 17:
+            return "udp";
+        case 47:
+            return "gre";
+        case 50:
+            return "esp";
+        case 51:
+            return "ah";
+        case 58:
+            return "icmp6";
+        case 108:
+            return "ipcomp";
+        default:
+            return std::to_string(protocol);
     }
 }
 
-std::string port(std::uint16_t p) { return p == 0 ? std::string("[any]") : fmt::format("[{}]", p); }
+std::string port(std::uint16_t p) {
+    return p == 0 ? std::string("[any]") : fmt::format("[{}]", p);
+}
 
 std::string side(const SaInfoSide& s) {
     if (!s.selector) return "anonymous";
@@ -69,7 +94,9 @@ std::string side(const SaInfoSide& s) {
                        protocol_name(s.protocol));
 }
 
-std::string selector(const Selector& s) { return s.net.text() + port(s.port); }
+std::string selector(const Selector& s) {
+    return s.net.text() + port(s.port);
+}
 
 const char* mode_name(ExchangeMode m) {
     return m == ExchangeMode::Main ? "main" : m == ExchangeMode::Aggressive ? "aggressive" : "base";
@@ -77,10 +104,14 @@ const char* mode_name(ExchangeMode m) {
 
 const char* check_name(ProposalCheck c) {
     switch (c) {
-        case ProposalCheck::Obey: return "obey";
-        case ProposalCheck::Strict: return "strict";
-        case ProposalCheck::Claim: return "claim";
-        case ProposalCheck::Exact: return "exact";
+        case ProposalCheck::Obey:
+            return "obey";
+        case ProposalCheck::Strict:
+            return "strict";
+        case ProposalCheck::Claim:
+            return "claim";
+        case ProposalCheck::Exact:
+            return "exact";
     }
     return "";
 }
@@ -91,26 +122,30 @@ void blocks(std::string& out, const Config& c) {
         !l.adminsock.path.empty()) {
         out += "listen {\n";
         for (const Endpoint& e : l.isakmp) out += fmt::format("    isakmp {};\n", endpoint(e));
-        for (const Endpoint& e : l.isakmp_natt) out += fmt::format("    isakmp_natt {};\n", endpoint(e));
+        for (const Endpoint& e : l.isakmp_natt)
+            out += fmt::format("    isakmp_natt {};\n", endpoint(e));
         if (l.strict_address) out += "    strict_address;\n";
         const AdminSocket& a = l.adminsock;
-        if (a.disabled) out += "    adminsock disabled;\n";
+        if (a.disabled)
+            out += "    adminsock disabled;\n";
         else if (!a.path.empty() && (!a.owner.empty() || !a.group.empty()))
             out += fmt::format("    adminsock {} {} {} {:04o};\n", quote(a.path), quote(a.owner),
                                quote(a.group), a.mode);
-        else if (!a.path.empty()) out += fmt::format("    adminsock {};\n", quote(a.path));
+        else if (!a.path.empty())
+            out += fmt::format("    adminsock {};\n", quote(a.path));
         out += "}\n";
     }
     if (c.timer.given)
-        out += fmt::format("timer {{\n    counter {};\n    interval {} sec;\n    persend {};\n    phase1 {} sec;\n"
-                           "    phase2 {} sec;\n    natt_keepalive {} sec;\n}}\n",
-                           c.timer.counter, c.timer.interval.count(), c.timer.persend, c.timer.phase1.count(),
-                           c.timer.phase2.count(), c.timer.natt_keepalive.count());
-    out += fmt::format("padding {{\n    randomize {};\n    randomize_length {};\n    maximum_length {};\n"
-                       "    exclusive_tail {};\n    strict_check {};\n}}\n",
-                       on_off(c.padding.randomize), on_off(c.padding.randomize_length),
-                       c.padding.maximum_length, on_off(c.padding.exclusive_tail),
-                       on_off(c.padding.strict_check));
+        out += fmt::format(
+            "timer {{\n    counter {};\n    interval {} sec;\n    persend {};\n    phase1 {} sec;\n"
+            "    phase2 {} sec;\n    natt_keepalive {} sec;\n}}\n",
+            c.timer.counter, c.timer.interval.count(), c.timer.persend, c.timer.phase1.count(),
+            c.timer.phase2.count(), c.timer.natt_keepalive.count());
+    out += fmt::format(
+        "padding {{\n    randomize {};\n    randomize_length {};\n    maximum_length {};\n"
+        "    exclusive_tail {};\n    strict_check {};\n}}\n",
+        on_off(c.padding.randomize), on_off(c.padding.randomize_length), c.padding.maximum_length,
+        on_off(c.padding.exclusive_tail), on_off(c.padding.strict_check));
     if (c.privsep) {
         out += "privsep {\n";
         if (c.privsep->user) out += fmt::format("    user {};\n", quote(*c.privsep->user));
@@ -132,30 +167,38 @@ std::string print(const Remote& r) {
         out += (r.address ? endpoint(*r.address) : "anonymous") + " {\n";
     }
     out += "    exchange_mode ";
-    for (std::size_t i = 0; i < r.modes.size(); ++i) out += (i == 0 ? "" : ", ") + std::string(mode_name(r.modes[i]));
+    for (std::size_t i = 0; i < r.modes.size(); ++i)
+        out += (i == 0 ? "" : ", ") + std::string(mode_name(r.modes[i]));
     out += ";\n";
     out += fmt::format("    my_identifier {};\n", identifier(r.my_identifier));
     for (const IdentitySpec& id : r.peers_identifiers)
         out += fmt::format("    peers_identifier {};\n", identifier(id));
-    out += fmt::format("    verify_identifier {};\n    passive {};\n    support_proxy {};\n"
-                       "    initial_contact {};\n    nonce_size {};\n    proposal_check {};\n    rekey {};\n",
-                       on_off(r.verify_identifier), on_off(r.passive), on_off(r.support_proxy),
-                       on_off(r.initial_contact), r.nonce_size, check_name(r.proposal_check),
-                       r.rekey == Rekey::On ? "on" : r.rekey == Rekey::Off ? "off" : "force");
-    out += fmt::format("    dpd {};\n    dpd_delay {};\n    dpd_retry {};\n    dpd_maxfail {};\n    ph1id {};\n",
-                       on_off(r.dpd.enabled), r.dpd.delay.count(), r.dpd.retry.count(), r.dpd.max_fail, r.ph1id);
+    out += fmt::format(
+        "    verify_identifier {};\n    passive {};\n    support_proxy {};\n"
+        "    initial_contact {};\n    nonce_size {};\n    proposal_check {};\n    rekey {};\n",
+        on_off(r.verify_identifier), on_off(r.passive), on_off(r.support_proxy),
+        on_off(r.initial_contact), r.nonce_size, check_name(r.proposal_check),
+        r.rekey == Rekey::On    ? "on"
+        : r.rekey == Rekey::Off ? "off"
+                                : "force");
+    out += fmt::format(
+        "    dpd {};\n    dpd_delay {};\n    dpd_retry {};\n    dpd_maxfail {};\n    ph1id {};\n",
+        on_off(r.dpd.enabled), r.dpd.delay.count(), r.dpd.retry.count(), r.dpd.max_fail, r.ph1id);
     for (const Phase1Proposal& p : r.proposals)
-        out += fmt::format("    proposal {{\n        encryption_algorithm {};\n        hash_algorithm {};\n"
-                           "        authentication_method {};\n        dh_group {};\n        lifetime {};\n    }}\n",
-                           with_bits(p.cipher->name, p.key_bits), p.hash->name, p.auth->name, p.group->name,
-                           time_text(p.lifetime));
+        out += fmt::format(
+            "    proposal {{\n        encryption_algorithm {};\n        hash_algorithm {};\n"
+            "        authentication_method {};\n        dh_group {};\n        lifetime {};\n    }}\n",
+            with_bits(p.cipher->name, p.key_bits), p.hash->name, p.auth->name, p.group->name,
+            time_text(p.lifetime));
     return out + "}\n";
 }
 
 std::string print(const SaInfo& s) {
     std::string out = "sainfo ";
-    if (!s.local.selector && !s.remote.selector) out += "anonymous";
-    else out += side(s.local) + " " + side(s.remote);
+    if (!s.local.selector && !s.remote.selector)
+        out += "anonymous";
+    else
+        out += side(s.local) + " " + side(s.remote);
     if (s.from) out += " from " + identifier(*s.from);
     out += " {\n";
     if (s.remoteid != 0) out += fmt::format("    remoteid {};\n", s.remoteid);
@@ -163,9 +206,12 @@ std::string print(const SaInfo& s) {
     out += fmt::format("    lifetime {};\n", time_text(s.lifetime));
     list(out, "encryption_algorithm", s.encryption,
          [](const Phase2Encryption& e) { return with_bits(e.transform->name, e.key_bits); });
-    list(out, "authentication_algorithm", s.integrity, [](const TransformInfo* t) { return t->name; });
-    if (s.compression.empty()) out += "    compression_algorithm deflate;\n";  // known, but nothing provides it
-    list(out, "compression_algorithm", s.compression, [](const TransformInfo* t) { return t->name; });
+    list(out, "authentication_algorithm", s.integrity,
+         [](const TransformInfo* t) { return t->name; });
+    if (s.compression.empty())
+        out += "    compression_algorithm deflate;\n";  // known, but nothing provides it
+    list(out, "compression_algorithm", s.compression,
+         [](const TransformInfo* t) { return t->name; });
     return out + "}\n";
 }
 
@@ -175,20 +221,32 @@ std::string print(const Policy& p) {
     std::string out = fmt::format("spdadd {} {} {} -P {}", selector(outward ? s.local : s.remote),
                                   selector(outward ? s.remote : s.local),
                                   s.protocol == 0 ? "any" : std::to_string(s.protocol),
-                                  outward ? "out" : p.direction == Direction::In ? "in" : "fwd");
+                                  outward                        ? "out"
+                                  : p.direction == Direction::In ? "in"
+                                                                 : "fwd");
     if (p.priority != 0) out += fmt::format(" prio {}", p.priority);
-    out += p.action == PolicyAction::None ? " none" : p.action == PolicyAction::Discard ? " discard" : " ipsec";
+    out += p.action == PolicyAction::None      ? " none"
+           : p.action == PolicyAction::Discard ? " discard"
+                                               : " ipsec";
     for (const PolicyTemplate& t : p.templates) {
         out += t.protocol == 50 ? " esp/" : t.protocol == 51 ? " ah/" : " ipcomp/";
         out += t.tunnel ? "tunnel/" : "transport/";
         if (t.tunnel)
-            out += (outward ? t.local : t.remote).text() + "-" + (outward ? t.remote : t.local).text();
+            out +=
+                (outward ? t.local : t.remote).text() + "-" + (outward ? t.remote : t.local).text();
         switch (t.level) {
-            case Level::Default: out += "/default"; break;
-            case Level::Use: out += "/use"; break;
-            case Level::Require: out += "/require"; break;
+            case Level::Default:
+                out += "/default";
+                break;
+            case Level::Use:
+                out += "/use";
+                break;
+            case Level::Require:
+                out += "/require";
+                break;
             case Level::Unique:
-                out += t.reqid_written ? fmt::format("/unique:{}", t.reqid.value) : std::string("/unique");
+                out += t.reqid_written ? fmt::format("/unique:{}", t.reqid.value)
+                                       : std::string("/unique");
                 break;
         }
     }
@@ -197,7 +255,8 @@ std::string print(const Policy& p) {
 
 std::string print(const Config& c) {
     std::string out;
-    for (const auto& [kind, value] : c.paths) out += fmt::format("path {} {};\n", kind, quote(value));
+    for (const auto& [kind, value] : c.paths)
+        out += fmt::format("path {} {};\n", kind, quote(value));
     for (const ModuleBlock& m : c.modules) {
         out += fmt::format("module {} {{\n", quote(m.name));
         if (m.optional) out += "    optional on;\n";
@@ -210,8 +269,10 @@ std::string print(const Config& c) {
     }
     out += fmt::format("kernel {};\n", c.kernel == "auto" ? c.kernel : quote(c.kernel));
     if (c.log_level) {
-        static constexpr const char* kLevels[] = {"error", "warning", "notify", "info", "debug", "debug2"};
-        if (*c.log_level >= 1 && *c.log_level <= 6) out += fmt::format("log {};\n", kLevels[*c.log_level - 1]);
+        static constexpr const char* kLevels[] = {"error", "warning", "notify",
+                                                  "info",  "debug",   "debug2"};
+        if (*c.log_level >= 1 && *c.log_level <= 6)
+            out += fmt::format("log {};\n", kLevels[*c.log_level - 1]);
     }
     blocks(out, c);
     for (const Remote& r : c.remotes) out += print(r);

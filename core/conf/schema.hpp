@@ -15,32 +15,45 @@ namespace racoon::conf {
 
 /// The blocks; Path holds the kinds of `path`.
 enum class Context : std::uint8_t {
-    Top, Path, Privsep, Padding, Listen, Timer, Remote, Proposal, SaInfo, Module
+    Top,
+    Path,
+    Privsep,
+    Padding,
+    Listen,
+    Timer,
+    Remote,
+    Proposal,
+    SaInfo,
+    Module
 };
 std::string_view context_name(Context context);  // "remote"; "the top level"
 
 /// What follows the word.
 enum class Form : std::uint8_t {
-    Block,        // { … }
-    Path,         // KIND "…"
-    Text,         // "…"
-    Name,         // "…" or a number
-    Number,       // 5
-    Time,         // 5 sec
-    Lifetime,     // time 5 sec
-    Switch,       // on, off
-    Choice,       // one word of `choices`
-    Choices,      // several
+    Block,     // { … }
+    Path,      // KIND "…"
+    Text,      // "…"
+    Name,      // "…" or a number
+    Number,    // 5
+    Time,      // 5 sec
+    Lifetime,  // time 5 sec
+    Switch,    // on, off
+    Choice,    // one word of `choices`
+    Choices,   // several
     Nothing,
-    Address,      // 192.0.2.1 [500]
+    Address,  // 192.0.2.1 [500]
     AdminSocket,
-    AdminPort,    // [ [0] ]: KAME's TCP port
+    AdminPort,  // [ [0] ]: KAME's TCP port
     Identifier,
-    Algorithm,    // aes 256
-    Algorithms,   // aes 256, 3des
-    Group,        // modp2048 or 14
-    Remote, SaInfo, Module, Policy, LogLevel,
-    Skipped,      // not looked at
+    Algorithm,   // aes 256
+    Algorithms,  // aes 256, 3des
+    Group,       // modp2048 or 14
+    Remote,
+    SaInfo,
+    Module,
+    Policy,
+    LogLevel,
+    Skipped,  // not looked at
 };
 
 enum class Standing : std::uint8_t {
@@ -55,26 +68,78 @@ enum class Standing : std::uint8_t {
 enum class Word : std::uint8_t {
     None,
     // top
-    PathBlock, Include, Module, Kernel, Policy, Log, Listen, Timer, Padding, Privsep, Remote, SaInfo,
+    PathBlock,
+    Include,
+    Module,
+    Kernel,
+    Policy,
+    Log,
+    Listen,
+    Timer,
+    Padding,
+    Privsep,
+    Remote,
+    SaInfo,
     // path
     PathKind,
     // privsep
-    User, Group, Chroot,
+    User,
+    Group,
+    Chroot,
     // padding
-    Randomize, RandomizeLength, MaximumLength, ExclusiveTail, StrictCheck,
+    Randomize,
+    RandomizeLength,
+    MaximumLength,
+    ExclusiveTail,
+    StrictCheck,
     // listen
-    Isakmp, IsakmpNatt, AdminSock, AdminPort, StrictAddress,
+    Isakmp,
+    IsakmpNatt,
+    AdminSock,
+    AdminPort,
+    StrictAddress,
     // timer
-    Counter, Interval, Persend, Phase1, Phase2, NattKeepalive,
+    Counter,
+    Interval,
+    Persend,
+    Phase1,
+    Phase2,
+    NattKeepalive,
     // remote
-    RemoteAddress, ExchangeMode, Doi, Situation, MyIdentifier, PeersIdentifier, VerifyIdentifier,
-    NonceSize, ProposalCheck, SupportProxy, InitialContact, Passive, Rekey, Dpd, DpdDelay, DpdRetry,
-    DpdMaxfail, Ph1id, Lifetime, Proposal,
+    RemoteAddress,
+    ExchangeMode,
+    Doi,
+    Situation,
+    MyIdentifier,
+    PeersIdentifier,
+    VerifyIdentifier,
+    NonceSize,
+    ProposalCheck,
+    SupportProxy,
+    InitialContact,
+    Passive,
+    Rekey,
+    Dpd,
+    DpdDelay,
+    DpdRetry,
+    DpdMaxfail,
+    Ph1id,
+    Lifetime,
+    Proposal,
     // proposal, sainfo
-    EncryptionAlgorithm, HashAlgorithm, AuthenticationMethod, DhGroup, PfsGroup, RemoteId,
-    AuthenticationAlgorithm, CompressionAlgorithm,
+    EncryptionAlgorithm,
+    HashAlgorithm,
+    AuthenticationMethod,
+    DhGroup,
+    PfsGroup,
+    RemoteId,
+    AuthenticationAlgorithm,
+    CompressionAlgorithm,
     // module
-    Isolate, Optional, Sha256, ModuleKey,
+    Isolate,
+    Optional,
+    Sha256,
+    ModuleKey,
 };
 
 struct Directive {
@@ -86,11 +151,11 @@ struct Directive {
     std::string_view choices = {};  // separated by spaces
     std::string_view preset = {};   // default, as it would be written; empty: none
     std::string_view unit = {};
-    std::string_view since = {};    // release that brought it
+    std::string_view since = {};  // release that brought it
     std::string_view help = {};
     std::string_view instead = {};
     std::string_view harmless = {};
-    Context body = Context::Top;    // of Block, Remote, SaInfo, Module: what is inside
+    Context body = Context::Top;  // of Block, Remote, SaInfo, Module: what is inside
 };
 
 std::span<const Directive> directives();

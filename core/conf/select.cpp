@@ -15,7 +15,9 @@ constexpr unsigned kAddress = 0x02;
 constexpr unsigned kExchange = 0x04;
 constexpr unsigned kIdentity = 0x08;
 
-std::uint8_t one_type(std::uint8_t type) { return type == 5 ? std::uint8_t{1} : type; }
+std::uint8_t one_type(std::uint8_t type) {
+    return type == 5 ? std::uint8_t{1} : type;
+}
 
 /// An address without its scope: the peer's datagrams carry one, sections may not.
 IpAddr key_of(IpAddr a) {
@@ -24,7 +26,9 @@ IpAddr key_of(IpAddr a) {
 }
 
 struct Hash {
-    std::size_t operator()(const std::string& s) const noexcept { return std::hash<std::string_view>{}(s); }
+    std::size_t operator()(const std::string& s) const noexcept {
+        return std::hash<std::string_view>{}(s);
+    }
 };
 
 /// Parts of a sainfo's key, as bytes that cannot be taken for one another.
@@ -64,7 +68,8 @@ bool matches(const IdentitySpec& spec, const PeerId& id) {
 
 bool matches_any(const std::vector<IdentitySpec>& specs, const PeerId& id) {
     if (specs.empty()) return true;
-    return std::any_of(specs.begin(), specs.end(), [&](const IdentitySpec& s) { return matches(s, id); });
+    return std::any_of(specs.begin(), specs.end(),
+                       [&](const IdentitySpec& s) { return matches(s, id); });
 }
 
 bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Transform& offered) {
@@ -79,12 +84,15 @@ bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Tra
         return false;  // a length that the cipher does not have, whatever the mode
     }
     switch (check) {
-        case ProposalCheck::Obey: return true;
+        case ProposalCheck::Obey:
+            return true;
         case ProposalCheck::Strict:
         case ProposalCheck::Claim:
-            return lifetime <= ours.lifetime && (ours.key_bits == 0 || offered.key_bits >= ours.key_bits);
+            return lifetime <= ours.lifetime &&
+                   (ours.key_bits == 0 || offered.key_bits >= ours.key_bits);
         case ProposalCheck::Exact:
-            return lifetime == ours.lifetime && (ours.key_bits == 0 || offered.key_bits == ours.key_bits);
+            return lifetime == ours.lifetime &&
+                   (ours.key_bits == 0 || offered.key_bits == ours.key_bits);
     }
     return false;
 }
@@ -104,21 +112,24 @@ struct SectionIndex::Tables {
     // look-ups that know no peer identity.
     std::unordered_map<std::string, Entry, Hash> strict, open;
 
-    static std::string key(std::uint32_t remoteid, const std::optional<Prefix>& local, std::uint8_t local_proto,
-                           const std::optional<Prefix>& remote, std::uint8_t remote_proto) {
+    static std::string key(std::uint32_t remoteid, const std::optional<Prefix>& local,
+                           std::uint8_t local_proto, const std::optional<Prefix>& remote,
+                           std::uint8_t remote_proto) {
         std::string out;
         add_number(out, remoteid);
         add_side(out, local, local_proto);
         add_side(out, remote, remote_proto);
         return out;
     }
-    static void add_from(std::string& key, std::uint8_t type, std::optional<std::string_view> value) {
+    static void add_from(std::string& key, std::uint8_t type,
+                         std::optional<std::string_view> value) {
         key += 'f';
         key += static_cast<char>(one_type(type));
         key += value ? 'v' : 'n';
         if (value) key += *value;
     }
-    static void keep(std::unordered_map<std::string, Entry, Hash>& table, std::string key, Entry entry) {
+    static void keep(std::unordered_map<std::string, Entry, Hash>& table, std::string key,
+                     Entry entry) {
         const auto [at, fresh] = table.emplace(std::move(key), entry);
         if (!fresh && entry.better_than(at->second)) at->second = entry;
     }
@@ -129,14 +140,16 @@ struct SectionIndex::Tables {
         };
         std::string k = key(info.remoteid, net(info.local), info.local.protocol, net(info.remote),
                             info.remote.protocol);
-        Entry entry{(info.remoteid != 0 ? 3u : 0u) + (info.from ? 3u : 0u) + (info.local.selector ? 1u : 0u) +
-                        (info.remote.selector ? 1u : 0u),
+        Entry entry{(info.remoteid != 0 ? 3u : 0u) + (info.from ? 3u : 0u) +
+                        (info.local.selector ? 1u : 0u) + (info.remote.selector ? 1u : 0u),
                     index};
         keep(open, k, entry);
         if (info.from) {
             std::optional<std::string_view> value;
-            if (info.from->address) value = as_text(info.from->address->view());
-            else if (info.from->value) value = *info.from->value;
+            if (info.from->address)
+                value = as_text(info.from->address->view());
+            else if (info.from->value)
+                value = *info.from->value;
             add_from(k, info.from->type, value);
         }
         keep(strict, std::move(k), entry);
@@ -148,7 +161,9 @@ struct SectionIndex::Tables {
         if (r.passive && q.initiating) return 0;
         if (r.address) {
             if (key_of(r.address->addr) != key_of(q.peer)) return 0;
-            if (r.address->addr.scope != 0 && q.peer.scope != 0 && r.address->addr.scope != q.peer.scope) return 0;
+            if (r.address->addr.scope != 0 && q.peer.scope != 0 &&
+                r.address->addr.scope != q.peer.scope)
+                return 0;
             rank |= kAddress;
         }
         if (q.mode) {
@@ -183,8 +198,10 @@ SectionIndex::SectionIndex(const Config& config) {
     t->config = &config;
     for (std::size_t i = 0; i < config.remotes.size(); ++i) {
         const Remote& r = config.remotes[i];
-        if (r.address) t->by_address[key_of(r.address->addr)].push_back(i);
-        else t->anonymous.push_back(i);
+        if (r.address)
+            t->by_address[key_of(r.address->addr)].push_back(i);
+        else
+            t->anonymous.push_back(i);
         t->by_name.emplace(r.name, i);
     }
     for (std::size_t i = 0; i < config.sainfos.size(); ++i) t->add(config.sainfos[i], i);
@@ -227,9 +244,12 @@ RemoteChoice SectionIndex::choose(const RemoteQuery& query) const {
         for (const std::size_t i : top) out.tied.push_back(&tables_->config->remotes[i]);
         out.problem = "remote sections ";
         for (std::size_t i = 0; i < std::min(top.size(), kNamed); ++i)
-            out.problem += (i == 0 ? "\"" : i + 1 == top.size() ? " and \"" : ", \"") + out.tied[i]->name + "\" (" +
-                           out.tied[i]->where.text() + ")";
-        if (top.size() > kNamed) out.problem += " and " + std::to_string(top.size() - kNamed) + " more";
+            out.problem += (i == 0                ? "\""
+                            : i + 1 == top.size() ? " and \""
+                                                  : ", \"") +
+                           out.tied[i]->name + "\" (" + out.tied[i]->where.text() + ")";
+        if (top.size() > kNamed)
+            out.problem += " and " + std::to_string(top.size() - kNamed) + " more";
         out.problem += " match " + query.peer.text() + " equally";
     }
     return out;
@@ -243,9 +263,11 @@ const Remote* SectionIndex::named(std::string_view name) const {
 const SaInfo* SectionIndex::sainfo(const SaInfoQuery& query) const {
     const TrafficSelector& s = query.selector;
     std::optional<Entry> best;
-    const auto look = [&](const std::unordered_map<std::string, Entry, Hash>& table, const std::string& key) {
+    const auto look = [&](const std::unordered_map<std::string, Entry, Hash>& table,
+                          const std::string& key) {
         const auto found = table.find(key);
-        if (found != table.end() && (!best || found->second.better_than(*best))) best = found->second;
+        if (found != table.end() && (!best || found->second.better_than(*best)))
+            best = found->second;
     };
     for (const bool local : {true, false}) {
         for (const bool remote : {true, false}) {

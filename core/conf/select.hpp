@@ -61,15 +61,15 @@ bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Tra
 /// What is known of an exchange when its section is looked for. What is unset is not judged.
 struct RemoteQuery {
     IpAddr peer;
-    bool initiating = false;                 // leaves out sections with `passive on`
+    bool initiating = false;  // leaves out sections with `passive on`
     std::optional<ExchangeMode> mode = {};
     std::optional<Phase1Transform> agreed = {};
-    std::optional<PeerId> peer_id = {};      // judged only by sections with verify_identifier on
+    std::optional<PeerId> peer_id = {};  // judged only by sections with verify_identifier on
 };
 
 struct RemoteChoice {
-    const Remote* remote = nullptr;          // null: no section, or a tie
-    std::vector<const Remote*> tied;         // two or more of equal rank; empty when there is no tie
+    const Remote* remote = nullptr;   // null: no section, or a tie
+    std::vector<const Remote*> tied;  // two or more of equal rank; empty when there is no tie
     /// "" when a remote was chosen; else why not, for the log: `no remote section for 192.0.2.1`,
     /// `remote sections "a" (racoon.conf:3:1) and "b" (racoon.conf:9:1) match 192.0.2.1 equally`.
     std::string problem;
@@ -78,8 +78,8 @@ struct RemoteChoice {
 /// What quick mode negotiates. `selector` is seen from this host.
 struct SaInfoQuery {
     TrafficSelector selector;
-    std::uint32_t ph1id = 0;                 // of the remote in use
-    std::optional<PeerId> peer_id = {};      // unset when initiating: `from` then matches anybody
+    std::uint32_t ph1id = 0;             // of the remote in use
+    std::optional<PeerId> peer_id = {};  // unset when initiating: `from` then matches anybody
 };
 
 class SectionIndex {

@@ -26,9 +26,12 @@ std::size_t character_length(std::string_view text) {
 
 std::string describe(const Token& token) {
     switch (token.kind) {
-        case TokenKind::End: return "the end of the file";
-        case TokenKind::String: return "the string " + quoted(token.text);
-        default: return quoted(token.text);
+        case TokenKind::End:
+            return "the end of the file";
+        case TokenKind::String:
+            return "the string " + quoted(token.text);
+        default:
+            return quoted(token.text);
     }
 }
 
@@ -43,12 +46,18 @@ ParsedNumber parse_number(std::string_view text) {
     bool too_large = false;
     for (const char c : text) {
         unsigned digit;
-        if (is_digit(c)) digit = static_cast<unsigned>(c - '0');
-        else if (base == 16 && c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
-        else if (base == 16 && c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
-        else return {NumberFault::NotANumber, 0};
-        if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / base) too_large = true;
-        else value = value * base + digit;
+        if (is_digit(c))
+            digit = static_cast<unsigned>(c - '0');
+        else if (base == 16 && c >= 'a' && c <= 'f')
+            digit = static_cast<unsigned>(c - 'a') + 10;
+        else if (base == 16 && c >= 'A' && c <= 'F')
+            digit = static_cast<unsigned>(c - 'A') + 10;
+        else
+            return {NumberFault::NotANumber, 0};
+        if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / base)
+            too_large = true;
+        else
+            value = value * base + digit;
     }
     if (too_large) return {NumberFault::TooLarge, 0};
     return {NumberFault::None, value};
@@ -62,7 +71,9 @@ Lexer::Lexer(const Sources& sources, std::uint32_t file, Diagnostics& diagnostic
 
 Lexer::Lexer(const Sources& sources, const Span& part, Diagnostics& diagnostics, Mode mode)
     : bytes_(std::string_view(sources.at(part.file).bytes).substr(0, part.offset + part.length)),
-      file_(part.file), diagnostics_(diagnostics), mode_(mode) {
+      file_(part.file),
+      diagnostics_(diagnostics),
+      mode_(mode) {
     place_ = {part.offset, part.line, part.offset - (part.column - 1), true};
     last_.span = part;
     last_.span.length = 0;
@@ -116,8 +127,8 @@ Span Lexer::raw_statement() {
 }
 
 bool Lexer::is_word_char(char c) const {
-    return is_letter(c) || is_digit(c) || c == '_' || c == '.' || c == ':' || c == '%' || c == '-' ||
-           (c == '+' && mode_ == Mode::Setkey);
+    return is_letter(c) || is_digit(c) || c == '_' || c == '.' || c == ':' || c == '%' ||
+           c == '-' || (c == '+' && mode_ == Mode::Setkey);
 }
 
 /// White space and comments; whether there was any.
@@ -167,15 +178,31 @@ Token Lexer::scan() {
         }
         std::optional<TokenKind> single;
         switch (c) {
-            case ';': single = TokenKind::Semicolon; break;
-            case ',': single = TokenKind::Comma; break;
-            case '{': single = TokenKind::OpenBrace; break;
-            case '}': single = TokenKind::CloseBrace; break;
-            case '[': single = TokenKind::OpenBracket; break;
-            case ']': single = TokenKind::CloseBracket; break;
-            case '/': single = TokenKind::Slash; break;
-            case '"': return string_token(glued);
-            default: break;
+            case ';':
+                single = TokenKind::Semicolon;
+                break;
+            case ',':
+                single = TokenKind::Comma;
+                break;
+            case '{':
+                single = TokenKind::OpenBrace;
+                break;
+            case '}':
+                single = TokenKind::CloseBrace;
+                break;
+            case '[':
+                single = TokenKind::OpenBracket;
+                break;
+            case ']':
+                single = TokenKind::CloseBracket;
+                break;
+            case '/':
+                single = TokenKind::Slash;
+                break;
+            case '"':
+                return string_token(glued);
+            default:
+                break;
         }
         if (single) {
             Token t = make(*single, start, 1, glued);
@@ -200,8 +227,8 @@ Token Lexer::string_token(bool glued) {
     if (!closed) {  // take the line, so that what follows is still read
         end = bytes_.find('\n', start);
         if (end == bytes_.npos) end = bytes_.size();
-        while (end > start + 1 && (bytes_[end - 1] == '\r' || bytes_[end - 1] == ' ' ||
-                                   bytes_[end - 1] == ';'))
+        while (end > start + 1 &&
+               (bytes_[end - 1] == '\r' || bytes_[end - 1] == ' ' || bytes_[end - 1] == ';'))
             --end;
     }
     const std::uint32_t stop = static_cast<std::uint32_t>(end) + (closed ? 1 : 0);
@@ -210,7 +237,8 @@ Token Lexer::string_token(bool glued) {
     if (!closed) {
         Span mark = t.span;
         mark.length = 1;
-        diagnostics_.error(mark, "the string that opens here is never closed: its second \" is missing");
+        diagnostics_.error(mark,
+                           "the string that opens here is never closed: its second \" is missing");
     } else if (t.text.find('\0') != t.text.npos) {
         diagnostics_.error(t.span, "a string cannot hold a NUL byte");
     }
@@ -232,7 +260,8 @@ std::optional<Token> Lexer::quoted_wrongly(bool glued, std::size_t open, std::st
     const auto length = static_cast<std::uint32_t>(open + end + close.size());
     Token t = make(TokenKind::String, start, length, glued);
     t.text = bytes_.substr(start + open, end);
-    diagnostics_.error(t.span, fmt::format("a string stands in double quotes: write {}", quoted(t.text)));
+    diagnostics_.error(t.span,
+                       fmt::format("a string stands in double quotes: write {}", quoted(t.text)));
     place_.at = start + length;
     place_.line_empty = false;
     return t;
@@ -248,7 +277,8 @@ void Lexer::bad_character() {
     place_.at = start + static_cast<std::uint32_t>(length);
     place_.line_empty = false;
     if (mode_ == Mode::Racoon && (c == '=' || c == '(' || c == ')')) {
-        diagnostics_.warning(span, fmt::format("\"{}\" means nothing here and is skipped; remove it", c));
+        diagnostics_.warning(span,
+                             fmt::format("\"{}\" means nothing here and is skipped; remove it", c));
         return;
     }
     // A run of the same character is one mistake.
@@ -260,14 +290,17 @@ void Lexer::bad_character() {
     if (c == '\0')
         diagnostics_.error(span, "a NUL byte; is this a text file?");
     else if (c == '\'')
-        diagnostics_.error(span, "single quotes mean nothing here; a string stands in double quotes");
+        diagnostics_.error(span,
+                           "single quotes mean nothing here; a string stands in double quotes");
     else if (length > 1)
         diagnostics_.error(span, fmt::format("the character \"{}\" means nothing here; remove it",
                                              bytes_.substr(start, length)));
     else if (code < 0x20 || code >= 0x7f)
-        diagnostics_.error(span, fmt::format("the byte 0x{:02x} means nothing here; remove it", code));
+        diagnostics_.error(span,
+                           fmt::format("the byte 0x{:02x} means nothing here; remove it", code));
     else
-        diagnostics_.error(span, fmt::format("the character \"{}\" means nothing here; remove it", c));
+        diagnostics_.error(span,
+                           fmt::format("the character \"{}\" means nothing here; remove it", c));
 }
 
 }  // namespace racoon::conf

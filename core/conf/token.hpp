@@ -18,13 +18,22 @@
 namespace racoon::conf {
 
 enum class TokenKind : std::uint8_t {
-    End, Word, String, Semicolon, Comma, OpenBrace, CloseBrace, OpenBracket, CloseBracket, Slash
+    End,
+    Word,
+    String,
+    Semicolon,
+    Comma,
+    OpenBrace,
+    CloseBrace,
+    OpenBracket,
+    CloseBracket,
+    Slash
 };
 
 struct Token {
     TokenKind kind = TokenKind::End;
     Span span;
-    std::string_view text;    // of a String: what is between the quotes
+    std::string_view text;       // of a String: what is between the quotes
     bool first_on_line = false;  // only white space before it on its line
     bool glued = false;          // no white space before it
 
@@ -92,7 +101,11 @@ struct ParsedNumber {
 };
 ParsedNumber parse_number(std::string_view text);
 
-inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
-inline bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+inline bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+inline bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 }  // namespace racoon::conf

@@ -16,8 +16,8 @@ Result<std::uint8_t> ipsec_protocol(const std::string& word) {
     if (word == "esp") return std::uint8_t{kEsp};
     if (word == "ah") return std::uint8_t{kAh};
     if (word == "ipsec") return std::uint8_t{0};
-    return fail(Errc::Unsupported,
-                "unknown kind of SA \"" + log::escaped(word) + "\"; expected isakmp, esp, ah or ipsec");
+    return fail(Errc::Unsupported, "unknown kind of SA \"" + log::escaped(word) +
+                                       "\"; expected isakmp, esp, ah or ipsec");
 }
 
 const char* protocol_word(int protocol) {
@@ -72,7 +72,8 @@ Result<Selector> selector_of(const Json& args, const char* side) {
     const std::string text = text_of(args, side);
     const std::string port_key = std::string(side) + "_port";
     const auto port = number_of(args, port_key.c_str());
-    if (port < 0 || port > 65535) return fail(Errc::Malformed, "found port " + std::to_string(port));
+    if (port < 0 || port > 65535)
+        return fail(Errc::Malformed, "found port " + std::to_string(port));
     Selector out;
     out.port = static_cast<std::uint16_t>(port);
     const auto slash = text.find('/');
@@ -82,7 +83,8 @@ Result<Selector> selector_of(const Json& args, const char* side) {
         const std::string digits = text.substr(slash + 1);
         if (digits.empty() || digits.size() > 3 ||
             digits.find_first_not_of("0123456789") != std::string::npos)
-            return fail(Errc::Malformed, "found prefix \"/" + log::escaped(digits) + "\", expected a number");
+            return fail(Errc::Malformed,
+                        "found prefix \"/" + log::escaped(digits) + "\", expected a number");
         length = static_cast<unsigned>(std::stoul(digits));
     }
     RACOON_TRY(out.net, Prefix::make(addr, length));
@@ -102,8 +104,7 @@ void Commands::run(const Request& request, TimePoint now, Replier reply) {
     if (c == "delete-sa") return remove(request.args, now, std::move(reply));
     if (c == "flush-sa") return flush(request.args, now, std::move(reply));
     if (c == "show-modules") return show_modules(std::move(reply));
-    if (c == "reload-config")
-        return hooks_.reload([reply = reply](Status s) { answer(reply, s); });
+    if (c == "reload-config") return hooks_.reload([reply = reply](Status s) { answer(reply, s); });
     if (c == "shutdown") {
         reply(success(Json::object()));
         return hooks_.shutdown();

@@ -9,12 +9,15 @@ Result<Json> parse_json(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (in_string) {
-            if (c == '\\') ++i;
-            else if (c == '"') in_string = false;
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_string = false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > 64) return fail(Errc::Malformed, "JSON nested deeper than 64 levels").at(i);
+            if (++depth > 64)
+                return fail(Errc::Malformed, "JSON nested deeper than 64 levels").at(i);
         } else if (c == '}' || c == ']') {
             --depth;
         }

@@ -17,7 +17,7 @@
 
 namespace racoon::control {
 
-constexpr std::size_t kMaxRequest = 64 * 1024;          // bytes of JSON
+constexpr std::size_t kMaxRequest = 64 * 1024;  // bytes of JSON
 constexpr std::size_t kMaxReply = 64 * 1024 * 1024;
 /// Where racoonctl looks unless -s says otherwise, and where the daemon listens unless adminsock does.
 std::string default_socket_path();

@@ -21,8 +21,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
         UniqueFd fd;
         FrameReader frames;
         Bytes out;
-        bool busy = false;       // a request is being served
-        bool closing = false;    // after what is in `out`
+        bool busy = false;     // a request is being served
+        bool closing = false;  // after what is in `out`
         loop::WatchToken watch{};
         loop::TimerToken idle{};
     };
@@ -46,7 +46,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
             const int raw = fd.get();
             const auto id = ++last_id;
             auto [it, inserted] = clients.emplace(id, Client(std::move(fd)));
-            auto watch = loop.watch(raw, loop::kReadable, [this, id](unsigned ready) { on_ready(id, ready); });
+            auto watch = loop.watch(raw, loop::kReadable,
+                                    [this, id](unsigned ready) { on_ready(id, ready); });
             if (!watch) {
                 clients.erase(it);
                 continue;
@@ -122,7 +123,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
         while (!c.out.empty()) {
             const ssize_t n = ::send(c.fd.get(), c.out.data(), c.out.size(), MSG_NOSIGNAL);
             if (n < 0 && errno == EINTR) continue;
-            if (n < 0 && errno == EAGAIN) return loop.change(c.watch, loop::kReadable | loop::kWritable);
+            if (n < 0 && errno == EAGAIN)
+                return loop.change(c.watch, loop::kReadable | loop::kWritable);
             if (n <= 0) return drop(id);
             c.out.erase(c.out.begin(), c.out.begin() + n);
         }
@@ -147,8 +149,8 @@ Result<std::unique_ptr<Server>> Server::make(loop::EventLoop& loop, UniqueFd lis
     if (flags < 0 || ::fcntl(listening.get(), F_SETFL, flags | O_NONBLOCK) < 0)
         return fail_os("control socket", errno);
     auto impl = std::make_shared<Impl>(loop, std::move(listening), engine, std::move(hooks));
-    RACOON_TRY(impl->accept_watch,
-               loop.watch(impl->listening.get(), loop::kReadable, [raw = impl.get()](unsigned) { raw->accept_all(); }));
+    RACOON_TRY(impl->accept_watch, loop.watch(impl->listening.get(), loop::kReadable,
+                                              [raw = impl.get()](unsigned) { raw->accept_all(); }));
     return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

@@ -29,7 +29,9 @@ constexpr std::array kNames = {
     Name{"shutdown", "", ""},
 };
 
-Failure insufficient() { return fail(Errc::InvalidState, "insufficient arguments"); }
+Failure insufficient() {
+    return fail(Errc::InvalidState, "insufficient arguments");
+}
 
 /// A numeric address or a host name of the family.
 Result<IpAddr> resolve(const std::string& host, int family) {
@@ -44,8 +46,8 @@ Result<IpAddr> resolve(const std::string& host, int family) {
 }
 
 Result<unsigned> number(const std::string& text, unsigned max) {
-    if (text.empty() || text.size() > 5 || text.find_first_not_of("0123456789") != std::string::npos ||
-        std::stoul(text) > max)
+    if (text.empty() || text.size() > 5 ||
+        text.find_first_not_of("0123456789") != std::string::npos || std::stoul(text) > max)
         return fail(Errc::Malformed,
                     "found \"" + text + "\", expected a number up to " + std::to_string(max));
     return static_cast<unsigned>(std::stoul(text));
@@ -54,7 +56,8 @@ Result<unsigned> number(const std::string& text, unsigned max) {
 /// "address[/prefix][\[port\]]" into args[side] and args[side_port].
 Status side(Json& args, const char* key, std::string text, int family) {
     if (const auto open = text.find('['); open != std::string::npos) {
-        if (text.back() != ']') return fail(Errc::Malformed, "found \"" + text + "\", expected [port] at its end");
+        if (text.back() != ']')
+            return fail(Errc::Malformed, "found \"" + text + "\", expected [port] at its end");
         RACOON_TRY(unsigned port, number(text.substr(open + 1, text.size() - open - 2), 65535));
         args[std::string(key) + "_port"] = port;
         text.resize(open);
@@ -71,7 +74,8 @@ Status side(Json& args, const char* key, std::string text, int family) {
 }
 
 /// `isakmp inet|inet6 src dst` or `esp|ah inet|inet6 src dst ulproto`.
-Status sa_options(Json& args, const std::vector<std::string>& words, std::size_t at, bool need_upper) {
+Status sa_options(Json& args, const std::vector<std::string>& words, std::size_t at,
+                  bool need_upper) {
     if (words.size() < at + 4) return insufficient();
     const std::string& proto = words[at];
     const std::string& family_word = words[at + 1];
@@ -87,12 +91,17 @@ Status sa_options(Json& args, const std::vector<std::string>& words, std::size_t
     if (words.size() < at + 5) return insufficient();
     const std::string& upper = words[at + 4];
     unsigned value = 0;
-    if (upper == "icmp") value = family == AF_INET ? 1 : 58;
-    else if (upper == "tcp") value = 6;
-    else if (upper == "udp") value = 17;
-    else if (upper == "gre") value = 47;
+    if (upper == "icmp")
+        value = family == AF_INET ? 1 : 58;
+    else if (upper == "tcp")
+        value = 6;
+    else if (upper == "udp")
+        value = 17;
+    else if (upper == "gre")
+        value = 47;
     else if (upper != "any")
-        return fail(Errc::Malformed, "found \"" + upper + "\", expected any, icmp, tcp, udp or gre");
+        return fail(Errc::Malformed,
+                    "found \"" + upper + "\", expected any, icmp, tcp, udp or gre");
     args["upper"] = value;
     return ok();
 }
@@ -121,7 +130,8 @@ Result<Command> parse_command(const std::vector<std::string>& words) {
                 out.args["section"] = words[at + 1];
                 at += 2;
             } else {
-                return fail(Errc::Malformed, "found " + words[at] + ", expected -n remoteconf or -w");
+                return fail(Errc::Malformed,
+                            "found " + words[at] + ", expected -n remoteconf or -w");
             }
         }
         RACOON_TRY_STATUS(sa_options(out.args, words, at, true));
@@ -139,9 +149,10 @@ std::string usage() {
         line.resize(std::max<std::size_t>(line.size() + 1, 24), ' ');
         out += line + n.synopsis + "\n";
     }
-    out += "\n  SAOPTS: isakmp inet|inet6 src dst\n"
-           "          esp|ah inet|inet6 src[/prefix][[port]] dst[/prefix][[port]] any|icmp|tcp|udp|gre\n"
-           "  -j, --json: print the daemon's reply as JSON\n";
+    out +=
+        "\n  SAOPTS: isakmp inet|inet6 src dst\n"
+        "          esp|ah inet|inet6 src[/prefix][[port]] dst[/prefix][[port]] any|icmp|tcp|udp|gre\n"
+        "  -j, --json: print the daemon's reply as JSON\n";
     return out;
 }
 

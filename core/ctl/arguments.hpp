@@ -9,7 +9,7 @@
 namespace racoon::ctl {
 
 struct Command {
-    std::string name;          // the long name, also for an alias
+    std::string name;  // the long name, also for an alias
     control::Json args = control::Json::object();
 };
 

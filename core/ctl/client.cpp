@@ -52,7 +52,8 @@ Result<Json> Client::call(const std::string& command, const Json& args, bool dum
             RACOON_TRY(Json value, control::parse_json(as_text(*reply)));
             if (dump) std::fprintf(stderr, "< %s\n", control::dump_json(value).c_str());
             if (!control::flag_of(value, "ok"))
-                return fail(Errc::Denied, control::text_of(value, "error", "the daemon gave no reason"));
+                return fail(Errc::Denied,
+                            control::text_of(value, "error", "the daemon gave no reason"));
             return control::member_of(value, "result");
         }
         std::uint8_t buffer[65536];
@@ -60,7 +61,8 @@ Result<Json> Client::call(const std::string& command, const Json& args, bool dum
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail_os("reading the reply", errno);
         if (n == 0)
-            return fail(Errc::Io, "racoon closed the admin connection before sending a reply (EOF)");
+            return fail(Errc::Io,
+                        "racoon closed the admin connection before sending a reply (EOF)");
         frames.feed(ByteView(buffer, static_cast<std::size_t>(n)));
     }
 }

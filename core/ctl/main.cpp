@@ -70,11 +70,21 @@ int main(int argc, char** argv) {
                                    {nullptr, 0, nullptr, 0}};
     for (int c; (c = ::getopt_long(argc, argv, "+djhls:", kLong, nullptr)) != -1;) {
         switch (c) {
-            case 'd': options.dump = true; break;
-            case 'j': options.json = true; break;
-            case 'l': ++options.verbosity; break;
-            case 's': options.socket = optarg; break;
-            default: std::fputs(usage().c_str(), stdout); return 0;  // as racoon's racoonctl does
+            case 'd':
+                options.dump = true;
+                break;
+            case 'j':
+                options.json = true;
+                break;
+            case 'l':
+                ++options.verbosity;
+                break;
+            case 's':
+                options.socket = optarg;
+                break;
+            default:
+                std::fputs(usage().c_str(), stdout);
+                return 0;  // as racoon's racoonctl does
         }
     }
     for (int i = optind; i < argc; ++i) options.words.emplace_back(argv[i]);

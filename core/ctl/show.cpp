@@ -33,12 +33,18 @@ std::string endpoint(const Json& sa, const char* addr, const char* port) {
 
 const char* exchange_letter(std::int64_t type) {
     switch (type) {
-        case 1: return "B";
-        case 2: return "M";
-        case 3: return "U";
-        case 4: return "A";
-        case 5: return "I";
-        default: return "?";
+        case 1:
+            return "B";
+        case 2:
+            return "M";
+        case 3:
+            return "U";
+        case 4:
+            return "A";
+        case 5:
+            return "I";
+        default:
+            return "?";
     }
 }
 
@@ -88,15 +94,17 @@ std::string show_ipsec(const Json& result) {
             const auto life = number_of(sa, "lifetime_seconds");
             out += fmt::format("{} {} \n", text_of(sa, inbound ? "remote" : "local"),
                                text_of(sa, inbound ? "local" : "remote"));
-            out += fmt::format("\t{} mode={} spi={}(0x{:08x}) reqid={}(0x{:08x})\n",
-                               text_of(sa, "protocol"), text_of(sa, "mode"), spi, spi, reqid, reqid);
+            out +=
+                fmt::format("\t{} mode={} spi={}(0x{:08x}) reqid={}(0x{:08x})\n",
+                            text_of(sa, "protocol"), text_of(sa, "mode"), spi, spi, reqid, reqid);
             if (!text_of(sa, "encryption_algorithm").empty())
                 out += fmt::format("\tE: {}\n", algorithm(sa, "encryption_algorithm"));
             if (!text_of(sa, "authentication_algorithm").empty())
                 out += fmt::format("\tA: {}\n", text_of(sa, "authentication_algorithm"));
             out += fmt::format("\tselector: {}\n", text_of(sa, "selector"));
             out += fmt::format("\tcreated: {}\tstate=mature\n", created(age));
-            out += fmt::format("\tdiff: {}(s)\thard: {}(s)\tsoft: {}(s)\n", age, life, life * 8 / 10);
+            out +=
+                fmt::format("\tdiff: {}(s)\thard: {}(s)\tsoft: {}(s)\n", age, life, life * 8 / 10);
         }
     }
     return out.empty() ? "No SAD entries.\n" : out;
@@ -109,8 +117,8 @@ std::string show_modules(const Json& result, std::size_t width) {
         for (const Json& p : member_of(m, "provides"))
             if (p.is_string()) provides += (provides.empty() ? "" : ", ") + p.get<std::string>();
         const std::string note = text_of(m, "note");
-        table.row({text_of(m, "name"), text_of(m, "version"), text_of(m, "state"), text_of(m, "abi"),
-                   text_of(m, "mode"), note.empty() ? provides : note});
+        table.row({text_of(m, "name"), text_of(m, "version"), text_of(m, "state"),
+                   text_of(m, "abi"), text_of(m, "mode"), note.empty() ? provides : note});
     }
     return table.text(width);
 }

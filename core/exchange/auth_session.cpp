@@ -17,7 +17,9 @@ racoon_addr to_c(const Endpoint& e) {
     return a;
 }
 
-racoon_span to_c(ByteView v) { return {v.data(), v.size()}; }
+racoon_span to_c(ByteView v) {
+    return {v.data(), v.size()};
+}
 
 /// The record that a plugin completed its operation with.
 template <typename Record>
@@ -31,7 +33,8 @@ Result<Record> record_of(const Result<Bytes>& bytes) {
 /// An auth method's operation under way: cancelled with the coroutine that waits for it.
 class PendingAuth {
   public:
-    PendingAuth(Exchange& x, const AuthSession& s) : x_(x), session_(s), token_(x.ctx().ops.reserve(&x)) {}
+    PendingAuth(Exchange& x, const AuthSession& s)
+        : x_(x), session_(s), token_(x.ctx().ops.reserve(&x)) {}
     PendingAuth(const PendingAuth&) = delete;
     PendingAuth& operator=(const PendingAuth&) = delete;
     ~PendingAuth() {
@@ -104,8 +107,8 @@ Task<Result<AuthProof>> make_proof(Exchange& x, const AuthSession& session, cons
     racoon_auth_out out{};
     out.struct_size = sizeof(out);
     PendingAuth op(x, session);
-    const racoon_status st = m.table->auth_out(m.impl, session.handle(), to_c(hash.view()),
-                                               op.token().value, &out);
+    const racoon_status st =
+        m.table->auth_out(m.impl, session.handle(), to_c(hash.view()), op.token().value, &out);
     if (st == RACOON_PENDING) {
         op.pending();
         Result<Bytes> answer = co_await x.completion(op.token());

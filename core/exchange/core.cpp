@@ -37,7 +37,8 @@ Result<isakmp::SaPayload> parse_offer(const Bytes& offer) {
 
 Core::Core(conf::ConfigPtr config, std::uint32_t generation, Output& output)
     : ctx_(std::make_shared<const Settings>(std::move(config), generation), output),
-      sas_(ctx_.hash), guard_(ctx_.hash) {}
+      sas_(ctx_.hash),
+      guard_(ctx_.hash) {}
 
 Core::~Core() {
     stopping_ = true;
@@ -68,7 +69,9 @@ void Core::noise(const Endpoint& from, const std::string& text) {
     if (ctx_.noise.allow(ctx_.now)) LOGD(from.addr.text(), text);
 }
 
-std::optional<TimePoint> Core::next_deadline() const { return ctx_.timers.next(); }
+std::optional<TimePoint> Core::next_deadline() const {
+    return ctx_.timers.next();
+}
 
 void Core::tick() {
     // A bound, so that a callback that re-arms for the same moment cannot hold the loop.
@@ -104,8 +107,7 @@ void Core::datagram(const Datagram& in) {
         sa = sas_.by_initiator_cookie(cookies.initiator);
         if (sa != nullptr && header->exchange_type() != ExchangeType::IdentityProtection) {
             if (sa->remote().addr == in.remote.addr && sa->log_limit.allow(ctx_.now))
-                LOGW(sa->peer_text(), "unauthenticated " +
-                                          isakmp::name(header->exchange_type()) +
+                LOGW(sa->peer_text(), "unauthenticated " + isakmp::name(header->exchange_type()) +
                                           " message during phase 1, ignored");
             return;
         }
@@ -147,8 +149,8 @@ void Core::refuse_stranger(const Datagram& in, const CookiePair& cookies, const 
 void Core::first_message(const Datagram& in, isakmp::Message message, std::uint64_t digest) {
     if (stopping_) return;
     const Cookie ci = message.header().cookies.initiator;
-    if (sas_.by_first(in.remote, ci) != nullptr) return;         // already further on
-    if (sas_.by_initiator_cookie(ci) != nullptr) return;         // our own, reflected
+    if (sas_.by_first(in.remote, ci) != nullptr) return;  // already further on
+    if (sas_.by_initiator_cookie(ci) != nullptr) return;  // our own, reflected
     if (HalfOpen* h = guard_.by_first(in.remote, ci)) {
         if (h->message1 == digest) answer_first_message(in, *h);
         return;
@@ -211,7 +213,8 @@ void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
 /// Diffie-Hellman is for peers that receive what we send, but for a bounded number of them: of each
 /// address, of strangers together, and in all.
 bool Core::room_for(const HalfOpen& h, bool configured) const {
-    if (negotiating_responders_ >= (configured ? kMaxNegotiatingResponders : kMaxNegotiatingStrangers))
+    if (negotiating_responders_ >=
+        (configured ? kMaxNegotiatingResponders : kMaxNegotiatingStrangers))
         return false;
     const auto& same = sas_.with_peer(h.remote.addr);
     const auto busy = std::count_if(same.begin(), same.end(), [](const Phase1* sa) {
@@ -234,8 +237,8 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
         noise(in.remote, "busy: message 3 is left to be repeated");
         return false;
     }
-    auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, h.local, h.remote, false,
-                                       ctx_.settings, choice->section);
+    auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, h.local, h.remote,
+                                       false, ctx_.settings, choice->section);
     sa->set_cookies(h.cookies);
     sa->set_params(choice->params);
     sa->peer_has_dpd = h.peer_dpd;
@@ -252,9 +255,11 @@ void Core::for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::
         case ExchangeType::IdentityProtection:
             sa.deliver(Received(std::move(message), digest));
             return;
-        case ExchangeType::QuickMode: return quick_mode(sa, std::move(message), digest);
+        case ExchangeType::QuickMode:
+            return quick_mode(sa, std::move(message), digest);
         case ExchangeType::Informational:
-        case ExchangeType::AcknowledgedInformational: return informational(sa, message, digest);
+        case ExchangeType::AcknowledgedInformational:
+            return informational(sa, message, digest);
         default:
             noise(in.remote, fmt::format("dropped: {} exchange is not served",
                                          isakmp::name(message.header().exchange_type())));
@@ -275,8 +280,7 @@ void Core::quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest)
     if (!chain) return;
     auto clear = open_message(message, sa.cipher_key(), chain->next(), sa.config().padding);
     if (!clear) return sa.ignore(clear.error(), "quick mode message 1");
-    auto verified =
-        HashCheck(*sa.params().hash, sa.skeyid_a()).quick_mode_1(std::move(*clear));
+    auto verified = HashCheck(*sa.params().hash, sa.skeyid_a()).quick_mode_1(std::move(*clear));
     if (!verified) return sa.ignore(verified.error(), "quick mode message 1");
     // Only an authentic message uses up its id; a repeated one of a finished quick mode ends here.
     if (!sa.use_message_id(id)) return;
@@ -284,8 +288,8 @@ void Core::quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest)
     peer_alive(sa);
     LOGI(sa.peer_text(), fmt::format("respond new phase 2 negotiation: {}<=>{}", sa.local().text(),
                                      sa.remote().text()));
-    sa.children.push_back(std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, false,
-                                                   ctx_.settings, nullptr));
+    sa.children.push_back(
+        std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, false, ctx_.settings, nullptr));
     sa.children.back()->start_responder(std::move(*verified), digest);
 }
 
@@ -324,7 +328,8 @@ void Core::shutdown() {
     std::vector<Request*> open;
     for (const auto& [key, r] : requests_) open.push_back(r.get());
     for (Request* r : open)
-        if (r->running == nullptr) finish_request(*r, fail(Errc::Cancelled, "racoon is going down"));
+        if (r->running == nullptr)
+            finish_request(*r, fail(Errc::Cancelled, "racoon is going down"));
     for (SaPair* pair : pairs_.all()) delete_pair(*pair, Tell::Peer, false, "racoon is going down");
     for (Phase1* sa : sas_.all()) delete_phase1(*sa, Tell::Peer, "racoon is going down");
     for (auto& [spi, d] : deletes_) dead_deletes_.push_back(std::move(d));

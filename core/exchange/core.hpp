@@ -84,7 +84,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     void establish_policy(PolicyId policy, Done done);
     void establish_selector(const TrafficSelector& selector, Done done);
     std::size_t flush_phase2(std::uint8_t protocol);
-    std::size_t delete_phase2_between(std::uint8_t protocol, const IpAddr& local, const IpAddr& remote);
+    std::size_t delete_phase2_between(std::uint8_t protocol, const IpAddr& local,
+                                      const IpAddr& remote);
 
   private:
     enum class Tell : bool { No, Peer };

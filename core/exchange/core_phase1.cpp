@@ -74,7 +74,8 @@ Phase1* Core::initiate_to(const IpAddr& local, const IpAddr& peer, std::string& 
     query.initiating = true;
     const conf::RemoteChoice found = ctx_.settings->index.choose(query);
     if (found.remote == nullptr) {
-        problem = found.problem.empty() ? "no configuration found for " + peer.text() : found.problem;
+        problem =
+            found.problem.empty() ? "no configuration found for " + peer.text() : found.problem;
         return nullptr;
     }
     const conf::Remote& section = *found.remote;
@@ -117,7 +118,9 @@ void Core::establish_phase1(const Endpoint& remote, std::string_view section, Do
     phase1_waiters_[sa->token()].push_back(std::move(done));
 }
 
-void Core::cookies_known(Phase1& sa, const Cookie& responder) { sas_.cookies_known(sa, responder); }
+void Core::cookies_known(Phase1& sa, const Cookie& responder) {
+    sas_.cookies_known(sa, responder);
+}
 
 void Core::finish_waiters(Phase1& sa, const Status& status) {
     const auto it = phase1_waiters_.find(sa.token());
@@ -150,11 +153,13 @@ void Core::phase1_failed(Phase1& sa, const Error& error) {
             LOGE(peer,
                  fmt::format("phase1 negotiation failed due to time up. {}", sa.cookies().text()));
         if (sa.initiator() && sa.cipher_key().valid())
-            LOGE(peer, "our identity and proof were not answered: likely a wrong pre-shared key, or "
-                       "the peer refuses our identity; its log says which");
+            LOGE(peer,
+                 "our identity and proof were not answered: likely a wrong pre-shared key, or "
+                 "the peer refuses our identity; its log says which");
         ctx_.event(kEventPhase1NoResponse, sa.local(), sa.remote());
     } else {
-        LOGE(peer, fmt::format("phase1 negotiation failed: {}. {}", error.text(), sa.cookies().text()));
+        LOGE(peer,
+             fmt::format("phase1 negotiation failed: {}. {}", error.text(), sa.cookies().text()));
         if (error.code() == Errc::AuthFailed)
             ctx_.event(kEventPhase1AuthFailed, sa.local(), sa.remote());
     }
@@ -180,7 +185,8 @@ void Core::phase1_failed(Phase1& sa, const Error& error) {
 void Core::arm_lifetime(Phase1& sa) {
     // Some spread, so that many tunnels of one start are not renewed at one moment.
     const seconds life = sa.params().lifetime;
-    const Duration spread = part(life, 1) * static_cast<std::int64_t>(ctx_.random_u32() % 500) / 100;
+    const Duration spread =
+        part(life, 1) * static_cast<std::int64_t>(ctx_.random_u32() % 500) / 100;
     const Duration soft = part(life, sa.initiator() ? 80 : 90) - spread;
     sa.lifetime_timer.arm(ctx_.timers, sa.established_at() + soft,
                           [this, &sa] { lifetime_due(sa); });

@@ -90,8 +90,8 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
     r.replaces = replaces;
     requests_.emplace(key, std::move(owned));
     const conf::Timer& timer = r.settings->config->timer;
-    const Duration limit = timer.given && timer.phase1 > seconds(0) ? Duration(timer.phase1)
-                                                                    : Duration(kPhase1Wait);
+    const Duration limit =
+        timer.given && timer.phase1 > seconds(0) ? Duration(timer.phase1) : Duration(kPhase1Wait);
     r.limit.arm(ctx_.timers, ctx_.now + limit, [this, &r] {
         if (r.running != nullptr) return;
         LOGE(r.peer.text(), fmt::format("phase2 negotiation failed due to time up waiting for "
@@ -122,8 +122,8 @@ bool Core::start_quick_mode(Phase1& sa, Request& r) {
     if (!chain || !sa.use_message_id(id)) return false;
     LOGI(sa.peer_text(), fmt::format("initiate new phase 2 negotiation: {}<=>{}", sa.local().text(),
                                      sa.remote().text()));
-    sa.children.push_back(std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, true, r.settings,
-                                                   r.policy));
+    sa.children.push_back(
+        std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, true, r.settings, r.policy));
     Phase2& x = *sa.children.back();
     x.set_selector(r.selector);
     r.running = &x;
@@ -182,7 +182,8 @@ Request* Core::request_of(const Phase2& x) {
 
 void Core::release_child(Phase2& x) {
     auto& list = x.phase1().children;
-    const auto it = std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.get() == &x; });
+    const auto it =
+        std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.get() == &x; });
     if (it == list.end()) return;
     dead_phase2_.push_back(std::move(*it));
     list.erase(it);
@@ -226,7 +227,8 @@ void Core::phase2_established(Phase2& x) {
     pair_timer(pair);
     if (unsettled) {
         auto timer = std::make_unique<Timer>();
-        timer->arm(ctx_.timers, ctx_.now + kSettle, [this, id = pair.id] { settle_duplicates(id); });
+        timer->arm(ctx_.timers, ctx_.now + kSettle,
+                   [this, id = pair.id] { settle_duplicates(id); });
         settle_timers_[pair.id] = std::move(timer);
     }
     if (r != nullptr) finish_request(*r, ok());
@@ -244,7 +246,8 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
     }
     // Once both SPIs are known the peer may have installed its half: it is told that ours is gone.
     if (x.spi_in().value != 0 && x.spi_out().value != 0 && sa.usable())
-        announce_delete(x.params().protocol, x.spi_in(), x.spi_out(), sa.local(), sa.remote(), true);
+        announce_delete(x.params().protocol, x.spi_in(), x.spi_out(), sa.local(), sa.remote(),
+                        true);
     // No message 2 at all: perhaps the peer does not have this ISAKMP SA. Until it is heard again,
     // others are preferred.
     if (x.initiator() && error.code() == Errc::Timeout && x.spi_out().value == 0) sa.suspect = true;
@@ -457,7 +460,8 @@ void Core::kernel_event(const KernelEvent& event) {
             return delete_pair(*pair, Tell::Peer, true, "expired");
         case RACOON_KERNEL_SA_DELETED:
             return delete_pair(*pair, Tell::Peer, true, "deleted in the kernel");
-        default: return;
+        default:
+            return;
     }
 }
 

@@ -36,7 +36,8 @@ Result<Bytes> digest(const conf::HashInfo& hash, std::initializer_list<ByteView>
     return out;
 }
 
-Result<Secret> prf(const conf::HashInfo& hash, ByteView key, std::initializer_list<ByteView> parts) {
+Result<Secret> prf(const conf::HashInfo& hash, ByteView key,
+                   std::initializer_list<ByteView> parts) {
     const Parts p(parts);
     Secret out(hash.digest_size);
     const racoon_span k{key.data(), key.size()};
@@ -50,7 +51,8 @@ Result<Secret> prf(const conf::HashInfo& hash, ByteView key, std::initializer_li
 }
 
 Result<CipherKey> CipherKey::make(const conf::CipherInfo& cipher, ByteView key) {
-    if (cipher.table == nullptr) return fail(Errc::Plugin, "cipher " + cipher.name + " is not loaded");
+    if (cipher.table == nullptr)
+        return fail(Errc::Plugin, "cipher " + cipher.name + " is not loaded");
     CipherKey out;
     out.info_ = &cipher;
     const racoon_status st = cipher.table->key_new(cipher.impl, key.data(), key.size(), &out.key_);
@@ -84,10 +86,11 @@ Status CipherKey::crypt(bool encrypt, std::span<std::uint8_t> iv,
                         std::span<std::uint8_t> data) const {
     if (key_ == nullptr) return fail(Errc::InvalidState, "no key");
     if (iv.size() != block() || data.size() % block() != 0)
-        return fail(Errc::Malformed, std::to_string(data.size()) + " bytes are not whole blocks of " +
+        return fail(Errc::Malformed, std::to_string(data.size()) +
+                                         " bytes are not whole blocks of " +
                                          std::to_string(block()));
-    const racoon_status st =
-        info_->table->crypt(info_->impl, key_, encrypt ? 1 : 0, iv.data(), data.data(), data.size());
+    const racoon_status st = info_->table->crypt(info_->impl, key_, encrypt ? 1 : 0, iv.data(),
+                                                 data.data(), data.size());
     if (st != RACOON_OK) return failed(info_->name, "crypt", st);
     return ok();
 }

@@ -76,7 +76,8 @@ void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n) {
     const auto sequence = n.dpd_sequence();
     if (!sequence || !names_sa(sa, n.spi)) {
         if (sa.log_limit.allow(ctx_.now))
-            LOGW(sa.peer_text(), isakmp::name(n.type) + " that does not name this ISAKMP-SA, ignored");
+            LOGW(sa.peer_text(),
+                 isakmp::name(n.type) + " that does not name this ISAKMP-SA, ignored");
         return;
     }
     if (n.type == NotifyType::RUThereAck) {
@@ -90,7 +91,8 @@ void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n) {
     if (!last || *sequence != *last) peer_alive(sa);
     last = *sequence;
     const Bytes data = sequence_bytes(*sequence);
-    sa.send_notify(NotifyType::RUThereAck, ProtocolId::Isakmp, isakmp::spi_bytes(sa.cookies()), data);
+    sa.send_notify(NotifyType::RUThereAck, ProtocolId::Isakmp, isakmp::spi_bytes(sa.cookies()),
+                   data);
 }
 
 void Core::peer_dead(Phase1& sa) {

@@ -46,7 +46,9 @@ void Engine::kernel_event(const KernelEvent& event, TimePoint now) {
     impl_->kernel_event(event);
 }
 
-std::optional<TimePoint> Engine::next_deadline() const { return impl_->next_deadline(); }
+std::optional<TimePoint> Engine::next_deadline() const {
+    return impl_->next_deadline();
+}
 
 void Engine::tick(TimePoint now) {
     Core::Entry entry(*impl_, now);
@@ -183,6 +185,8 @@ void Engine::shutdown(TimePoint now) {
     impl_->shutdown();
 }
 
-std::size_t Engine::pending_operations() const { return impl_->ctx().ops.pending(); }
+std::size_t Engine::pending_operations() const {
+    return impl_->ctx().ops.pending();
+}
 
 }  // namespace racoon::exchange

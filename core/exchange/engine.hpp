@@ -36,7 +36,8 @@ struct Datagram {
 
 /// Something that happened, for racoonctl show-event and scripts (reference 3.4).
 struct Event {
-    std::uint32_t code = 0;   // 0x0100 phase 1 established, 0x0101 deleted, 0x0201 phase 2 established …
+    std::uint32_t code =
+        0;  // 0x0100 phase 1 established, 0x0101 deleted, 0x0201 phase 2 established …
     Endpoint local, remote;
     std::string text;
 };
@@ -59,10 +60,10 @@ class Output {
 struct Phase1Status {
     CookiePair cookies;
     Endpoint local, remote;
-    std::string section;          // Remote::name
-    std::string peer_id;          // "" until known
+    std::string section;  // Remote::name
+    std::string peer_id;  // "" until known
     bool initiator = false;
-    int state = 0;                // racoon's numbers 0-11 (reference 3.3)
+    int state = 0;  // racoon's numbers 0-11 (reference 3.3)
     int exchange = 2;
     std::int64_t age_seconds = 0;
     std::int64_t lifetime_seconds = 0;
@@ -115,7 +116,8 @@ class Engine {
     /// the engine.
     using Done = std::function<void(Status)>;
     /// Starts phase 1 with a peer; done is called when it is established or has failed, at once if up.
-    void establish_phase1(const Endpoint& remote, std::string_view section, TimePoint now, Done done);
+    void establish_phase1(const Endpoint& remote, std::string_view section, TimePoint now,
+                          Done done);
     /// Negotiates for the outbound policy that covers the selector.
     void establish_phase2(const TrafficSelector& selector, TimePoint now, Done done);
     void establish_policy(PolicyId policy, TimePoint now, Done done);

@@ -10,7 +10,9 @@ namespace {
 constexpr auto kPassiveWait = std::chrono::seconds(60);
 }  // namespace
 
-Exchange::~Exchange() { stop(); }
+Exchange::~Exchange() {
+    stop();
+}
 
 void Exchange::stop() {
     task_.reset();

@@ -98,7 +98,7 @@ class Exchange : public OpWaiter {
 
     Context& ctx_;
     std::optional<Task<Status>> task_;
-    std::coroutine_handle<> waiter_;        // the innermost coroutine that waits
+    std::coroutine_handle<> waiter_;  // the innermost coroutine that waits
     bool awaiting_message_ = false;
     std::optional<OpToken> op_;
     std::optional<Result<Bytes>> op_result_;
@@ -158,7 +158,8 @@ class Exchange::PauseAwaiter {
 template <typename Op>
 class Exchange::OpAwaiter {
   public:
-    OpAwaiter(Exchange& x, const Op& request) : inner_(x, x.ctx_.ops.start(Op::kKind, encode(request), &x)) {}
+    OpAwaiter(Exchange& x, const Op& request)
+        : inner_(x, x.ctx_.ops.start(Op::kKind, encode(request), &x)) {}
     bool await_ready() const { return false; }
     void await_suspend(std::coroutine_handle<> h) { inner_.await_suspend(h); }
     Result<typename Op::Reply> await_resume() {
@@ -173,8 +174,12 @@ class Exchange::OpAwaiter {
     CompletionAwaiter inner_;
 };
 
-inline Exchange::MessageAwaiter Exchange::message() { return MessageAwaiter(*this); }
-inline Exchange::PauseAwaiter Exchange::pause(Duration length) { return PauseAwaiter(*this, length); }
+inline Exchange::MessageAwaiter Exchange::message() {
+    return MessageAwaiter(*this);
+}
+inline Exchange::PauseAwaiter Exchange::pause(Duration length) {
+    return PauseAwaiter(*this, length);
+}
 inline Exchange::CompletionAwaiter Exchange::completion(OpToken token) {
     return CompletionAwaiter(*this, token);
 }

@@ -15,7 +15,8 @@ HalfOpen* FloodGuard::admit(const CookiePair& cookies, const Endpoint& local,
     if (offer.size() > kMaxOffer) return nullptr;
     expire(now);
     make_room(remote, configured);
-    while (!records_.empty() && offer_bytes_ + offer.size() > kMaxOfferBytes) erase(records_.begin());
+    while (!records_.empty() && offer_bytes_ + offer.size() > kMaxOfferBytes)
+        erase(records_.begin());
     Record r;
     r.cookies = cookies;
     r.local = local;
@@ -112,7 +113,8 @@ void FloodGuard::drop(const HalfOpen& h) {
 }
 
 void FloodGuard::expire(TimePoint now) {
-    while (!records_.empty() && records_.front().created + kLifetime <= now) erase(records_.begin());
+    while (!records_.empty() && records_.front().created + kLifetime <= now)
+        erase(records_.begin());
 }
 
 void FloodGuard::clear() {

@@ -27,7 +27,7 @@ struct HalfOpen {
     std::uint64_t message1 = 0;          // keyed hash of the datagram
     TimePoint created{};
     bool peer_dpd = false;
-    std::uint8_t answers = 0;            // within the second of `answered`
+    std::uint8_t answers = 0;  // within the second of `answered`
     TimePoint answered{};
 };
 static_assert(sizeof(HalfOpen) <= 256);

@@ -42,11 +42,10 @@ void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64
 
 void Core::handle(Phase1& sa, const InfoMessage& info) {
     const MessageId id = info.message().header().message_id;
-    const bool only_dpd = std::all_of(info->notifications.begin(), info->notifications.end(),
-                                      [](const auto& n) {
-                                          return n.type == NotifyType::RUThere ||
-                                                 n.type == NotifyType::RUThereAck;
-                                      });
+    const bool only_dpd =
+        std::all_of(info->notifications.begin(), info->notifications.end(), [](const auto& n) {
+            return n.type == NotifyType::RUThere || n.type == NotifyType::RUThereAck;
+        });
     // DPD judges by its sequence numbers whether the peer lives, since its messages may be replayed.
     if (!only_dpd || !info->deletes.empty()) peer_alive(sa);
     for (const isakmp::Notification& n : info->notifications) {
@@ -118,15 +117,19 @@ void Core::delete_of_phase1(Phase1& sa, ByteView spi) {
 void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
     switch (n.type) {
         case NotifyType::RUThere:
-        case NotifyType::RUThereAck: return dpd_notify(sa, n);
-        case NotifyType::InitialContact: return initial_contact(sa);
+        case NotifyType::RUThereAck:
+            return dpd_notify(sa, n);
+        case NotifyType::InitialContact:
+            return initial_contact(sa);
         case NotifyType::ResponderLifetime:
         case NotifyType::ReplayStatus:
         case NotifyType::UnityHeartbeat:
             LOGD(sa.peer_text(), isakmp::name(n.type) + " outside of quick mode, ignored");
             return;
-        case NotifyType::Connected: return;
-        default: break;
+        case NotifyType::Connected:
+            return;
+        default:
+            break;
     }
     if (n.is_error()) return handle_error_notify(sa, n, id);
     if (sa.log_limit.allow(ctx_.now))

@@ -13,7 +13,8 @@ namespace {
 Result<Iv> cut(const Bytes& hash, std::size_t block) {
     if (block == 0 || block > Iv::kMaxBlock || hash.size() < block)
         return fail(Errc::Unsupported, "a hash of " + std::to_string(hash.size()) +
-                                           " bytes cannot fill a block of " + std::to_string(block));
+                                           " bytes cannot fill a block of " +
+                                           std::to_string(block));
     return Iv(hash, block);
 }
 

@@ -31,7 +31,8 @@ Result<Secret> stretch(std::size_t bytes, const Step& step) {
         RACOON_TRY(Secret block, step(last.view()));
         if (block.empty()) return fail(Errc::Crypto, "a prf without output");
         const std::size_t n = std::min(block.size(), bytes - filled);
-        std::copy_n(block.view().begin(), n, out.span().begin() + static_cast<std::ptrdiff_t>(filled));
+        std::copy_n(block.view().begin(), n,
+                    out.span().begin() + static_cast<std::ptrdiff_t>(filled));
         filled += n;
         last = std::move(block);
     }
@@ -40,7 +41,8 @@ Result<Secret> stretch(std::size_t bytes, const Step& step) {
 
 }  // namespace
 
-Result<Secret> skeyid_signature(const conf::HashInfo& hash, ByteView ni, ByteView nr, ByteView gxy) {
+Result<Secret> skeyid_signature(const conf::HashInfo& hash, ByteView ni, ByteView nr,
+                                ByteView gxy) {
     Bytes key = to_bytes(ni);
     append(key, nr);
     return prf(hash, key, {gxy});
@@ -77,7 +79,8 @@ Result<Secret> hash_r(const conf::HashInfo& hash, ByteView skeyid, const Phase1H
                 in.id_b});
 }
 
-Result<Secret> hash_1(const conf::HashInfo& hash, ByteView skeyid_a, MessageId m_id, ByteView rest) {
+Result<Secret> hash_1(const conf::HashInfo& hash, ByteView skeyid_a, MessageId m_id,
+                      ByteView rest) {
     return prf(hash, skeyid_a, {number(m_id), rest});
 }
 

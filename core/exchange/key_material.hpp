@@ -58,9 +58,9 @@ Result<Secret> hash_3(const conf::HashInfo& hash, ByteView skeyid_a, MessageId m
                       ByteView nr);
 
 struct KeymatInput {
-    ByteView gxy;  // of quick mode; empty without PFS
+    ByteView gxy;               // of quick mode; empty without PFS
     std::uint8_t protocol = 0;  // as in the proposal: 2 AH, 3 ESP
-    ByteView spi;  // as on the wire
+    ByteView spi;               // as on the wire
     ByteView ni, nr;
 };
 /// KEYMAT = K1 | K2 | …, K1 = prf(SKEYID_d, [g^xy |] protocol | SPI | Ni_b | Nr_b),

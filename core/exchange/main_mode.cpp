@@ -47,8 +47,8 @@ Phase1Open open_request(const Phase1& x) {
     r.exchange_type = isakmp::number(ExchangeType::IdentityProtection);
     r.local = x.local();
     r.peer = x.remote();
-    r.nonce_size = std::clamp<std::uint16_t>(x.section().nonce_size, isakmp::kMinNonce,
-                                             isakmp::kMaxNonce);
+    r.nonce_size =
+        std::clamp<std::uint16_t>(x.section().nonce_size, isakmp::kMinNonce, isakmp::kMaxNonce);
     return r;
 }
 
@@ -70,7 +70,8 @@ Result<Bytes> message_3(Phase1& x) {
 
 Status take_message_2(Phase1& x, const isakmp::Message& m) {
     RACOON_TRY_STATUS(check_clear(m));
-    if (m.header().cookies.responder.is_zero()) return fail(Errc::Malformed, "responder cookie is 0");
+    if (m.header().cookies.responder.is_zero())
+        return fail(Errc::Malformed, "responder cookie is 0");
     RACOON_TRY(auto view, isakmp::MainMode1::parse(m, MessageKind::MainMode2));
     RACOON_TRY(Phase1Params params, check_phase1_answer(x.section(), view.sa));
     x.set_params(params);
@@ -89,8 +90,8 @@ Status take_message_3(Phase1& x, const isakmp::Message& m, MessageKind kind) {
                                                  view.key_exchange.size(), group.public_size))
             .notify(isakmp::number(NotifyType::InvalidKeyInformation));
     if (group.table != nullptr &&
-        group.table->check_public(group.impl, {view.key_exchange.data(), view.key_exchange.size()}) !=
-            RACOON_OK)
+        group.table->check_public(
+            group.impl, {view.key_exchange.data(), view.key_exchange.size()}) != RACOON_OK)
         return fail(Errc::Crypto, "public value is not of group " + group.name)
             .notify(isakmp::number(NotifyType::InvalidKeyInformation));
     Negotiation& n = x.negotiation();
@@ -118,11 +119,20 @@ isakmp::Identity our_identity(const Phase1& x) {
     const conf::IdentitySpec& spec = x.section().my_identifier;
     isakmp::Identity id;
     switch (spec.type) {
-        case 2: id.value = isakmp::IdFqdn{spec.value.value_or("")}; return id;
-        case 3: id.value = isakmp::IdUserFqdn{spec.value.value_or("")}; return id;
-        case 9: id.value = isakmp::IdDn{to_bytes(as_bytes(spec.value.value_or("")))}; return id;
-        case 11: id.value = isakmp::IdKeyId{to_bytes(as_bytes(spec.value.value_or("")))}; return id;
-        default: break;
+        case 2:
+            id.value = isakmp::IdFqdn{spec.value.value_or("")};
+            return id;
+        case 3:
+            id.value = isakmp::IdUserFqdn{spec.value.value_or("")};
+            return id;
+        case 9:
+            id.value = isakmp::IdDn{to_bytes(as_bytes(spec.value.value_or("")))};
+            return id;
+        case 11:
+            id.value = isakmp::IdKeyId{to_bytes(as_bytes(spec.value.value_or("")))};
+            return id;
+        default:
+            break;
     }
     return isakmp::Identity::address(spec.address.value_or(x.local().addr), kProtocolUdp, kIkePort);
 }
@@ -189,11 +199,10 @@ Status check_peer_id(Phase1& x, const isakmp::Identity& id) {
         if (found.remote != nullptr) x.set_section(found.remote);
     }
     if (conf::matches_any(x.section().peers_identifiers, peer)) return ok();
-    const std::string text = "the peer's identity " + id.text() + " is not in peers_identifier of \"" +
-                             x.section().name + "\"";
+    const std::string text = "the peer's identity " + id.text() +
+                             " is not in peers_identifier of \"" + x.section().name + "\"";
     if (x.section().verify_identifier)
-        return fail(Errc::InvalidId, text)
-            .notify(isakmp::number(NotifyType::InvalidIdInformation));
+        return fail(Errc::InvalidId, text).notify(isakmp::number(NotifyType::InvalidIdInformation));
     LOGW(x.peer_text(), text + "; accepted, since verify_identifier is off");
     return ok();
 }
@@ -275,7 +284,9 @@ bool is_dpd_vendor_id(ByteView vid) {
     return vid.size() >= kDpdVendorId.size() &&
            std::equal(kDpdVendorId.begin(), kDpdVendorId.end(), vid.begin());
 }
-ByteView dpd_vendor_id() { return kDpdVendorId; }
+ByteView dpd_vendor_id() {
+    return kDpdVendorId;
+}
 
 Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd) {
     isakmp::Header h;
@@ -312,7 +323,8 @@ Task<Result<AuthenticatedPeer>> authenticated_message(Phase1& x, MessageKind kin
         Result<Secret> expected = x.initiator() ? hash_r(*x.params().hash, n.skeyid.view(), input)
                                                 : hash_i(*x.params().hash, n.skeyid.view(), input);
         if (!expected) co_return tl::unexpected<Error>(expected.error());
-        Result<std::uint32_t> verdict = co_await judge_proof(x, n.auth, *expected, *clear, view->id);
+        Result<std::uint32_t> verdict =
+            co_await judge_proof(x, n.auth, *expected, *clear, view->id);
         if (!verdict) {
             if (verdict.error().code() != Errc::AuthFailed)
                 co_return tl::unexpected<Error>(verdict.error());

@@ -91,7 +91,8 @@ void OpTable::undo(const Pending& op, const Bytes& answer) {
                 post(d);
             }
             break;
-        default: break;
+        default:
+            break;
     }
 }
 

@@ -6,13 +6,13 @@ namespace racoon::exchange {
 
 namespace {
 
-constexpr std::size_t kMaxName = 255;        // of a section
-constexpr std::size_t kMaxWord = 64;         // of an algorithm
-constexpr std::size_t kMaxPublic = 2048;     // a public value or shared secret
-constexpr std::size_t kMaxNonce = 256;       // RFC 2409 5
+constexpr std::size_t kMaxName = 255;     // of a section
+constexpr std::size_t kMaxWord = 64;      // of an algorithm
+constexpr std::size_t kMaxPublic = 2048;  // a public value or shared secret
+constexpr std::size_t kMaxNonce = 256;    // RFC 2409 5
 constexpr std::size_t kMinNonce = 8;
 constexpr std::size_t kMaxIdentity = 4096;
-constexpr std::size_t kMaxKey = 256;         // of one cipher or MAC, and SKEYID
+constexpr std::size_t kMaxKey = 256;  // of one cipher or MAC, and SKEYID
 
 Result<ByteView> blob(Reader& in, std::size_t min, std::size_t max, std::string_view what) {
     const std::size_t at = in.offset();
@@ -33,7 +33,9 @@ Result<std::string> text(Reader& in, std::size_t max, std::string_view what) {
     return std::string(as_text(v));
 }
 
-void put_text(Writer& out, const std::string& v) { out.counted16(as_bytes(v)); }
+void put_text(Writer& out, const std::string& v) {
+    out.counted16(as_bytes(v));
+}
 
 Result<bool> flag(Reader& in) {
     RACOON_TRY(auto v, in.u8());
@@ -73,7 +75,9 @@ Result<Record> get_sa_id(Reader& in) {
 
 }  // namespace
 
-void DhGenerate::put(Writer& out) const { out.u16(group); }
+void DhGenerate::put(Writer& out) const {
+    out.u16(group);
+}
 Result<DhGenerate> DhGenerate::get(Reader& in) {
     DhGenerate r;
     RACOON_TRY(r.group, in.u16());
@@ -104,7 +108,9 @@ Result<DhCompute> DhCompute::get(Reader& in) {
     return r;
 }
 
-void DhCompute::Reply::put(Writer& out) const { out.counted16(shared.view()); }
+void DhCompute::Reply::put(Writer& out) const {
+    out.counted16(shared.view());
+}
 Result<DhCompute::Reply> DhCompute::Reply::get(Reader& in) {
     Reply r;
     RACOON_TRY(ByteView v, blob(in, 1, kMaxPublic, "shared secret"));
@@ -112,7 +118,9 @@ Result<DhCompute::Reply> DhCompute::Reply::get(Reader& in) {
     return r;
 }
 
-void DhFree::put(Writer& out) const { out.u64(handle); }
+void DhFree::put(Writer& out) const {
+    out.u64(handle);
+}
 Result<DhFree> DhFree::get(Reader& in) {
     DhFree r;
     RACOON_TRY(r.handle, handle_of(in));
@@ -189,7 +197,9 @@ Result<Phase1Skeyid> Phase1Skeyid::get(Reader& in) {
     return r;
 }
 
-void Phase1Skeyid::Reply::put(Writer& out) const { out.counted16(skeyid.view()); }
+void Phase1Skeyid::Reply::put(Writer& out) const {
+    out.counted16(skeyid.view());
+}
 Result<Phase1Skeyid::Reply> Phase1Skeyid::Reply::get(Reader& in) {
     Reply r;
     RACOON_TRY(ByteView v, blob(in, 1, kMaxKey, "SKEYID"));
@@ -197,7 +207,9 @@ Result<Phase1Skeyid::Reply> Phase1Skeyid::Reply::get(Reader& in) {
     return r;
 }
 
-void Phase1Close::put(Writer& out) const { out.u64(use); }
+void Phase1Close::put(Writer& out) const {
+    out.u64(use);
+}
 Result<Phase1Close> Phase1Close::get(Reader& in) {
     Phase1Close r;
     RACOON_TRY(r.use, handle_of(in));
@@ -227,7 +239,9 @@ Result<SpiGet> SpiGet::get(Reader& in) {
     return r;
 }
 
-void SpiGet::Reply::put(Writer& out) const { out.u32(spi.value); }
+void SpiGet::Reply::put(Writer& out) const {
+    out.u32(spi.value);
+}
 Result<SpiGet::Reply> SpiGet::Reply::get(Reader& in) {
     Reply r;
     RACOON_TRY(r.spi.value, in.u32());
@@ -287,11 +301,19 @@ Result<SaInstall> SaInstall::get(Reader& in) {
     return r;
 }
 
-void SaDelete::put(Writer& out) const { put_sa_id(out, *this); }
-Result<SaDelete> SaDelete::get(Reader& in) { return get_sa_id<SaDelete>(in); }
+void SaDelete::put(Writer& out) const {
+    put_sa_id(out, *this);
+}
+Result<SaDelete> SaDelete::get(Reader& in) {
+    return get_sa_id<SaDelete>(in);
+}
 
-void SaQuery::put(Writer& out) const { put_sa_id(out, *this); }
-Result<SaQuery> SaQuery::get(Reader& in) { return get_sa_id<SaQuery>(in); }
+void SaQuery::put(Writer& out) const {
+    put_sa_id(out, *this);
+}
+Result<SaQuery> SaQuery::get(Reader& in) {
+    return get_sa_id<SaQuery>(in);
+}
 
 void SaQuery::Reply::put(Writer& out) const {
     out.u8(state);

@@ -26,20 +26,22 @@ enum class OpKind : std::uint8_t {
     // served in the engine's process
     DhGenerate = 1,
     DhCompute = 2,
-    DhFree = 3,     // no answer
+    DhFree = 3,  // no answer
     AuthOut = 4,
     AuthIn = 5,
     // served by the keeper
     Phase1Open = 32,
     Phase1Skeyid = 33,
-    Phase1Close = 34,   // no answer
+    Phase1Close = 34,  // no answer
     SpiGet = 48,
     SaInstall = 49,
     SaDelete = 50,
     SaQuery = 51,
-    AcquireDone = 52,   // no answer
+    AcquireDone = 52,  // no answer
 };
-inline bool served_by_keeper(OpKind kind) { return static_cast<std::uint8_t>(kind) >= 32; }
+inline bool served_by_keeper(OpKind kind) {
+    return static_cast<std::uint8_t>(kind) >= 32;
+}
 inline bool has_answer(OpKind kind) {
     return kind != OpKind::DhFree && kind != OpKind::Phase1Close && kind != OpKind::AcquireDone;
 }
@@ -120,9 +122,9 @@ struct Phase1Open {
 struct Phase1Skeyid {
     static constexpr OpKind kKind = OpKind::Phase1Skeyid;
     std::uint64_t use = 0;
-    std::string hash;          // racoon.conf name of the negotiated hash
-    Bytes peer_nonce;          // 8 to 256 bytes
-    FlatIdentity peer_id;      // type 0 in main mode
+    std::string hash;      // racoon.conf name of the negotiated hash
+    Bytes peer_nonce;      // 8 to 256 bytes
+    FlatIdentity peer_id;  // type 0 in main mode
     struct Reply {
         Secret skeyid;
         void put(Writer& out) const;
@@ -144,11 +146,11 @@ struct Phase1Close {
 struct SpiGet {
     static constexpr OpKind kKind = OpKind::SpiGet;
     std::uint64_t use = 0;
-    PolicyId policy;              // the outbound one
+    PolicyId policy;  // the outbound one
     std::uint8_t protocol = 50;
     bool tunnel = true;
     ReqId reqid;
-    IpAddr local, peer;           // outer addresses
+    IpAddr local, peer;  // outer addresses
     std::uint64_t acquire_token = 0;
     struct Reply {
         Spi spi;
@@ -173,12 +175,12 @@ struct SaInstall {
     ReqId reqid;
     IpAddr local, peer;
     TrafficSelector selector;
-    std::string encryption;       // racoon.conf names; "" = none
+    std::string encryption;  // racoon.conf names; "" = none
     std::uint16_t key_bits = 0;
     Secret encryption_key;
     std::string integrity;
     Secret integrity_key;
-    std::uint32_t replay_window = 64;   // packets; the keeper lowers it to what the backend can
+    std::uint32_t replay_window = 64;  // packets; the keeper lowers it to what the backend can
     std::uint64_t soft_seconds = 0, hard_seconds = 0;  // 0: none
     std::uint64_t soft_bytes = 0, hard_bytes = 0;
     struct Reply {
@@ -205,7 +207,7 @@ struct SaQuery {
     Spi spi;
     IpAddr src, dst;
     struct Reply {
-        std::uint8_t state = 0;          // racoon_kernel_sa_info
+        std::uint8_t state = 0;  // racoon_kernel_sa_info
         std::uint64_t bytes = 0, packets = 0;
         std::int64_t idle_ns = -1;
         void put(Writer& out) const;
@@ -256,7 +258,8 @@ template <typename Record>
 Result<Record> decode(ByteView bytes) {
     Reader in(bytes);
     RACOON_TRY(Record record, Record::get(in));
-    if (!in.empty()) return fail(Errc::Malformed, "bytes after the end of a record").at(in.offset());
+    if (!in.empty())
+        return fail(Errc::Malformed, "bytes after the end of a record").at(in.offset());
     return record;
 }
 

@@ -86,7 +86,8 @@ std::vector<SaPair*> PairTable::all() const {
     std::vector<SaPair*> out;
     out.reserve(all_.size());
     for (const auto& [id, p] : all_) out.push_back(p.get());
-    std::sort(out.begin(), out.end(), [](const SaPair* a, const SaPair* b) { return a->id < b->id; });
+    std::sort(out.begin(), out.end(),
+              [](const SaPair* a, const SaPair* b) { return a->id < b->id; });
     return out;
 }
 

@@ -20,20 +20,20 @@ struct SaPair {
     SettingsPtr settings;
     const conf::Policy* policy = nullptr;
     std::string section;
-    Endpoint local, remote;      // of the ISAKMP SA
+    Endpoint local, remote;  // of the ISAKMP SA
     TrafficSelector selector;
     Phase2Params params;
     ReqId reqid;
     Spi spi_in, spi_out;
     MessageId message_id;
     CookiePair phase1;
-    bool initiator = false;          // we started the quick mode
-    bool phase1_initiator = false;   // and its phase 1
+    bool initiator = false;         // we started the quick mode
+    bool phase1_initiator = false;  // and its phase 1
     TimePoint created{}, established{};
-    PairId replaces;                 // by our own rekeying
-    bool replaced = false;           // goes when its timer fires
+    PairId replaces;        // by our own rekeying
+    bool replaced = false;  // goes when its timer fires
     bool rekey_asked = false;
-    Timer timer;                     // soft, then hard lifetime; or the end of a replaced pair
+    Timer timer;  // soft, then hard lifetime; or the end of a replaced pair
 };
 
 class PairTable {

@@ -23,13 +23,24 @@ constexpr auto kKeepMessages = seconds(70);
 Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, const Endpoint& local,
                const Endpoint& remote, bool initiator, SettingsPtr settings,
                const conf::Remote* section)
-    : Exchange(ctx), owner_(owner), token_(token), local_(local), remote_(remote),
-      initiator_(initiator), settings_(std::move(settings)), section_(section),
-      negotiation_(std::make_unique<Negotiation>()), created_(ctx.now) {}
+    : Exchange(ctx),
+      owner_(owner),
+      token_(token),
+      local_(local),
+      remote_(remote),
+      initiator_(initiator),
+      settings_(std::move(settings)),
+      section_(section),
+      negotiation_(std::make_unique<Negotiation>()),
+      created_(ctx.now) {}
 
-Phase1::~Phase1() { stop(); }
+Phase1::~Phase1() {
+    stop();
+}
 
-void Phase1::start_main_mode() { run(main_mode_initiator(*this), kNegotiationLimit); }
+void Phase1::start_main_mode() {
+    run(main_mode_initiator(*this), kNegotiationLimit);
+}
 
 void Phase1::start_main_mode_responder(Received message3) {
     run(main_mode_responder(*this), kNegotiationLimit);
@@ -140,8 +151,8 @@ void Phase1::finished(Status status) {
     }
     state_ = State::Dead;
     progress_ = 11;
-    owner_.phase1_failed(*this,
-                         status ? Error(Errc::Internal, "the negotiation ended early") : status.error());
+    owner_.phase1_failed(
+        *this, status ? Error(Errc::Internal, "the negotiation ended early") : status.error());
 }
 
 }  // namespace racoon::exchange

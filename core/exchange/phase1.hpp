@@ -141,13 +141,13 @@ class Phase1 final : public Exchange {
         section_ = section;
     }
     bool peer_has_dpd = false;
-    bool suspect = false;  // a quick mode under it stayed without any answer
+    bool suspect = false;                   // a quick mode under it stayed without any answer
     bool peer_has_initial_contact = false;  // said so in message 5 or 6
     std::vector<std::unique_ptr<Phase2>> children;
     Timer lifetime_timer;
     struct DpdState {
         Timer timer;
-        std::uint32_t sequence = 0;       // of our last probe
+        std::uint32_t sequence = 0;  // of our last probe
         std::optional<std::uint32_t> peer_sequence;
         unsigned unanswered = 0;
         TimePoint last_alive{};

@@ -9,7 +9,7 @@ namespace {
 using isakmp::NotifyType;
 using isakmp::ProtocolId;
 
-constexpr std::uint64_t kDefaultLifetime = 28800;           // RFC 2407 4.5
+constexpr std::uint64_t kDefaultLifetime = 28800;  // RFC 2407 4.5
 constexpr std::uint64_t kLongestLifetime = 10ull * 365 * 86400;
 
 Phase1Params params_of(const conf::Phase1Proposal& ours, const isakmp::Phase1Transform& agreed) {
@@ -56,8 +56,7 @@ conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t) {
     out.hash = static_cast<std::uint16_t>(t.hash);
     out.auth = static_cast<std::uint16_t>(t.auth_method);
     out.group = static_cast<std::uint16_t>(t.group);
-    if (t.life.seconds)
-        out.lifetime = conf::seconds(std::min(*t.life.seconds, kLongestLifetime));
+    if (t.life.seconds) out.lifetime = conf::seconds(std::min(*t.life.seconds, kLongestLifetime));
     return out;
 }
 

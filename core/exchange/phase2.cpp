@@ -21,9 +21,16 @@ Duration limit_of(const conf::Timer& timer) {
 
 Phase2::Phase2(Context& ctx, Phase2Owner& owner, Phase1& phase1, MessageId id, IvChain ivs,
                bool initiator, SettingsPtr settings, const conf::Policy* policy)
-    : Exchange(ctx), owner_(owner), phase1_(phase1), id_(id), ivs_(ivs), initiator_(initiator),
-      settings_(std::move(settings)), policy_(policy),
-      negotiation_(std::make_unique<Negotiation>()), created_(ctx.now) {
+    : Exchange(ctx),
+      owner_(owner),
+      phase1_(phase1),
+      id_(id),
+      ivs_(ivs),
+      initiator_(initiator),
+      settings_(std::move(settings)),
+      policy_(policy),
+      negotiation_(std::make_unique<Negotiation>()),
+      created_(ctx.now) {
     if (policy_ != nullptr) selector_ = policy_->selector;
 }
 
@@ -59,9 +66,13 @@ void Phase2::start_responder(Verified<isakmp::QuickMode1> message1, std::uint64_
     run(quick_mode_responder(*this), limit_of(timer_config()));
 }
 
-std::string Phase2::peer_text() const { return phase1_.peer_text(); }
+std::string Phase2::peer_text() const {
+    return phase1_.peer_text();
+}
 
-void Phase2::emit(ByteView datagram) { phase1_.send(datagram); }
+void Phase2::emit(ByteView datagram) {
+    phase1_.send(datagram);
+}
 
 void Phase2::on_duplicate() {
     if (established_) owner_.phase2_repeated(*this);

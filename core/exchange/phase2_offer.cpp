@@ -30,7 +30,8 @@ Encapsulation mode_of(const conf::PolicyTemplate& t) {
 
 bool kernel_can(const Context& ctx, const conf::TransformInfo& t) {
     if (t.kind == conf::TransformKind::Aead) return ctx.can(RACOON_CAP_AEAD);
-    if (t.kind == conf::TransformKind::Integrity && t.attribute == kHmacSha2_256 && t.icv_bytes == 16)
+    if (t.kind == conf::TransformKind::Integrity && t.attribute == kHmacSha2_256 &&
+        t.icv_bytes == 16)
         return ctx.can(RACOON_CAP_TRUNC_128);
     return true;
 }
@@ -54,8 +55,7 @@ bool is_nothing(const conf::TransformInfo& enc, const conf::TransformInfo* integ
 Phase2Transform base_transform(const conf::SaInfo& info, const conf::PolicyTemplate& tmpl) {
     Phase2Transform t;
     t.mode = mode_of(tmpl);
-    if (info.pfs_group != nullptr)
-        t.group = static_cast<isakmp::DhGroup>(info.pfs_group->number);
+    if (info.pfs_group != nullptr) t.group = static_cast<isakmp::DhGroup>(info.pfs_group->number);
     t.life.seconds = static_cast<std::uint64_t>(info.lifetime.count());
     return t;
 }
@@ -91,8 +91,9 @@ std::optional<Algorithms> algorithms_of(const conf::SaInfo& info, std::uint8_t p
         } else {
             const std::uint16_t bits = t.key_length != 0 ? t.key_length : e.transform->key.standard;
             if (!e.transform->key.allows(bits)) continue;
-            if (check == conf::ProposalCheck::Exact ? bits != ours
-                                                    : check != conf::ProposalCheck::Obey && bits < ours)
+            if (check == conf::ProposalCheck::Exact
+                    ? bits != ours
+                    : check != conf::ProposalCheck::Obey && bits < ours)
                 continue;
             a.key_bits = bits;
         }
@@ -118,9 +119,12 @@ bool judge_seconds(Phase2Params& p, conf::ProposalCheck check, std::uint64_t our
     if (theirs == 0) return false;
     p.seconds = theirs;
     switch (check) {
-        case conf::ProposalCheck::Obey: return true;
-        case conf::ProposalCheck::Strict: return theirs <= ours;
-        case conf::ProposalCheck::Exact: return theirs == ours;
+        case conf::ProposalCheck::Obey:
+            return true;
+        case conf::ProposalCheck::Strict:
+            return theirs <= ours;
+        case conf::ProposalCheck::Exact:
+            return theirs == ours;
         case conf::ProposalCheck::Claim:
             if (theirs > ours) {
                 p.seconds = ours;
@@ -141,15 +145,20 @@ std::size_t Phase2Params::integrity_key_bytes() const {
 }
 
 ProtocolId wire_protocol(std::uint8_t p) {
-    return p == RACOON_IPPROTO_AH ? ProtocolId::Ah
-                                  : p == RACOON_IPPROTO_COMP ? ProtocolId::Ipcomp : ProtocolId::Esp;
+    return p == RACOON_IPPROTO_AH     ? ProtocolId::Ah
+           : p == RACOON_IPPROTO_COMP ? ProtocolId::Ipcomp
+                                      : ProtocolId::Esp;
 }
 std::uint8_t ip_protocol(ProtocolId p) {
     switch (p) {
-        case ProtocolId::Ah: return RACOON_IPPROTO_AH;
-        case ProtocolId::Esp: return RACOON_IPPROTO_ESP;
-        case ProtocolId::Ipcomp: return RACOON_IPPROTO_COMP;
-        default: return 0;
+        case ProtocolId::Ah:
+            return RACOON_IPPROTO_AH;
+        case ProtocolId::Esp:
+            return RACOON_IPPROTO_ESP;
+        case ProtocolId::Ipcomp:
+            return RACOON_IPPROTO_COMP;
+        default:
+            return 0;
     }
 }
 
@@ -200,10 +209,12 @@ Result<isakmp::Phase2Proposal> phase2_offer(const Context& ctx, const conf::SaIn
 Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
                                    const conf::PolicyTemplate& tmpl, conf::ProposalCheck check,
                                    const GroupMap& groups, const isakmp::SaPayload& offer) {
-    if (!kernel_can(ctx, tmpl)) return none("the kernel backend cannot do what the policy asks for");
+    if (!kernel_can(ctx, tmpl))
+        return none("the kernel backend cannot do what the policy asks for");
     const auto ours = std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
     const ProtocolId protocol = wire_protocol(tmpl.protocol);
-    std::string last = "no proposal for " + std::string(tmpl.protocol == RACOON_IPPROTO_AH ? "AH" : "ESP");
+    std::string last =
+        "no proposal for " + std::string(tmpl.protocol == RACOON_IPPROTO_AH ? "AH" : "ESP");
     for (std::size_t k = 0; k < offer.proposals.size(); ++k) {
         const isakmp::Proposal& proposal = offer.proposals[k];
         // Proposals of one number are a bundle, and the policy wants a single protocol.
@@ -219,7 +230,8 @@ Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
                 continue;
             }
             last = "not acceptable: " + t->text(protocol);
-            const Encapsulation mode = t->mode == Encapsulation::None ? Encapsulation::Transport : t->mode;
+            const Encapsulation mode =
+                t->mode == Encapsulation::None ? Encapsulation::Transport : t->mode;
             if (mode != mode_of(tmpl)) continue;
             const auto algorithms = algorithms_of(info, tmpl.protocol, *t, check);
             if (!algorithms) continue;
@@ -240,7 +252,8 @@ Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
                 last += ": pfs_group is " + info.pfs_group->name + " here";
                 continue;
             }
-            if (check == conf::ProposalCheck::Exact && info.pfs_group == nullptr && group != 0) continue;
+            if (check == conf::ProposalCheck::Exact && info.pfs_group == nullptr && group != 0)
+                continue;
             if (group != 0) {
                 const auto it = groups.find(group);
                 if (it == groups.end()) continue;
@@ -320,10 +333,10 @@ void apply_responder_lifetime(Phase2Params& params, conf::ProposalCheck check, B
         if (a.type != static_cast<std::uint16_t>(isakmp::Phase2Attribute::LifeDuration) || !seconds)
             continue;
         const std::uint64_t theirs = std::min(*v, kLongestLifetime);
-        const bool fits = theirs != 0 && (check == conf::ProposalCheck::Obey ||
-                                          (check == conf::ProposalCheck::Exact
-                                               ? theirs == params.seconds
-                                               : theirs <= params.seconds));
+        const bool fits =
+            theirs != 0 && (check == conf::ProposalCheck::Obey ||
+                            (check == conf::ProposalCheck::Exact ? theirs == params.seconds
+                                                                 : theirs <= params.seconds));
         if (!fits) {
             LOGW(peer, "RESPONDER-LIFETIME of " + std::to_string(theirs) +
                            " seconds ignored, ours is " + std::to_string(params.seconds));

@@ -18,7 +18,7 @@ struct Phase2Params {
     bool tunnel = true;
     const conf::TransformInfo* encryption = nullptr;  // null: AH
     std::uint16_t key_bits = 0;
-    const conf::TransformInfo* integrity = nullptr;   // null: aead, or none
+    const conf::TransformInfo* integrity = nullptr;  // null: aead, or none
     const conf::GroupInfo* pfs = nullptr;
     bool esn = false;
     std::uint64_t seconds = 0;    // 0: none

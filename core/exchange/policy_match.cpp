@@ -13,7 +13,8 @@ int narrowness(const TrafficSelector& ts) {
 }
 
 bool same_or_open(const IpAddr& configured, const IpAddr& actual) {
-    return configured.is_any() || (configured.family == actual.family && configured.bytes == actual.bytes);
+    return configured.is_any() ||
+           (configured.family == actual.family && configured.bytes == actual.bytes);
 }
 
 Failure bad_id(std::string text) {
@@ -108,8 +109,7 @@ Result<TrafficSelector> selector_of_ids(const std::optional<isakmp::IdView>& id_
     const isakmp::Identity& theirs = we_initiated ? id_cr->identity : id_ci->identity;
     const auto l = ours.as_selector();
     const auto r = theirs.as_selector();
-    if (!l || !r)
-        return bad_id("no address or net: " + (l ? theirs : ours).text());
+    if (!l || !r) return bad_id("no address or net: " + (l ? theirs : ours).text());
     if (l->net.addr.family != r->net.addr.family) return bad_id("IDs of two address families");
     if (ours.protocol != theirs.protocol)
         return bad_id("IDs with protocols " + std::to_string(ours.protocol) + " and " +

@@ -20,7 +20,9 @@ namespace racoon::exchange {
 /// An outbound IPsec policy and the one template that it has.
 struct PolicyHit {
     const conf::Policy* policy = nullptr;
-    const conf::PolicyTemplate* tmpl() const { return policy ? &policy->templates.front() : nullptr; }
+    const conf::PolicyTemplate* tmpl() const {
+        return policy ? &policy->templates.front() : nullptr;
+    }
 };
 
 class PolicyIndex {

@@ -18,9 +18,13 @@ using isakmp::MessageBuilder;
 using isakmp::NotifyType;
 using isakmp::PayloadType;
 
-const conf::HashInfo& hash_of(const Phase2& x) { return *x.phase1().params().hash; }
+const conf::HashInfo& hash_of(const Phase2& x) {
+    return *x.phase1().params().hash;
+}
 
-HashCheck check_of(const Phase2& x) { return HashCheck(hash_of(x), x.phase1().skeyid_a()); }
+HashCheck check_of(const Phase2& x) {
+    return HashCheck(hash_of(x), x.phase1().skeyid_a());
+}
 
 Failure refusal(Errc code, NotifyType type, std::string text) {
     return fail(code, std::move(text)).notify(isakmp::number(type));
@@ -103,11 +107,11 @@ Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
         query.peer_id = peer;
     }
     if (const conf::SaInfo* found = x.settings().index.sainfo(query)) return found;
-    return refusal(Errc::NotFound, NotifyType::InvalidIdInformation,
-                   fmt::format("failed to get sainfo for {} (ph1id {}); {} sainfo sections are "
-                               "configured",
-                               x.selector().text(), query.ph1id,
-                               x.settings().config->sainfos.size()));
+    return refusal(
+        Errc::NotFound, NotifyType::InvalidIdInformation,
+        fmt::format("failed to get sainfo for {} (ph1id {}); {} sainfo sections are "
+                    "configured",
+                    x.selector().text(), query.ph1id, x.settings().config->sainfos.size()));
 }
 
 /// One direction's keys and SA (RFC 2409 5.5: KEYMAT of an SA uses the SPI that its receiver chose).
@@ -125,8 +129,7 @@ Result<SaInstall> install_request(Phase2& x, bool inbound) {
     in.nr = n.nr;
     const std::size_t enc = p.encryption_key_bytes();
     const std::size_t mac = p.integrity_key_bytes();
-    RACOON_TRY(Secret keymat,
-               quick_mode_keymat(hash_of(x), x.phase1().skeyid_d(), in, enc + mac));
+    RACOON_TRY(Secret keymat, quick_mode_keymat(hash_of(x), x.phase1().skeyid_d(), in, enc + mac));
 
     SaInstall r;
     r.use = x.phase1().use();
@@ -201,8 +204,9 @@ Task<Status> compute_secret(Phase2& x) {
 Status take_key_exchange(Phase2& x, const std::optional<ByteView>& ke) {
     const conf::GroupInfo* group = x.params().pfs;
     if ((group != nullptr) != ke.has_value())
-        return refusal(Errc::NoProposalChosen, NotifyType::NoProposalChosen,
-                       group ? "no KE payload, but PFS was agreed on" : "KE payload without a group");
+        return refusal(
+            Errc::NoProposalChosen, NotifyType::NoProposalChosen,
+            group ? "no KE payload, but PFS was agreed on" : "KE payload without a group");
     if (group == nullptr) return ok();
     if (ke->size() != group->public_size ||
         (group->table != nullptr &&
@@ -237,9 +241,8 @@ Task<Result<Verified<isakmp::QuickMode1>>> verified_message_2(Phase2& x, bool& c
     for (;;) {
         Result<Received> in = co_await x.message();
         if (!in) co_return tl::unexpected<Error>(in.error());
-        Result<isakmp::Message> clear =
-            open_message(in->message, x.phase1().cipher_key(), x.ivs().next(),
-                         x.settings().config->padding);
+        Result<isakmp::Message> clear = open_message(in->message, x.phase1().cipher_key(),
+                                                     x.ivs().next(), x.settings().config->padding);
         if (!clear) {
             x.ignore(clear.error(), "quick mode message 2");
             continue;
@@ -325,8 +328,9 @@ Result<Phase2Choice> plan(Phase2& x) {
     RACOON_TRY(TrafficSelector ts, selector_of_ids(m.id_ci, m.id_cr, false, local, peer));
     const PolicyHit hit = x.settings().policies.match(ts, local, peer);
     if (hit.policy == nullptr)
-        return refusal(Errc::NotFound, NotifyType::InvalidIdInformation,
-                       fmt::format("no suitable policy found for {} with {}", ts.text(), peer.text()));
+        return refusal(
+            Errc::NotFound, NotifyType::InvalidIdInformation,
+            fmt::format("no suitable policy found for {} with {}", ts.text(), peer.text()));
     x.set_policy(hit.policy);
     x.set_selector(ts);
     auto info = find_sainfo(x);
@@ -378,9 +382,8 @@ Task<Result<Verified<isakmp::QuickMode3>>> verified_message_3(Phase2& x) {
     for (;;) {
         Result<Received> in = co_await x.message();
         if (!in) co_return tl::unexpected<Error>(in.error());
-        Result<isakmp::Message> clear =
-            open_message(in->message, x.phase1().cipher_key(), x.ivs().next(),
-                         x.settings().config->padding);
+        Result<isakmp::Message> clear = open_message(in->message, x.phase1().cipher_key(),
+                                                     x.ivs().next(), x.settings().config->padding);
         if (!clear) {
             x.ignore(clear.error(), "quick mode message 3");
             continue;

@@ -8,9 +8,9 @@ namespace racoon::exchange {
 namespace {
 using std::chrono::milliseconds;
 constexpr std::array<milliseconds, 9> kWaits{
-    milliseconds(500),  milliseconds(1000), milliseconds(2000),  milliseconds(4000),
-    milliseconds(6000), milliseconds(8000), milliseconds(10000), milliseconds(12000),
-    milliseconds(6500)};
+    milliseconds(500),   milliseconds(1000),  milliseconds(2000),
+    milliseconds(4000),  milliseconds(6000),  milliseconds(8000),
+    milliseconds(10000), milliseconds(12000), milliseconds(6500)};
 constexpr unsigned kMaxCopies = 8;
 }  // namespace
 
@@ -22,7 +22,9 @@ std::optional<Duration> Backoff::next() {
     return Duration(kWaits[index]);
 }
 
-unsigned Backoff::copies() const { return std::clamp(timer_.persend, 1u, kMaxCopies); }
+unsigned Backoff::copies() const {
+    return std::clamp(timer_.persend, 1u, kMaxCopies);
+}
 
 bool Backoff::exhausted() const {
     return sent_ >= (timer_.given ? timer_.counter : static_cast<unsigned>(kWaits.size()));

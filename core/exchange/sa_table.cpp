@@ -22,8 +22,7 @@ Phase1& SaTable::add(std::unique_ptr<Phase1> sa) {
         by_initiator_.emplace(ref.cookies().initiator, &ref);
     else
         by_cookies_.emplace(ref.cookies(), &ref);
-    if (!ref.initiator())
-        by_first_.emplace(std::pair(ref.remote(), ref.cookies().initiator), &ref);
+    if (!ref.initiator()) by_first_.emplace(std::pair(ref.remote(), ref.cookies().initiator), &ref);
     by_peer_[ref.remote().addr].push_back(&ref);
     return ref;
 }
@@ -34,7 +33,8 @@ std::unique_ptr<Phase1> SaTable::remove(Phase1& sa) {
     std::unique_ptr<Phase1> out = std::move(it->second);
     all_.erase(it);
     if (by_cookies(sa.cookies()) == &sa) by_cookies_.erase(sa.cookies());
-    if (by_initiator_cookie(sa.cookies().initiator) == &sa) by_initiator_.erase(sa.cookies().initiator);
+    if (by_initiator_cookie(sa.cookies().initiator) == &sa)
+        by_initiator_.erase(sa.cookies().initiator);
     if (by_first(sa.remote(), sa.cookies().initiator) == &sa)
         by_first_.erase(std::pair(sa.remote(), sa.cookies().initiator));
     const auto peer = by_peer_.find(sa.remote().addr);
@@ -44,7 +44,8 @@ std::unique_ptr<Phase1> SaTable::remove(Phase1& sa) {
 }
 
 void SaTable::cookies_known(Phase1& sa, const Cookie& responder) {
-    if (by_initiator_cookie(sa.cookies().initiator) == &sa) by_initiator_.erase(sa.cookies().initiator);
+    if (by_initiator_cookie(sa.cookies().initiator) == &sa)
+        by_initiator_.erase(sa.cookies().initiator);
     CookiePair pair = sa.cookies();
     pair.responder = responder;
     by_cookies_.insert_or_assign(pair, &sa);
@@ -54,8 +55,12 @@ Phase1* SaTable::find(SaToken token) const {
     const auto it = all_.find(token);
     return it == all_.end() ? nullptr : it->second.get();
 }
-Phase1* SaTable::by_cookies(const CookiePair& c) const { return lookup(by_cookies_, c); }
-Phase1* SaTable::by_initiator_cookie(const Cookie& c) const { return lookup(by_initiator_, c); }
+Phase1* SaTable::by_cookies(const CookiePair& c) const {
+    return lookup(by_cookies_, c);
+}
+Phase1* SaTable::by_initiator_cookie(const Cookie& c) const {
+    return lookup(by_initiator_, c);
+}
 Phase1* SaTable::by_first(const Endpoint& peer, const Cookie& initiator) const {
     return lookup(by_first_, std::pair(peer, initiator));
 }

@@ -35,7 +35,8 @@ struct KeyedHasher {
 class SaTable {
   public:
     explicit SaTable(const KeyedHash& hash)
-        : by_cookies_(16, KeyedHasher{&hash}), by_initiator_(16, KeyedHasher{&hash}),
+        : by_cookies_(16, KeyedHasher{&hash}),
+          by_initiator_(16, KeyedHasher{&hash}),
           by_first_(16, KeyedHasher{&hash}) {}
 
     Phase1& add(std::unique_ptr<Phase1> sa);

@@ -22,23 +22,23 @@ Result<Verified<isakmp::Informational>> HashCheck::informational(isakmp::Message
     RACOON_TRY(auto view, isakmp::Informational::parse(clear));
     if (!view.hash || clear.payloads()[0].type != isakmp::PayloadType::Hash)
         return fail(Errc::AuthFailed, "informational message without HASH");
-    RACOON_TRY_STATUS(compare(*view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id,
-                                                 clear.after_hash())));
+    RACOON_TRY_STATUS(compare(
+        *view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id, clear.after_hash())));
     return Verified<isakmp::Informational>(std::move(clear), std::move(view));
 }
 
 Result<Verified<isakmp::QuickMode1>> HashCheck::quick_mode_1(isakmp::Message clear) const {
     RACOON_TRY(auto view, isakmp::QuickMode1::parse(clear, isakmp::MessageKind::QuickMode1));
-    RACOON_TRY_STATUS(compare(view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id,
-                                                clear.after_hash())));
+    RACOON_TRY_STATUS(compare(
+        view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id, clear.after_hash())));
     return Verified<isakmp::QuickMode1>(std::move(clear), std::move(view));
 }
 
 Result<Verified<isakmp::QuickMode1>> HashCheck::quick_mode_2(isakmp::Message clear,
                                                              ByteView ni) const {
     RACOON_TRY(auto view, isakmp::QuickMode1::parse(clear, isakmp::MessageKind::QuickMode2));
-    RACOON_TRY_STATUS(compare(view.hash, hash_2(hash_, skeyid_a_, clear.header().message_id, ni,
-                                                clear.after_hash())));
+    RACOON_TRY_STATUS(compare(
+        view.hash, hash_2(hash_, skeyid_a_, clear.header().message_id, ni, clear.after_hash())));
     return Verified<isakmp::QuickMode1>(std::move(clear), std::move(view));
 }
 
@@ -52,8 +52,8 @@ Result<Verified<isakmp::QuickMode3>> HashCheck::quick_mode_3(isakmp::Message cle
 
 Result<Verified<isakmp::QuickModeConnected>> HashCheck::connected(isakmp::Message clear) const {
     RACOON_TRY(auto view, isakmp::QuickModeConnected::parse(clear));
-    RACOON_TRY_STATUS(compare(view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id,
-                                                clear.after_hash())));
+    RACOON_TRY_STATUS(compare(
+        view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id, clear.after_hash())));
     return Verified<isakmp::QuickModeConnected>(std::move(clear), std::move(view));
 }
 

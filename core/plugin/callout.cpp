@@ -55,17 +55,21 @@ void warn_slow(const std::string& module, const char* function, Duration took, T
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
     const auto budget =
         std::chrono::duration_cast<std::chrono::milliseconds>(Duration(g_budget_ns.load())).count();
-    LOGW("", fmt::format("module {}: {} took {} ms, expected {} at most ({} more not reported) [{}]",
-                         module, function, ms, budget, unsaid, kMsgSlow));
+    LOGW("",
+         fmt::format("module {}: {} took {} ms, expected {} at most ({} more not reported) [{}]",
+                     module, function, ms, budget, unsaid, kMsgSlow));
 }
 
 [[noreturn]] void report_and_abort() {
     const std::string call = current_call();
     if (!call.empty()) {
-        std::fprintf(stderr, "racoon: terminated in %s: an exception left the plugin, or it ended the "
-                             "process\n", call.c_str());
-        LOGE("", fmt::format("terminated in {}: an exception left the plugin, or it ended the process",
-                             call));
+        std::fprintf(stderr,
+                     "racoon: terminated in %s: an exception left the plugin, or it ended the "
+                     "process\n",
+                     call.c_str());
+        LOGE("",
+             fmt::format("terminated in {}: an exception left the plugin, or it ended the process",
+                         call));
     }
     std::abort();
 }
@@ -104,7 +108,11 @@ const StatusName* find_status(racoon_status status) {
 }  // namespace
 
 Callout::Callout(const std::string& module, const char* function, Budget budget)
-    : module_(module), function_(function), budget_(budget), start_(clock_now()), outer_(t_innermost) {
+    : module_(module),
+      function_(function),
+      budget_(budget),
+      start_(clock_now()),
+      outer_(t_innermost) {
     t_innermost = this;
 }
 
@@ -112,7 +120,8 @@ Callout::~Callout() {
     t_innermost = outer_;
     if (budget_ == Budget::None) return;
     const TimePoint now = clock_now();
-    if (now - start_ > Duration(g_budget_ns.load())) warn_slow(module_, function_, now - start_, now);
+    if (now - start_ > Duration(g_budget_ns.load()))
+        warn_slow(module_, function_, now - start_, now);
 }
 
 std::string current_call() {
@@ -120,10 +129,18 @@ std::string current_call() {
     return fmt::format("{} of module {}", t_innermost->function_, t_innermost->module_);
 }
 
-std::uint64_t slow_calls() { return g_slow.load(); }
-void set_call_budget(Duration budget) { g_budget_ns = budget.count(); }
-void set_callout_clock(TimePoint (*clock)()) { g_clock = clock; }
-void install_crash_reporter() { std::set_terminate(report_and_abort); }
+std::uint64_t slow_calls() {
+    return g_slow.load();
+}
+void set_call_budget(Duration budget) {
+    g_budget_ns = budget.count();
+}
+void set_callout_clock(TimePoint (*clock)()) {
+    g_clock = clock;
+}
+void install_crash_reporter() {
+    std::set_terminate(report_and_abort);
+}
 
 racoon_status known_status(racoon_status status, bool may_pend) {
     if (status == RACOON_PENDING) return may_pend ? status : RACOON_INTERNAL;

@@ -18,15 +18,24 @@ struct KindPoint {
 
 KindPoint point_of(Kind kind) {
     switch (kind) {
-        case Kind::Cipher: return {RACOON_POINT_CIPHER, {}};
-        case Kind::Hash: return {RACOON_POINT_HASH, {}};
-        case Kind::Group: return {RACOON_POINT_DH_GROUP, {}};
-        case Kind::AuthMethod: return {RACOON_POINT_AUTH_METHOD, {}};
-        case Kind::EspEncryption: return {RACOON_POINT_ESP_TRANSFORM, {"encryption", "aead"}};
-        case Kind::EspIntegrity: return {RACOON_POINT_ESP_TRANSFORM, {"integrity", ""}};
-        case Kind::Compression: return {RACOON_POINT_ESP_TRANSFORM, {"compression", ""}};
-        case Kind::Kernel: return {RACOON_POINT_KERNEL, {}};
-        case Kind::Credential: return {RACOON_POINT_CREDENTIAL, {}};
+        case Kind::Cipher:
+            return {RACOON_POINT_CIPHER, {}};
+        case Kind::Hash:
+            return {RACOON_POINT_HASH, {}};
+        case Kind::Group:
+            return {RACOON_POINT_DH_GROUP, {}};
+        case Kind::AuthMethod:
+            return {RACOON_POINT_AUTH_METHOD, {}};
+        case Kind::EspEncryption:
+            return {RACOON_POINT_ESP_TRANSFORM, {"encryption", "aead"}};
+        case Kind::EspIntegrity:
+            return {RACOON_POINT_ESP_TRANSFORM, {"integrity", ""}};
+        case Kind::Compression:
+            return {RACOON_POINT_ESP_TRANSFORM, {"compression", ""}};
+        case Kind::Kernel:
+            return {RACOON_POINT_KERNEL, {}};
+        case Kind::Credential:
+            return {RACOON_POINT_CREDENTIAL, {}};
     }
     return {};
 }
@@ -148,9 +157,15 @@ void Registry::build_infos() {
     fill(compression_, Kind::Compression, make_transform);
 }
 
-const conf::CipherInfo* Registry::cipher(std::string_view name) const { return ciphers_.find(name); }
-const conf::HashInfo* Registry::hash(std::string_view name) const { return hashes_.find(name); }
-const conf::GroupInfo* Registry::group(std::string_view name) const { return groups_.find(name); }
+const conf::CipherInfo* Registry::cipher(std::string_view name) const {
+    return ciphers_.find(name);
+}
+const conf::HashInfo* Registry::hash(std::string_view name) const {
+    return hashes_.find(name);
+}
+const conf::GroupInfo* Registry::group(std::string_view name) const {
+    return groups_.find(name);
+}
 const conf::AuthMethodInfo* Registry::auth_method(std::string_view name) const {
     return auth_methods_.find(name);
 }
@@ -167,9 +182,8 @@ const conf::TransformInfo* Registry::compression(std::string_view name) const {
 bool Registry::has(Kind kind, std::string_view name) const {
     const std::vector<const Provider*> providers = of_kind(kind);
     return std::any_of(providers.begin(), providers.end(), [&](const Provider* p) {
-        return p->offer.key == name ||
-               std::find(p->offer.aliases.begin(), p->offer.aliases.end(), name) !=
-                   p->offer.aliases.end();
+        return p->offer.key == name || std::find(p->offer.aliases.begin(), p->offer.aliases.end(),
+                                                 name) != p->offer.aliases.end();
     });
 }
 

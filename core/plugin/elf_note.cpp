@@ -72,7 +72,8 @@ Result<std::vector<Segment>> read_segments(const Image& in, bool is_64) {
     RACOON_TRY(const std::uint16_t entry_size, in.u16(is_64 ? 54 : 42));
     RACOON_TRY(const std::uint16_t count, in.u16(is_64 ? 56 : 44));
     if (count > kMaxSegments)
-        return fail(Errc::TooLong, "found " + std::to_string(count) + " program headers, expected " +
+        return fail(Errc::TooLong, "found " + std::to_string(count) +
+                                       " program headers, expected " +
                                        std::to_string(kMaxSegments) + " at most");
     if (count != 0 && entry_size < (is_64 ? 56 : 32))
         return fail(Errc::Malformed,
@@ -95,7 +96,9 @@ Result<std::vector<Segment>> read_segments(const Image& in, bool is_64) {
     return out;
 }
 
-std::uint64_t aligned(std::uint64_t v, std::uint64_t to) { return (v + to - 1) / to * to; }
+std::uint64_t aligned(std::uint64_t v, std::uint64_t to) {
+    return (v + to - 1) / to * to;
+}
 
 Status read_notes(const Image& in, const Segment& segment, ElfFacts& facts) {
     RACOON_TRY_STATUS(in.slice(segment.offset, segment.size).map([](ByteView) {}));

@@ -27,8 +27,8 @@ struct ElfFacts {
     std::uint16_t type = 0;     // 3: shared object
     std::uint16_t machine = 0;  // EM_…
     bool has_note = false;
-    std::string manifest;       // bytes of the note's descriptor
-    std::string build_id;       // the linker's note ("GNU", type 3), hexadecimal; "" without one
+    std::string manifest;  // bytes of the note's descriptor
+    std::string build_id;  // the linker's note ("GNU", type 3), hexadecimal; "" without one
     bool text_relocations = false;
     bool executable_stack = false;
     std::optional<std::string> relative_runpath;  // a RPATH or RUNPATH entry that is not absolute

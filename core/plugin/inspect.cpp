@@ -59,7 +59,8 @@ Result<Bytes> read_file(const std::string& path) {
         return refuse(kMsgFile, Errc::Plugin, fmt::format("{}: expected a regular file", path));
     if (static_cast<std::uint64_t>(st.st_size) > kMaxModuleFile)
         return refuse(kMsgFile, Errc::TooLong,
-                      fmt::format("{}: found {} bytes, expected {} at most", path, st.st_size, kMaxModuleFile));
+                      fmt::format("{}: found {} bytes, expected {} at most", path, st.st_size,
+                                  kMaxModuleFile));
     Bytes out(static_cast<std::size_t>(st.st_size));
     std::size_t have = 0;
     while (have < out.size()) {
@@ -86,14 +87,17 @@ Status check_privileges(const Manifest& m) {
         const auto it = std::find_if(kPrivileges.begin(), kPrivileges.end(),
                                      [&](const Privilege& p) { return p.name == wanted; });
         if (it == kPrivileges.end())
-            return refuse(kMsgPrivilege, Errc::Denied,
-                          fmt::format("asks for privilege \"{}\", expected net-admin, net-raw, net-bind, "
-                                      "dac-read or net-connect: correct its manifest",
-                                      log::escaped(wanted, 40)));
+            return refuse(
+                kMsgPrivilege, Errc::Denied,
+                fmt::format("asks for privilege \"{}\", expected net-admin, net-raw, net-bind, "
+                            "dac-read or net-connect: correct its manifest",
+                            log::escaped(wanted, 40)));
         if (it->zone == Zone::Keeper && !serves_zone(m, Zone::Keeper))
-            return refuse(kMsgPrivilege, Errc::Denied,
-                          fmt::format("asks for privilege {} but offers only points of the engine, which "
-                                      "has none: remove it from its manifest", wanted));
+            return refuse(
+                kMsgPrivilege, Errc::Denied,
+                fmt::format("asks for privilege {} but offers only points of the engine, which "
+                            "has none: remove it from its manifest",
+                            wanted));
     }
     return ok();
 }
@@ -103,12 +107,12 @@ Status check_trust(const std::string& path, const TrustPolicy& policy) {
     if (!report.trusted) {
         const TrustStep& bad = report.steps.back();
         return refuse(kMsgTrust, Errc::Denied,
-                      fmt::format("not loaded, since others than root could change it: {}: {}", bad.path,
-                                  bad.text));
+                      fmt::format("not loaded, since others than root could change it: {}: {}",
+                                  bad.path, bad.text));
     }
     if (report.used_overflow_uid)
-        LOGW("", fmt::format("{}: only uid 0 is mapped here, so files of uid {} count as root's", path,
-                             policy.overflow_uid));
+        LOGW("", fmt::format("{}: only uid 0 is mapped here, so files of uid {} count as root's",
+                             path, policy.overflow_uid));
     return ok();
 }
 
@@ -116,19 +120,24 @@ Status check_trust(const std::string& path, const TrustPolicy& policy) {
 
 Status check_abi(const Manifest& m, AbiVersion host, std::string_view racoon_version) {
     if (m.abi.major != host.major)
-        return refuse(kMsgAbiMajor, Errc::Abi,
-                      fmt::format("built for plugin ABI {}, this racoon speaks {}: install a build of "
-                                  "{} for ABI {}", m.abi.text(), host.text(), m.name, host.major));
+        return refuse(
+            kMsgAbiMajor, Errc::Abi,
+            fmt::format("built for plugin ABI {}, this racoon speaks {}: install a build of "
+                        "{} for ABI {}",
+                        m.abi.text(), host.text(), m.name, host.major));
     const bool before_one = racoon_version.starts_with("0.");
     if (before_one && m.abi.minor != host.minor)
-        return refuse(kMsgAbiMinor, Errc::Abi,
-                      fmt::format("built for plugin ABI {}, racoon {} wants exactly {}: rebuild {} with "
-                                  "the SDK of this racoon", m.abi.text(), racoon_version, host.text(),
-                                  m.name));
+        return refuse(
+            kMsgAbiMinor, Errc::Abi,
+            fmt::format("built for plugin ABI {}, racoon {} wants exactly {}: rebuild {} with "
+                        "the SDK of this racoon",
+                        m.abi.text(), racoon_version, host.text(), m.name));
     if (m.min_host.major != host.major || m.min_host.minor > host.minor)
-        return refuse(kMsgMinHost, Errc::Abi,
-                      fmt::format("needs a host of plugin ABI {} or newer, this racoon has {}: install a "
-                                  "newer racoon", m.min_host.text(), host.text()));
+        return refuse(
+            kMsgMinHost, Errc::Abi,
+            fmt::format("needs a host of plugin ABI {} or newer, this racoon has {}: install a "
+                        "newer racoon",
+                        m.min_host.text(), host.text()));
     return ok();
 }
 
@@ -142,9 +151,11 @@ bool serves_zone(const Manifest& manifest, Zone zone) {
 std::vector<std::string> installed_modules(const std::string& dir) {
     std::vector<std::string> out;
     std::error_code error;
-    for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end; it.increment(error)) {
+    for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end;
+         it.increment(error)) {
         const std::filesystem::path& p = it->path();
-        if (p.extension() == ".so" && is_module_name(p.stem().string())) out.push_back(p.stem().string());
+        if (p.extension() == ".so" && is_module_name(p.stem().string()))
+            out.push_back(p.stem().string());
     }
     std::sort(out.begin(), out.end());
     return out;
@@ -152,23 +163,29 @@ std::vector<std::string> installed_modules(const std::string& dir) {
 
 Result<ModuleFile> read_module(const std::string& dir, std::string_view name) {
     if (!is_module_name(name))
-        return refuse(kMsgName, Errc::Config,
-                      fmt::format("found module name \"{}\", expected [a-z0-9-], 1 to 32 characters, no "
-                                  "path", log::escaped(name, 60)));
+        return refuse(
+            kMsgName, Errc::Config,
+            fmt::format("found module name \"{}\", expected [a-z0-9-], 1 to 32 characters, no "
+                        "path",
+                        log::escaped(name, 60)));
     if (dir.empty() || dir.front() != '/')
         return refuse(kMsgName, Errc::Config,
-                      fmt::format("found module path \"{}\", expected an absolute one", log::escaped(dir, 80)));
+                      fmt::format("found module path \"{}\", expected an absolute one",
+                                  log::escaped(dir, 80)));
     ModuleFile file;
     file.name = name;
     file.path = fmt::format("{}/{}.so", dir, name);
     RACOON_TRY(const Bytes bytes, read_file(file.path));
     const auto elf = read_elf_facts(bytes);
     if (!elf)
-        return refuse(kMsgNotElf, elf.error().code(), fmt::format("{}: {}", file.path, elf.error().text()));
+        return refuse(kMsgNotElf, elf.error().code(),
+                      fmt::format("{}: {}", file.path, elf.error().text()));
     if (!elf->has_note)
-        return refuse(kMsgNoNote, Errc::Plugin,
-                      fmt::format("{}: found no manifest (ELF note \"Racoon\"), expected one: build it with "
-                                  "racoon_add_plugin()", file.path));
+        return refuse(
+            kMsgNoNote, Errc::Plugin,
+            fmt::format("{}: found no manifest (ELF note \"Racoon\"), expected one: build it with "
+                        "racoon_add_plugin()",
+                        file.path));
     RACOON_TRY_STATUS(check_elf_facts(*elf));
     auto manifest = parse_manifest(elf->manifest);
     if (!manifest)
@@ -185,16 +202,19 @@ Result<ModuleFile> read_module(const std::string& dir, std::string_view name) {
     file.manifest_text = elf->manifest;
     file.build_id = elf->build_id;
     if (file.manifest.name != name)
-        return refuse(kMsgStem, Errc::Plugin,
-                      fmt::format("{}: found name \"{}\" in the manifest, expected \"{}\" as the file is "
-                                  "called: rename one of them", file.path, file.manifest.name, name));
+        return refuse(
+            kMsgStem, Errc::Plugin,
+            fmt::format("{}: found name \"{}\" in the manifest, expected \"{}\" as the file is "
+                        "called: rename one of them",
+                        file.path, file.manifest.name, name));
     return file;
 }
 
 Result<ModuleFile> inspect_module(const std::string& dir, std::string_view name,
                                   const TrustPolicy& trust) {
     RACOON_TRY(ModuleFile file, read_module(dir, name));
-    RACOON_TRY_STATUS(check_abi(file.manifest, {RACOON_ABI_MAJOR, RACOON_ABI_MINOR}, RACOON_VERSION));
+    RACOON_TRY_STATUS(
+        check_abi(file.manifest, {RACOON_ABI_MAJOR, RACOON_ABI_MINOR}, RACOON_VERSION));
     RACOON_TRY_STATUS(check_platform(file.manifest));
     RACOON_TRY_STATUS(check_privileges(file.manifest));
     RACOON_TRY_STATUS(check_trust(file.path, trust));

@@ -15,23 +15,33 @@ PluginHost::PluginHost(Runtime& runtime, Zone zone, std::string dir)
     : PluginHost(runtime, zone, std::move(dir), default_trust()) {}
 
 PluginHost::PluginHost(Runtime& runtime, Zone zone, std::string dir, TrustPolicy trust)
-    : runtime_(runtime), dir_(std::move(dir)), trust_(std::move(trust)), registry_(zone),
-      ops_(runtime_), shared_{runtime_, registry_, ops_} {
+    : runtime_(runtime),
+      dir_(std::move(dir)),
+      trust_(std::move(trust)),
+      registry_(zone),
+      ops_(runtime_),
+      shared_{runtime_, registry_, ops_} {
     while (dir_.size() > 1 && dir_.back() == '/') dir_.pop_back();
 }
 
-PluginHost::~PluginHost() { destroy(); }
+PluginHost::~PluginHost() {
+    destroy();
+}
 
 Status PluginHost::check_block(const conf::ModuleBlock& block) const {
     // Promises of the configuration that this racoon cannot keep must not be passed over.
     if (block.isolate)
-        return refuse(kMsgConfigKey, Errc::Unsupported,
-                      fmt::format("{}: module \"{}\": found \"isolate on\", expected off: this racoon runs "
-                                  "modules in its own processes only", block.where.text(), block.name));
+        return refuse(
+            kMsgConfigKey, Errc::Unsupported,
+            fmt::format("{}: module \"{}\": found \"isolate on\", expected off: this racoon runs "
+                        "modules in its own processes only",
+                        block.where.text(), block.name));
     if (!block.sha256.empty())
-        return refuse(kMsgConfigKey, Errc::Unsupported,
-                      fmt::format("{}: module \"{}\": found a sha256 pin, which this racoon cannot check: "
-                                  "remove it; path trust still holds", block.where.text(), block.name));
+        return refuse(
+            kMsgConfigKey, Errc::Unsupported,
+            fmt::format("{}: module \"{}\": found a sha256 pin, which this racoon cannot check: "
+                        "remove it; path trust still holds",
+                        block.where.text(), block.name));
     return ok();
 }
 
@@ -40,8 +50,8 @@ Status PluginHost::add_named(const conf::ModuleBlock& block) {
     for (const Entry& e : entries_)
         if (e.file.name == block.name)
             return refuse(kMsgDuplicate, Errc::Config,
-                          fmt::format("{}: found module \"{}\" twice, expected once", block.where.text(),
-                                      block.name));
+                          fmt::format("{}: found module \"{}\" twice, expected once",
+                                      block.where.text(), block.name));
     Entry& entry = entries_.emplace_back();
     entry.file.name = block.name;
     entry.optional = block.optional;
@@ -83,9 +93,11 @@ Status PluginHost::collect(const std::vector<conf::ModuleBlock>& blocks) {
         RACOON_TRY_STATUS(add_named(block));
     }
     if (entries_.empty())
-        return refuse(kMsgNeeds, Errc::NotFound,
-                      fmt::format("found no standard module in {}, expected some: install racoon's modules, "
-                                  "or set path module", dir_));
+        return refuse(
+            kMsgNeeds, Errc::NotFound,
+            fmt::format("found no standard module in {}, expected some: install racoon's modules, "
+                        "or set path module",
+                        dir_));
     return ok();
 }
 
@@ -109,9 +121,9 @@ Status PluginHost::sort_and_check() {
         const Status added = registry_.add_module(e.file.manifest);
         e.facts = static_cast<bool>(added);
         if (!added)
-            RACOON_TRY_STATUS(fail_or_skip(e, Error(added.error().code(),
-                                                    fmt::format("module \"{}\": {}", e.file.name,
-                                                                added.error().text()))));
+            RACOON_TRY_STATUS(fail_or_skip(
+                e, Error(added.error().code(),
+                         fmt::format("module \"{}\": {}", e.file.name, added.error().text()))));
     }
     return ok();
 }
@@ -122,21 +134,25 @@ Status PluginHost::load_one(Entry& e) {
         const std::size_t colon = need.find(':');
         const auto other = registry_.installed_offering(
             std::string_view(need).substr(0, colon),
-            colon == std::string::npos ? std::string_view() : std::string_view(need).substr(colon + 1));
-        const std::string remedy = other ? fmt::format("; installed: {}; add: module \"{}\";", *other, *other)
-                                         : std::string("; no installed module offers it");
-        return fail_or_skip(e, Error(Errc::NotFound,
-                                     fmt::format("module \"{}\" needs {}, which no loaded module provides{} [{}]",
-                                                 e.file.name, log::escaped(need, 80), remedy, kMsgNeeds)));
+            colon == std::string::npos ? std::string_view()
+                                       : std::string_view(need).substr(colon + 1));
+        const std::string remedy =
+            other ? fmt::format("; installed: {}; add: module \"{}\";", *other, *other)
+                  : std::string("; no installed module offers it");
+        return fail_or_skip(
+            e, Error(Errc::NotFound,
+                     fmt::format("module \"{}\" needs {}, which no loaded module provides{} [{}]",
+                                 e.file.name, log::escaped(need, 80), remedy, kMsgNeeds)));
     }
     if (!serves_zone(e.file.manifest, registry_.zone())) return ok();
     auto loaded = LoadedModule::load(e.file, shared_);
     if (!loaded)
-        return fail_or_skip(e, Error(loaded.error().code(), fmt::format("module \"{}\": {}", e.file.name,
-                                                                        loaded.error().text())));
+        return fail_or_skip(
+            e, Error(loaded.error().code(),
+                     fmt::format("module \"{}\": {}", e.file.name, loaded.error().text())));
     e.loaded = std::move(*loaded);
-    LOGD("", fmt::format("module \"{}\" {} loaded in the {} process", e.file.name, e.file.manifest.version,
-                         zone_name(registry_.zone())));
+    LOGD("", fmt::format("module \"{}\" {} loaded in the {} process", e.file.name,
+                         e.file.manifest.version, zone_name(registry_.zone())));
     return ok();
 }
 
@@ -170,7 +186,8 @@ Status PluginHost::load_facts(const std::vector<conf::ModuleBlock>& blocks) {
     return ok();
 }
 
-const conf::ModuleBlock* PluginHost::block_of(const conf::Config& config, const std::string& name) const {
+const conf::ModuleBlock* PluginHost::block_of(const conf::Config& config,
+                                              const std::string& name) const {
     for (const conf::ModuleBlock& b : config.modules)
         if (b.name == name) return &b;
     return nullptr;
@@ -187,14 +204,15 @@ Status PluginHost::configure(std::shared_ptr<const conf::Config> config) {
         if (!known) {
             rollback();
             return refuse(kMsgConfigure, Errc::Config,
-                          fmt::format("{}: module \"{}\" is not loaded: restart needed", b.where.text(),
-                                      log::escaped(b.name, 60)));
+                          fmt::format("{}: module \"{}\" is not loaded: restart needed",
+                                      b.where.text(), log::escaped(b.name, 60)));
         }
     }
     for (Entry& e : entries_) {
         if (!e.error.empty()) continue;
         const conf::ModuleBlock* block = block_of(*config, e.file.name);
-        const Status accepted = e.loaded ? e.loaded->configure(block) : check_section(e.file.manifest, block);
+        const Status accepted =
+            e.loaded ? e.loaded->configure(block) : check_section(e.file.manifest, block);
         if (accepted) continue;
         rollback();
         return fail(accepted.error());
@@ -249,10 +267,10 @@ void PluginHost::destroy() {
 std::vector<ModuleState> PluginHost::modules() const {
     std::vector<ModuleState> out;
     for (const Entry& e : entries_) {
-        const char* state = !e.error.empty()  ? "failed"
-                            : !e.loaded       ? "facts only"
+        const char* state = !e.error.empty()      ? "failed"
+                            : !e.loaded           ? "facts only"
                             : e.loaded->started() ? "running"
-                                              : "loaded";
+                                                  : "loaded";
         out.push_back({e.file.name, e.file.manifest.version, state, e.error});
     }
     return out;

@@ -44,7 +44,8 @@ std::string dump(const nlohmann::json& json) {
 }  // namespace
 
 std::string list_modules_text(const std::string& dir) {
-    std::vector<std::array<std::string, 5>> rows = {{"NAME", "VERSION", "ABI", "STANDARD", "PROVIDES"}};
+    std::vector<std::array<std::string, 5>> rows = {
+        {"NAME", "VERSION", "ABI", "STANDARD", "PROVIDES"}};
     for (const std::string& name : installed_modules(dir)) {
         const auto file = read_module(dir, name);
         if (!file) {
@@ -58,11 +59,12 @@ std::string list_modules_text(const std::string& dir) {
     if (rows.size() == 1) return fmt::format("no modules in {}\n", dir);
     std::array<std::size_t, 4> widths{};
     for (const auto& row : rows)
-        for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+        for (std::size_t i = 0; i < widths.size(); ++i)
+            widths[i] = std::max(widths[i], row[i].size());
     std::string out;
     for (const auto& row : rows)
-        out += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:<{}}  {}\n", row[0], widths[0], row[1], widths[1],
-                           row[2], widths[2], row[3], widths[3], row[4]);
+        out += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:<{}}  {}\n", row[0], widths[0], row[1],
+                           widths[1], row[2], widths[2], row[3], widths[3], row[4]);
     return out;
 }
 

@@ -16,7 +16,9 @@ namespace racoon::plugin {
 LoadedModule::LoadedModule(ModuleFile file, HostShared& shared)
     : file_(std::move(file)), context_(std::make_unique<ModuleContext>(shared, file_.manifest)) {}
 
-LoadedModule::~LoadedModule() { destroy(); }
+LoadedModule::~LoadedModule() {
+    destroy();
+}
 
 Result<std::unique_ptr<LoadedModule>> LoadedModule::load(ModuleFile file, HostShared& shared) {
     std::unique_ptr<LoadedModule> module(new LoadedModule(std::move(file), shared));
@@ -32,44 +34,53 @@ Status LoadedModule::map() {
     void* library = ::dlopen(file_.path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) {
         const char* why = ::dlerror();
-        return refuse(kMsgDlopen, Errc::Plugin,
-                      fmt::format("{}; expected a library that can be mapped: install what is missing",
-                                  why ? why : "dlopen failed"));
+        return refuse(
+            kMsgDlopen, Errc::Plugin,
+            fmt::format("{}; expected a library that can be mapped: install what is missing",
+                        why ? why : "dlopen failed"));
     }
     const void* symbol = ::dlsym(library, RACOON_PLUGIN_SYMBOL);
     if (!symbol)
         return refuse(kMsgSymbol, Errc::Plugin,
                       fmt::format("{}: found no symbol {}, expected it exported: build it with "
-                                  "racoon_add_plugin()", file_.path, RACOON_PLUGIN_SYMBOL));
+                                  "racoon_add_plugin()",
+                                  file_.path, RACOON_PLUGIN_SYMBOL));
     std::uint64_t magic = 0;
     std::memcpy(&magic, symbol, sizeof magic);
     if (magic != RACOON_PLUGIN_MAGIC)
-        return refuse(kMsgMagic, Errc::Abi,
-                      fmt::format("{}: found magic {:#018x} at {}, expected {:#018x}: it is no plugin entry",
-                                  file_.path, magic, RACOON_PLUGIN_SYMBOL, RACOON_PLUGIN_MAGIC));
+        return refuse(
+            kMsgMagic, Errc::Abi,
+            fmt::format("{}: found magic {:#018x} at {}, expected {:#018x}: it is no plugin entry",
+                        file_.path, magic, RACOON_PLUGIN_SYMBOL, RACOON_PLUGIN_MAGIC));
     const std::uint32_t size =
         copy_sized(&entry_, sizeof entry_, symbol, offsetof(racoon_plugin, struct_size));
     constexpr std::size_t kLeast = offsetof(racoon_plugin, init) + sizeof(entry_.init);
     if (size < kLeast || !entry_.init || !entry_.manifest)
-        return refuse(kMsgEntry, Errc::Abi,
-                      fmt::format("{}: found an entry table of {} bytes{}, expected at least {} with init "
-                                  "and manifest", file_.path, size,
-                                  size < kLeast ? "" : " without init or manifest", kLeast));
+        return refuse(
+            kMsgEntry, Errc::Abi,
+            fmt::format("{}: found an entry table of {} bytes{}, expected at least {} with init "
+                        "and manifest",
+                        file_.path, size, size < kLeast ? "" : " without init or manifest",
+                        kLeast));
     const AbiVersion built{entry_.abi_major, entry_.abi_minor};
     if (built != file_.manifest.abi)
-        return refuse(kMsgNoteDiffers, Errc::Abi,
-                      fmt::format("{}: found ABI {} in the entry table and {} in the manifest, expected the "
-                                  "same: rebuild it", file_.path, built.text(), file_.manifest.abi.text()));
+        return refuse(
+            kMsgNoteDiffers, Errc::Abi,
+            fmt::format("{}: found ABI {} in the entry table and {} in the manifest, expected the "
+                        "same: rebuild it",
+                        file_.path, built.text(), file_.manifest.abi.text()));
     if (entry_.manifest_size != file_.manifest_text.size() ||
         std::memcmp(entry_.manifest, file_.manifest_text.data(), file_.manifest_text.size()) != 0)
-        return refuse(kMsgNoteDiffers, Errc::Plugin,
-                      fmt::format("{}: found a manifest of {} bytes in the entry table that differs from "
-                                  "the note's {} bytes, expected the same: rebuild it", file_.path,
-                                  entry_.manifest_size, file_.manifest_text.size()));
+        return refuse(
+            kMsgNoteDiffers, Errc::Plugin,
+            fmt::format("{}: found a manifest of {} bytes in the entry table that differs from "
+                        "the note's {} bytes, expected the same: rebuild it",
+                        file_.path, entry_.manifest_size, file_.manifest_text.size()));
     if (entry_.configure && (!entry_.commit || !entry_.rollback))
-        return refuse(kMsgEntry, Errc::Plugin,
-                      fmt::format("{}: found configure without commit or rollback, expected all three",
-                                  file_.path));
+        return refuse(
+            kMsgEntry, Errc::Plugin,
+            fmt::format("{}: found configure without commit or rollback, expected all three",
+                        file_.path));
     return ok();
 }
 
@@ -95,17 +106,19 @@ Status LoadedModule::init() {
     std::string list;
     for (std::size_t i = 0; i < missing.size() && i < 5; ++i) list += (i ? ", " : "") + missing[i];
     if (missing.size() > 5) list += fmt::format(" and {} more", missing.size() - 5);
-    return refuse(kMsgNotProvided, Errc::Plugin,
-                  fmt::format("the manifest declares {}, expected init to register it: correct the manifest "
-                              "or the plugin", list));
+    return refuse(
+        kMsgNotProvided, Errc::Plugin,
+        fmt::format("the manifest declares {}, expected init to register it: correct the manifest "
+                    "or the plugin",
+                    list));
 }
 
 Status LoadedModule::self_test() {
-    const bool wanted = std::any_of(
-        file_.manifest.provides.begin(), file_.manifest.provides.end(), [](const Offer& o) {
-            const PointInfo* p = find_point(o.point);
-            return p && p->needs_self_test;
-        });
+    const bool wanted = std::any_of(file_.manifest.provides.begin(), file_.manifest.provides.end(),
+                                    [](const Offer& o) {
+                                        const PointInfo* p = find_point(o.point);
+                                        return p && p->needs_self_test;
+                                    });
     if (!entry_.self_test) {
         if (!wanted) return ok();
         return refuse(kMsgSelfTest, Errc::Plugin,
@@ -117,9 +130,11 @@ Status LoadedModule::self_test() {
     const racoon_status status = entry_.self_test(ctx_, &error);
     if (status == RACOON_OK) return ok();
     const Status failure = plugin_failure(error, status);
-    return refuse(kMsgSelfTest, Errc::Crypto,
-                  fmt::format("self-test failed: {}; expected known answers: reinstall it or the library "
-                              "it uses", failure.error().text()));
+    return refuse(
+        kMsgSelfTest, Errc::Crypto,
+        fmt::format("self-test failed: {}; expected known answers: reinstall it or the library "
+                    "it uses",
+                    failure.error().text()));
 }
 
 Status LoadedModule::configure(const conf::ModuleBlock* block) {

@@ -24,10 +24,12 @@ constexpr std::size_t kMaxList = 64;
 constexpr std::size_t kMaxText = 1024;
 
 std::string type_text(const Json& j) {
-    if (j.is_string())
-        return "\"" + log::escaped(*j.get_ptr<const Json::string_t*>(), 60) + "\"";
+    if (j.is_string()) return "\"" + log::escaped(*j.get_ptr<const Json::string_t*>(), 60) + "\"";
     if (j.is_number_integer() || j.is_boolean()) return j.dump();
-    return j.is_null() ? "null" : j.is_array() ? "a list" : j.is_object() ? "an object" : "a number";
+    return j.is_null()     ? "null"
+           : j.is_array()  ? "a list"
+           : j.is_object() ? "an object"
+                           : "a number";
 }
 
 Failure wrong(const std::string& where, const std::string& found, const std::string& expected) {
@@ -82,7 +84,9 @@ class Object {
   public:
     Object(const Json& json, std::string where) : json_(json), where_(std::move(where)) {}
 
-    std::string place(const std::string& key) const { return where_.empty() ? key : where_ + "." + key; }
+    std::string place(const std::string& key) const {
+        return where_.empty() ? key : where_ + "." + key;
+    }
 
     const Json* find(const std::string& key) {
         known_.insert(key);
@@ -145,7 +149,8 @@ class Object {
     }
     static Result<std::int64_t> as_number(const Json& j, std::int64_t least, std::int64_t most,
                                           const std::string& where) {
-        const std::string range = "a number from " + std::to_string(least) + " to " + std::to_string(most);
+        const std::string range =
+            "a number from " + std::to_string(least) + " to " + std::to_string(most);
         std::int64_t v = 0;
         if (const auto* u = j.get_ptr<const Json::number_unsigned_t*>()) {
             if (*u > static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0)))
@@ -215,10 +220,13 @@ Status parse_key_bits(const Json& j, const std::string& where, bool newer, conf:
     RACOON_TRY_STATUS(o.number("default", 0, 4096, out.standard));
     RACOON_TRY_STATUS(no_unknown_keys(o, newer));
     if (out.max < out.min)
-        return wrong(where + ".max", std::to_string(out.max), "min (" + std::to_string(out.min) + ") or more");
-    if (!out.fixed() && out.step == 0) return wrong(where + ".step", "0", "a step, since min and max differ");
+        return wrong(where + ".max", std::to_string(out.max),
+                     "min (" + std::to_string(out.min) + ") or more");
+    if (!out.fixed() && out.step == 0)
+        return wrong(where + ".step", "0", "a step, since min and max differ");
     if (!out.allows(out.standard))
-        return wrong(where + ".default", std::to_string(out.standard), "a length within min, max and step");
+        return wrong(where + ".default", std::to_string(out.standard),
+                     "a length within min, max and step");
     return ok();
 }
 
@@ -318,15 +326,16 @@ Status parse_provides(Object& top, bool newer, std::vector<Offer>& out) {
     return ok();
 }
 
-constexpr std::array<std::string_view, 7> kConfigTypes = {"flag", "integer", "duration", "text",
-                                                          "secret", "path", "address"};
+constexpr std::array<std::string_view, 7> kConfigTypes = {"flag",   "integer", "duration", "text",
+                                                          "secret", "path",    "address"};
 
 Status parse_config(Object& top, bool newer, std::map<std::string, ConfigKey>& out) {
     const Json* map = top.find("config");
     if (!map) return ok();
     if (!map->is_object()) return wrong("config", type_text(*map), "an object");
     if (map->size() > kMaxList)
-        return wrong("config", std::to_string(map->size()) + " keys", std::to_string(kMaxList) + " at most");
+        return wrong("config", std::to_string(map->size()) + " keys",
+                     std::to_string(kMaxList) + " at most");
     for (const auto& [key, value] : map->items()) {
         const std::string where = "config." + log::escaped(key, 60);
         if (!value.is_object()) return wrong(where, type_text(value), "an object");
@@ -354,7 +363,8 @@ Status parse_config(Object& top, bool newer, std::map<std::string, ConfigKey>& o
 Status parse_helpers(Object& top, bool newer, std::vector<Helper>& out) {
     const Json* list = top.find("helpers");
     if (!list) return ok();
-    if (!list->is_array() || list->size() > kMaxList) return wrong("helpers", type_text(*list), "a short list");
+    if (!list->is_array() || list->size() > kMaxList)
+        return wrong("helpers", type_text(*list), "a short list");
     for (std::size_t i = 0; i < list->size(); ++i) {
         const std::string where = "helpers[" + std::to_string(i) + "]";
         if (!(*list)[i].is_object()) return wrong(where, type_text((*list)[i]), "an object");
@@ -379,7 +389,8 @@ Result<Manifest> read_manifest(const Json& root) {
     std::string abi;
     RACOON_TRY_STATUS(top.text("name", m.name, true));
     if (!is_module_name(m.name))
-        return wrong("name", "\"" + log::escaped(m.name, 60) + "\"", "[a-z0-9-], 1 to 32 characters");
+        return wrong("name", "\"" + log::escaped(m.name, 60) + "\"",
+                     "[a-z0-9-], 1 to 32 characters");
     RACOON_TRY_STATUS(top.text("version", m.version, true));
     RACOON_TRY_STATUS(top.text("vendor", m.vendor));
     RACOON_TRY_STATUS(top.text("license", m.license));
@@ -421,10 +432,9 @@ std::string_view config_type_name(ConfigType type) {
 }
 
 bool is_module_name(std::string_view name) {
-    return !name.empty() && name.size() <= 32 &&
-           std::all_of(name.begin(), name.end(), [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-           });
+    return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    });
 }
 
 Result<Manifest> parse_manifest(std::string_view json) {

@@ -41,20 +41,20 @@ struct Offer {
     std::optional<std::uint16_t> ah;         // AH transform
     std::optional<std::uint16_t> attribute;  // authentication algorithm attribute (RFC 2407 4.5)
     std::optional<conf::KeyBits> key_bits;
-    std::uint32_t key_bytes = 0;   // integrity: size of the key
-    std::uint32_t block = 0;       // bytes
-    std::uint32_t digest = 0;      // bytes
-    std::uint32_t iv = 0;          // bytes
-    std::uint32_t salt = 0;        // bytes
-    std::uint32_t icv = 0;         // bytes
-    std::uint32_t public_size = 0; // bytes of a dh-group's public value
-    std::uint32_t secret_size = 0; // bytes of its secret
-    std::uint32_t strength = 0;    // bits
-    std::uint32_t pfkey = 0;       // number in PF_KEY
-    std::string kind;              // esp-transform: encryption, aead, integrity, compression
-    std::string xfrm;              // Linux crypto API name
-    std::string hash;              // integrity: the hash it is made of
-    std::string credential;        // auth-method: psk, key, none
+    std::uint32_t key_bytes = 0;    // integrity: size of the key
+    std::uint32_t block = 0;        // bytes
+    std::uint32_t digest = 0;       // bytes
+    std::uint32_t iv = 0;           // bytes
+    std::uint32_t salt = 0;         // bytes
+    std::uint32_t icv = 0;          // bytes
+    std::uint32_t public_size = 0;  // bytes of a dh-group's public value
+    std::uint32_t secret_size = 0;  // bytes of its secret
+    std::uint32_t strength = 0;     // bits
+    std::uint32_t pfkey = 0;        // number in PF_KEY
+    std::string kind;               // esp-transform: encryption, aead, integrity, compression
+    std::string xfrm;               // Linux crypto API name
+    std::string hash;               // integrity: the hash it is made of
+    std::string credential;         // auth-method: psk, key, none
 };
 
 enum class ConfigType : std::uint8_t { Flag, Integer, Duration, Text, Secret, Path, Address };
@@ -89,10 +89,10 @@ struct Manifest {
     std::vector<std::string> platforms;  // empty: any
     bool standard = false;
     bool threads = false;
-    std::string isolate = "no";          // no, yes, never
+    std::string isolate = "no";  // no, yes, never
     std::uint32_t max_inflight = 256;
     std::vector<Offer> provides;
-    std::vector<std::string> needs;      // "racoon.hash/1" or "racoon.hash/1:sha256" or a service
+    std::vector<std::string> needs;  // "racoon.hash/1" or "racoon.hash/1:sha256" or a service
     std::vector<std::string> wants;
     std::vector<std::string> privileges;
     std::vector<Helper> helpers;

@@ -31,12 +31,15 @@ racoon_status provide(void* host, const char* point, const char* key, const void
 }  // namespace
 
 ModuleContext::ModuleContext(HostShared& s, const Manifest& m)
-    : shared(s), manifest(m),
-      host{sizeof(racoon_host), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, RACOON_VERSION,
-           this, get_service, provide},
+    : shared(s),
+      manifest(m),
+      host{sizeof(racoon_host), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, RACOON_VERSION, this,
+           get_service,         provide},
       helpers(make_helper_set(*this)) {}
 
-ModuleContext::~ModuleContext() { shut(); }
+ModuleContext::~ModuleContext() {
+    shut();
+}
 
 void ModuleContext::shut() {
     *open = false;

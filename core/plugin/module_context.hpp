@@ -66,7 +66,9 @@ struct Section {
     const conf::ModuleBlock* block = nullptr;
     const Manifest* manifest = nullptr;
     const racoon_section* opaque() const { return reinterpret_cast<const racoon_section*>(this); }
-    static const Section* of(const racoon_section* s) { return reinterpret_cast<const Section*>(s); }
+    static const Section* of(const racoon_section* s) {
+        return reinterpret_cast<const Section*>(s);
+    }
 };
 
 /// Checks a module's block against its manifest: known keys, types, ranges, required ones. The text

@@ -39,8 +39,12 @@ struct Slot {
     Bytes result;
 };
 
-std::uint32_t slot_of(OpToken op) { return static_cast<std::uint32_t>(op.value); }
-std::uint32_t generation_of(OpToken op) { return static_cast<std::uint32_t>(op.value >> 32); }
+std::uint32_t slot_of(OpToken op) {
+    return static_cast<std::uint32_t>(op.value);
+}
+std::uint32_t generation_of(OpToken op) {
+    return static_cast<std::uint32_t>(op.value >> 32);
+}
 
 }  // namespace
 
@@ -153,14 +157,17 @@ Result<OpToken> OpTable::create(const std::string& module, std::string_view what
     const std::lock_guard guard(state_->lock);
     std::uint32_t& inflight = state_->inflight[module];
     if (inflight >= max_inflight)
-        return fail(Errc::Busy, fmt::format("module {}: found {} operations in flight, expected {} at "
-                                            "most", module, inflight, max_inflight));
+        return fail(Errc::Busy,
+                    fmt::format("module {}: found {} operations in flight, expected {} at "
+                                "most",
+                                module, inflight, max_inflight));
     std::uint32_t index = 0;
     if (!state_->free.empty()) {
         index = state_->free.back();
         state_->free.pop_back();
     } else {
-        if (state_->slots.size() >= kMaxSlots) return fail(Errc::Busy, "too many operations in flight");
+        if (state_->slots.size() >= kMaxSlots)
+            return fail(Errc::Busy, "too many operations in flight");
         index = static_cast<std::uint32_t>(state_->slots.size());
         state_->slots.emplace_back();
     }
@@ -230,11 +237,14 @@ void OpTable::complete(std::string_view module, OpToken op, racoon_status status
         Slot* s = state_->find(op);
         if (!s || s->phase == Phase::Queued || s->module != module) {
             ++state_->counters.misbehaved;
-            const char* why = !s ? "that is over" : s->phase == Phase::Queued ? "twice" : "of another module";
+            const char* why = !s                          ? "that is over"
+                              : s->phase == Phase::Queued ? "twice"
+                                                          : "of another module";
             if (state_->reported.emplace(module).second)
-                complaint = fmt::format("module {}: misbehaving: it completed an operation {}, which is "
-                                        "ignored (further ones are only counted) [{}]",
-                                        module, why, kMsgMisbehaving);
+                complaint = fmt::format(
+                    "module {}: misbehaving: it completed an operation {}, which is "
+                    "ignored (further ones are only counted) [{}]",
+                    module, why, kMsgMisbehaving);
         } else if (s->phase == Phase::Abandoned) {
             // The drain timer finds a dead generation.
             dropped = state_->release(op, *s);

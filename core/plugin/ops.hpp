@@ -31,12 +31,12 @@ class OpTable {
 
     struct Counters {
         std::uint64_t created = 0;
-        std::uint64_t completed = 0;    // delivered to done
+        std::uint64_t completed = 0;  // delivered to done
         std::uint64_t timed_out = 0;
         std::uint64_t cancelled = 0;
-        std::uint64_t misbehaved = 0;   // second, late, foreign or oversized completions
-        std::uint64_t abandoned = 0;    // cancelled or timed out, and never completed
-        std::size_t pending = 0;        // now, abandoned ones included
+        std::uint64_t misbehaved = 0;  // second, late, foreign or oversized completions
+        std::uint64_t abandoned = 0;   // cancelled or timed out, and never completed
+        std::size_t pending = 0;       // now, abandoned ones included
     };
 
     /// `runtime` must outlive the table.

@@ -64,7 +64,8 @@ class Walk {
         // O_PATH tells a link from what it points to and opens nothing (no FIFO can block us).
         UniqueFd entry(::openat(dir_.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
         struct stat st {};
-        if (!entry.valid() || ::fstat(entry.get(), &st) != 0) return stop(path, std::strerror(errno));
+        if (!entry.valid() || ::fstat(entry.get(), &st) != 0)
+            return stop(path, std::strerror(errno));
         if (S_ISLNK(st.st_mode)) return follow(path, entry.get(), st, last);
         if (!last) {
             if (!S_ISDIR(st.st_mode)) return stop(path, "found a file, expected a folder");
@@ -94,12 +95,15 @@ class Walk {
             return stop(path, "cannot read the symbolic link");
         const std::string_view text(target.data(), static_cast<std::size_t>(n));
         if (last && text.find('/') != std::string_view::npos)
-            return stop(path, fmt::format("found a link to {}, expected a file, or a link within its "
-                                          "folder: copy the file here", text));
+            return stop(path,
+                        fmt::format("found a link to {}, expected a file, or a link within its "
+                                    "folder: copy the file here",
+                                    text));
         if (!judge(path, st)) return false;
         report_.steps.back().text += fmt::format(", link to {}", text);
         std::deque<std::string> parts = split(text);
-        if (parts.size() + todo_.size() > kMaxComponents) return stop(path, "found too long a path");
+        if (parts.size() + todo_.size() > kMaxComponents)
+            return stop(path, "found too long a path");
         todo_.insert(todo_.begin(), parts.begin(), parts.end());
         return text.front() != '/' || open_root();
     }
@@ -113,8 +117,10 @@ class Walk {
         const bool others_write = !link && (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
         const bool sticky = S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0;
         if (others_write && !sticky)
-            return stop(path, fmt::format("{}, writable by group or others: chmod go-w {}", facts, path));
-        add(path, true, facts + (others_write ? ", sticky: trusted if what follows is" : ": trusted"));
+            return stop(path,
+                        fmt::format("{}, writable by group or others: chmod go-w {}", facts, path));
+        add(path, true,
+            facts + (others_write ? ", sticky: trusted if what follows is" : ": trusted"));
         return true;
     }
 

@@ -47,7 +47,7 @@ struct TrustReport {
     bool used_overflow_uid = false;  // somebody should hear of it
     bool used_builder = false;
     std::vector<TrustStep> steps;
-    UniqueFd file;                   // of the last component, when trusted
+    UniqueFd file;  // of the last component, when trusted
 
     /// One line per step.
     std::string text() const;

@@ -15,14 +15,17 @@ namespace {
 
 using F = PointInfo::Function;
 
-#define RACOON_F(type, member) F{#member, offsetof(type, member)}
+#define RACOON_F(type, member)          \
+    F {                                 \
+#member, offsetof(type, member) \
+    }
 constexpr std::array kCipher = {RACOON_F(racoon_cipher, key_new), RACOON_F(racoon_cipher, key_free),
                                 RACOON_F(racoon_cipher, crypt)};
 constexpr std::array kHash = {RACOON_F(racoon_hash, digest), RACOON_F(racoon_hash, hmac)};
 constexpr std::array kPrf = {RACOON_F(racoon_prf, compute)};
-constexpr std::array kGroup = {
-    RACOON_F(racoon_dh_group, generate), RACOON_F(racoon_dh_group, check_public),
-    RACOON_F(racoon_dh_group, compute), RACOON_F(racoon_dh_group, free)};
+constexpr std::array kGroup = {RACOON_F(racoon_dh_group, generate),
+                               RACOON_F(racoon_dh_group, check_public),
+                               RACOON_F(racoon_dh_group, compute), RACOON_F(racoon_dh_group, free)};
 constexpr std::array kAuth = {
     RACOON_F(racoon_auth_method, begin), RACOON_F(racoon_auth_method, end),
     RACOON_F(racoon_auth_method, skeyid_recipe), RACOON_F(racoon_auth_method, auth_out),
@@ -31,11 +34,11 @@ constexpr std::array kCredential = {RACOON_F(racoon_credential, psk_find),
                                     RACOON_F(racoon_credential, psk_prf),
                                     RACOON_F(racoon_credential, release)};
 constexpr std::array kKernel = {
-    RACOON_F(racoon_kernel, probe),         RACOON_F(racoon_kernel, capabilities),
-    RACOON_F(racoon_kernel, open),          RACOON_F(racoon_kernel, close),
-    RACOON_F(racoon_kernel, spi_get),       RACOON_F(racoon_kernel, sa_update),
-    RACOON_F(racoon_kernel, sa_add),        RACOON_F(racoon_kernel, sa_delete),
-    RACOON_F(racoon_kernel, policy_add),    RACOON_F(racoon_kernel, policy_delete),
+    RACOON_F(racoon_kernel, probe),       RACOON_F(racoon_kernel, capabilities),
+    RACOON_F(racoon_kernel, open),        RACOON_F(racoon_kernel, close),
+    RACOON_F(racoon_kernel, spi_get),     RACOON_F(racoon_kernel, sa_update),
+    RACOON_F(racoon_kernel, sa_add),      RACOON_F(racoon_kernel, sa_delete),
+    RACOON_F(racoon_kernel, policy_add),  RACOON_F(racoon_kernel, policy_delete),
     RACOON_F(racoon_kernel, acquire_done)};
 #undef RACOON_F
 
@@ -44,8 +47,10 @@ constexpr std::array kPoints = {
     PointInfo{RACOON_POINT_HASH, Zone::Both, sizeof(racoon_hash), kHash, true, false},
     PointInfo{RACOON_POINT_PRF, Zone::Both, sizeof(racoon_prf), kPrf, true, false},
     PointInfo{RACOON_POINT_DH_GROUP, Zone::Engine, sizeof(racoon_dh_group), kGroup, true, false},
-    PointInfo{RACOON_POINT_ESP_TRANSFORM, Zone::Engine, sizeof(racoon_esp_transform), {}, false, true},
-    PointInfo{RACOON_POINT_AUTH_METHOD, Zone::Engine, sizeof(racoon_auth_method), kAuth, false, false},
+    PointInfo{
+        RACOON_POINT_ESP_TRANSFORM, Zone::Engine, sizeof(racoon_esp_transform), {}, false, true},
+    PointInfo{RACOON_POINT_AUTH_METHOD, Zone::Engine, sizeof(racoon_auth_method), kAuth, false,
+              false},
     PointInfo{RACOON_POINT_KERNEL, Zone::Keeper, sizeof(racoon_kernel), kKernel, false, false},
     PointInfo{RACOON_POINT_CREDENTIAL, Zone::Keeper, sizeof(racoon_credential), kCredential, false,
               false},
@@ -57,7 +62,9 @@ std::string_view zone_name(Zone zone) {
     return zone == Zone::Engine ? "engine" : zone == Zone::Keeper ? "keeper" : "both";
 }
 
-std::span<const PointInfo> points() { return kPoints; }
+std::span<const PointInfo> points() {
+    return kPoints;
+}
 
 const PointInfo* find_point(std::string_view id) {
     const auto it = std::find_if(kPoints.begin(), kPoints.end(),

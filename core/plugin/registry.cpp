@@ -34,10 +34,11 @@ bool meets(const Offer& offer, std::string_view need) {
 Status Registry::add_module(const Manifest& manifest) {
     for (const Offer& offer : manifest.provides) {
         if (!find_point(offer.point))
-            return refuse(kMsgManifest, Errc::Unsupported,
-                          fmt::format("found point \"{}\", expected one of those that racoon serves: "
-                                      "install a newer racoon, or an older {}",
-                                      log::escaped(offer.point, 60), manifest.name));
+            return refuse(
+                kMsgManifest, Errc::Unsupported,
+                fmt::format("found point \"{}\", expected one of those that racoon serves: "
+                            "install a newer racoon, or an older {}",
+                            log::escaped(offer.point, 60), manifest.name));
     }
     for (const Offer& offer : manifest.provides) {
         Provider& p = providers_.emplace_back();
@@ -59,8 +60,9 @@ Status Registry::bind(std::string_view module, std::string_view point, std::stri
         if (p.module != module || p.point->id != point || p.offer.key != key) continue;
         declared = true;
         if (p.bound && !p.point->by_kind)
-            return refuse(kMsgDuplicate, Errc::Exists,
-                          fmt::format("found {} \"{}\" registered twice, expected once", point, key));
+            return refuse(
+                kMsgDuplicate, Errc::Exists,
+                fmt::format("found {} \"{}\" registered twice, expected once", point, key));
         RACOON_TRY(Table copy, copy_table(*p.point, table));
         p.bound = true;
         if (in_zone(p.point->zone, zone_)) {
@@ -133,7 +135,9 @@ std::vector<const Provider*> Registry::ranked(std::string_view point) const {
     return out;
 }
 
-std::vector<const Provider*> Registry::shadowed() const { return shadowed_; }
+std::vector<const Provider*> Registry::shadowed() const {
+    return shadowed_;
+}
 
 std::optional<std::string> Registry::installed_offering(std::string_view point,
                                                         std::string_view key) const {

@@ -30,8 +30,8 @@ struct Provider {
     const PointInfo* point = nullptr;
     std::string module;
     Offer offer;
-    bool bound = false;           // its module's init has registered it
-    Table table;                  // null: not loaded in this process, or not of its zone
+    bool bound = false;  // its module's init has registered it
+    Table table;         // null: not loaded in this process, or not of its zone
     void* impl = nullptr;
 
     template <typename T>
@@ -64,12 +64,14 @@ class Registry final : public conf::Catalog {
 
     // --- asking --------------------------------------------------------------------------------
     /// The provider in use, by key or alias; `kind` tells esp-transforms apart ("" elsewhere).
-    const Provider* find(std::string_view point, std::string_view key, std::string_view kind = {}) const;
+    const Provider* find(std::string_view point, std::string_view key,
+                         std::string_view kind = {}) const;
     /// All providers of a point whose key is not shadowed, the preferred first.
     std::vector<const Provider*> ranked(std::string_view point) const;
     std::vector<const Provider*> shadowed() const;
     /// The installed module whose manifest offers (point, key); key "" = any.
-    std::optional<std::string> installed_offering(std::string_view point, std::string_view key) const;
+    std::optional<std::string> installed_offering(std::string_view point,
+                                                  std::string_view key) const;
     /// Is there a provider of "POINT" or "POINT:KEY"?
     bool offers(std::string_view need) const;
 

@@ -12,7 +12,7 @@
 namespace racoon::loop {
 class EventLoop;
 class WorkPool;
-}
+}  // namespace racoon::loop
 
 namespace racoon::plugin {
 

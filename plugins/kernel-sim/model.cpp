@@ -241,13 +241,12 @@ racoon_status Model::policy_add(const racoon_kernel_policy& policy) {
     if (valid != RACOON_OK) return valid;
     if (policies_.size() >= kMaxPolicies) return RACOON_NO_MEMORY;
     for (const auto& p : policies_) {
-        const bool same = p.direction == policy.direction &&
-                          sdk::same_selector(p.selector, policy.selector);
+        const bool same =
+            p.direction == policy.direction && sdk::same_selector(p.selector, policy.selector);
         if (p.id == policy.id || same) return RACOON_STATE;
     }
-    const auto at = std::find_if(policies_.begin(), policies_.end(), [&](const auto& p) {
-        return p.priority < policy.priority;
-    });
+    const auto at = std::find_if(policies_.begin(), policies_.end(),
+                                 [&](const auto& p) { return p.priority < policy.priority; });
     policies_.insert(at, policy);
     return RACOON_OK;
 }
@@ -260,7 +259,9 @@ racoon_status Model::policy_delete(std::uint32_t policy_id) {
     return RACOON_OK;
 }
 
-std::vector<racoon_kernel_policy> Model::policy_dump() const { return policies_; }
+std::vector<racoon_kernel_policy> Model::policy_dump() const {
+    return policies_;
+}
 
 racoon_status Model::acquire_done(std::uint64_t token) {
     const auto at = acquire_tokens_.find(token);

@@ -40,8 +40,8 @@ struct Packet {
 };
 
 enum class Verdict : std::uint8_t {
-    NoPolicy,    // passes in the clear
-    Bypass,      // a policy says so, or its level is `use` and there is no SA yet
+    NoPolicy,  // passes in the clear
+    Bypass,    // a policy says so, or its level is `use` and there is no SA yet
     Discarded,
     Protected,   // `spi` tells by what
     Acquired,    // dropped; an acquire event was sent

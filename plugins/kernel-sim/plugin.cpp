@@ -32,8 +32,8 @@ class Sim final : public sdk::KernelBackend {
     void capabilities(racoon_kernel_caps* out) override {
         out->max_replay_window = 4096;
         out->flags = RACOON_CAP_AEAD | RACOON_CAP_IPV6 | RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_AH |
-                     RACOON_CAP_IPCOMP | RACOON_CAP_UDP_ENCAP | RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 |
-                     RACOON_CAP_FWD_POLICY | RACOON_CAP_BYTE_LIFETIME;
+                     RACOON_CAP_IPCOMP | RACOON_CAP_UDP_ENCAP | RACOON_CAP_ESN |
+                     RACOON_CAP_TRUNC_128 | RACOON_CAP_FWD_POLICY | RACOON_CAP_BYTE_LIFETIME;
     }
     racoon_status open(const racoon_kernel_events& events, racoon_error* err) override {
         if (opened_) return sdk::fail(err, RACOON_STATE, "the model is open already");
@@ -86,7 +86,8 @@ class Sim final : public sdk::KernelBackend {
         for (const auto& sa : model_->sa_dump(now())) each(arg, &sa);
         return RACOON_OK;
     }
-    racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op, racoon_error* err) override {
+    racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op,
+                             racoon_error* err) override {
         if (!opened_) return closed(err);
         return settle(model_->policy_add(policy), err);
     }
@@ -143,8 +144,8 @@ class Sim final : public sdk::KernelBackend {
 
     void imagine_later() {
         const auto callback = [](void* arg) noexcept { static_cast<Sim*>(arg)->on_traffic(); };
-        traffic_armed_ = host_.timer->arm(host_.host->ctx, settings_.traffic_every_ns, callback, this,
-                                          &traffic_timer_) == RACOON_OK;
+        traffic_armed_ = host_.timer->arm(host_.host->ctx, settings_.traffic_every_ns, callback,
+                                          this, &traffic_timer_) == RACOON_OK;
     }
     void on_traffic() {
         traffic_armed_ = false;
@@ -175,13 +176,16 @@ class Sim final : public sdk::KernelBackend {
     bool traffic_armed_ = false;
 };
 
-Sim& sim(void* ctx) { return *static_cast<Sim*>(ctx); }
+Sim& sim(void* ctx) {
+    return *static_cast<Sim*>(ctx);
+}
 
 racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexcept {
     auto made = std::make_unique<Sim>(host);
     if (made->host().clock == nullptr || made->host().timer == nullptr ||
         made->host().random == nullptr) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED, "this host lacks racoon.clock, .timer or .random");
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "this host lacks racoon.clock, .timer or .random");
     }
     const racoon_status status =
         host->provide(host->ctx, RACOON_POINT_KERNEL, "sim", &sdk::kernel_table(),
@@ -191,11 +195,13 @@ racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexc
     return RACOON_OK;
 }
 
-racoon_status configure(void* ctx, const racoon_section* conf, void** pending, racoon_error*) noexcept {
+racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
+                        racoon_error*) noexcept {
     auto settings = std::make_unique<Settings>();
     const sdk::HostServices& host = sim(ctx).host();
     if (conf != nullptr && host.conf != nullptr) {
-        host.conf->get_duration_ns(host.host->ctx, conf, "traffic_every", &settings->traffic_every_ns);
+        host.conf->get_duration_ns(host.host->ctx, conf, "traffic_every",
+                                   &settings->traffic_every_ns);
     }
     *pending = settings.release();
     return RACOON_OK;
@@ -205,16 +211,35 @@ void commit(void* ctx, void* pending) noexcept {
     const std::unique_ptr<Settings> settings(static_cast<Settings*>(pending));
     if (settings) sim(ctx).set(*settings);
 }
-void rollback(void*, void* pending) noexcept { delete static_cast<Settings*>(pending); }
-void stop(void* ctx) noexcept { sim(ctx).close(); }
-void destroy(void* ctx) noexcept { delete &sim(ctx); }
+void rollback(void*, void* pending) noexcept {
+    delete static_cast<Settings*>(pending);
+}
+void stop(void* ctx) noexcept {
+    sim(ctx).close();
+}
+void destroy(void* ctx) noexcept {
+    delete &sim(ctx);
+}
 
 }  // namespace
 }  // namespace racoon::kernel_sim
 
 namespace sim = racoon::kernel_sim;
 extern "C" __attribute__((visibility("default"))) const racoon_plugin racoon_plugin_v1;
-extern "C" const racoon_plugin racoon_plugin_v1 = {
-    RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0,
-    racoon_manifest, sizeof(racoon_manifest), "kernel-sim", sim::init, sim::configure, sim::commit,
-    sim::rollback, nullptr, sim::stop, sim::destroy, nullptr};
+extern "C" const racoon_plugin racoon_plugin_v1 = {RACOON_PLUGIN_MAGIC,
+                                                   sizeof(racoon_plugin),
+                                                   RACOON_ABI_MAJOR,
+                                                   RACOON_ABI_MINOR,
+                                                   0,
+                                                   0,
+                                                   racoon_manifest,
+                                                   sizeof(racoon_manifest),
+                                                   "kernel-sim",
+                                                   sim::init,
+                                                   sim::configure,
+                                                   sim::commit,
+                                                   sim::rollback,
+                                                   nullptr,
+                                                   sim::stop,
+                                                   sim::destroy,
+                                                   nullptr};

@@ -154,7 +154,8 @@ void Backend::on_message(ByteView bytes) {
     if (!frame || !opened_) return;
     Reader in(frame->body);
     switch (frame->type) {
-        case Message::Reply: return on_reply(*frame);
+        case Message::Reply:
+            return on_reply(*frame);
         case Message::Event:
             if (const auto event = read_event(frame->body)) on_event(*event);
             return;
@@ -173,7 +174,9 @@ void Backend::on_message(ByteView bytes) {
             }
             return;
         }
-        default: log(RACOON_LOG_WARNING, "unknown message from the data process"); return;
+        default:
+            log(RACOON_LOG_WARNING, "unknown message from the data process");
+            return;
     }
 }
 
@@ -224,7 +227,8 @@ void Backend::on_event(racoon_kernel_event event) {
             if (sa == sas_.end()) return;
             sas_.erase(sa);
             break;
-        default: return;
+        default:
+            return;
     }
     events_.event(events_.arg, &event);
 }
@@ -261,8 +265,8 @@ void Backend::on_ended(std::int32_t wait_status) {
         it = next;
     }
     const auto callback = [](void* arg) noexcept { static_cast<Backend*>(arg)->restart(); };
-    restart_armed_ = host_.timer->arm(host_.host->ctx, kRestartNs, callback, this, &restart_timer_) ==
-                     RACOON_OK;
+    restart_armed_ =
+        host_.timer->arm(host_.host->ctx, kRestartNs, callback, this, &restart_timer_) == RACOON_OK;
     racoon_kernel_event failed{};
     failed.struct_size = sizeof(failed);
     failed.type = RACOON_KERNEL_FAILED;
@@ -282,7 +286,8 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     const std::uint32_t most = any ? 0xffffffffu : r.max_spi;
     const bool family_known = r.dst.family == 4 || r.dst.family == 6;
     if (!family_known || r.src.family != r.dst.family || least == 0 || least > most) {
-        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "SPI request with malformed addresses or range");
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT,
+                         "SPI request with malformed addresses or range");
     }
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     const std::uint64_t span = std::uint64_t{most} - least + 1;
@@ -332,7 +337,8 @@ void Backend::on_larval_timer() {
         const Larval due = larvals_.front();
         larvals_.pop_front();
         const auto at = sas_.find(due.key);
-        if (at == sas_.end() || at->second.serial != due.serial || at->second.info.state != 0) continue;
+        if (at == sas_.end() || at->second.serial != due.serial || at->second.info.state != 0)
+            continue;
         const Sa gone = at->second;
         sas_.erase(at);
         emit(RACOON_KERNEL_EXPIRE_HARD, gone);
@@ -342,7 +348,8 @@ void Backend::on_larval_timer() {
 
 racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
     if (sa.protocol != RACOON_IPPROTO_ESP || sa.mode != RACOON_MODE_TUNNEL) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP in tunnel mode only");
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "kernel-userspace does ESP in tunnel mode only");
     }
     if (sa.dst.family == 6 && !raw6_) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED, "no ESP over IPv6 on this machine");
@@ -408,8 +415,8 @@ racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoo
     return RACOON_OK;
 }
 
-racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op op, racoon_kernel_sa_info* out,
-                                racoon_error* err) {
+racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op op,
+                                racoon_kernel_sa_info* out, racoon_error* err) {
     const SaKey key = key_of(id.dst, id.protocol, id.spi);
     const auto at = sas_.find(key);
     if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA");
@@ -434,7 +441,8 @@ racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
 
 // ---- policies
 
-racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op, racoon_error* err) {
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
+                                  racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
     const racoon_status valid = sdk::check_policy(policy, err);
     if (valid != RACOON_OK) return valid;
@@ -446,7 +454,8 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     const racoon_kernel_template& t = policy.templates[0];
     if (policy.action == RACOON_POLICY_IPSEC &&
         (policy.template_count != 1 || t.protocol != RACOON_IPPROTO_ESP ||
-         t.mode != RACOON_MODE_TUNNEL || t.local.family == 0 || t.local.family != t.remote.family)) {
+         t.mode != RACOON_MODE_TUNNEL || t.local.family == 0 ||
+         t.local.family != t.remote.family)) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED,
                          "kernel-userspace does policies of one ESP tunnel only");
     }

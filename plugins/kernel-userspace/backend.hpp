@@ -43,7 +43,8 @@ class Backend final : public sdk::KernelBackend {
                           racoon_kernel_spi_result* out, racoon_error* err) override;
     racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
     racoon_status sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
-    racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op, racoon_error* err) override;
+    racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op,
+                            racoon_error* err) override;
     racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_op op, racoon_kernel_sa_info* out,
                            racoon_error* err) override;
     racoon_status sa_dump(EachSa each, void* arg, racoon_error* err) override;
@@ -89,7 +90,8 @@ class Backend final : public sdk::KernelBackend {
     void arm_larval_timer();
     void restart();
     void emit(std::uint32_t type, const Sa& sa);
-    void complete(const Pending& pending, racoon_status status, const void* result, std::size_t size);
+    void complete(const Pending& pending, racoon_status status, const void* result,
+                  std::size_t size);
     void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
 
     sdk::HostServices host_;

@@ -47,7 +47,8 @@ bool crypt(EVP_CIPHER_CTX* ctx, const std::uint8_t* iv, std::span<std::uint8_t> 
 
 std::array<std::uint8_t, 4> high_half(std::uint64_t sequence) {
     std::array<std::uint8_t, 4> out{};
-    for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(sequence >> (56 - 8 * i));
+    for (std::size_t i = 0; i < 4; ++i)
+        out[i] = static_cast<std::uint8_t>(sequence >> (56 - 8 * i));
     return out;
 }
 
@@ -114,7 +115,8 @@ class Separate final : public Transform {
         if (icv_size() != 0) {
             std::uint8_t expected[EVP_MAX_MD_SIZE];
             if (!integrity_.compute(covered, sequence, esn, expected)) return false;
-            if (CRYPTO_memcmp(expected, packet.data() + covered.size(), icv_size()) != 0) return false;
+            if (CRYPTO_memcmp(expected, packet.data() + covered.size(), icv_size()) != 0)
+                return false;
         }
         const std::span<std::uint8_t> body = covered.subspan(kEspHeader + iv_);
         if (body.empty() || body.size() % block_ != 0) return false;
@@ -145,7 +147,8 @@ std::string Separate::set(const racoon_kernel_alg& enc, const racoon_kernel_alg&
         return "encryption \"" + cipher + "\" is not one of AES-CBC, 3DES, NULL, AES-GCM-16";
     }
     if (iv_ != 0) {
-        if (name == nullptr) return cipher + " with a key of " + std::to_string(enc.key_size) + " bytes";
+        if (name == nullptr)
+            return cipher + " with a key of " + std::to_string(enc.key_size) + " bytes";
         seal_ = cipher_context(name, enc.key, true);
         open_ = cipher_context(name, enc.key, false);
         if (!seal_ || !open_) return std::string(name) + " is not in this OpenSSL";
@@ -178,8 +181,8 @@ class Gcm final : public Transform {
         if (enc.key_size == 24 + salt_.size()) name = "AES-192-GCM";
         if (enc.key_size == 32 + salt_.size()) name = "AES-256-GCM";
         if (name == nullptr || enc.icv_bits != kGcmTag * 8) {
-            return cipher + " with a key of " + std::to_string(enc.key_size) + " bytes and an ICV of " +
-                   std::to_string(enc.icv_bits) + " bits";
+            return cipher + " with a key of " + std::to_string(enc.key_size) +
+                   " bytes and an ICV of " + std::to_string(enc.icv_bits) + " bits";
         }
         std::memcpy(salt_.data(), enc.key + enc.key_size - salt_.size(), salt_.size());
         seal_ = cipher_context(name, enc.key, true);
@@ -246,8 +249,9 @@ class Gcm final : public Transform {
 
 }  // namespace
 
-std::unique_ptr<Transform> make_transform(const racoon_kernel_alg& enc, const racoon_kernel_alg& auth,
-                                          bool is_aead, std::string* error) {
+std::unique_ptr<Transform> make_transform(const racoon_kernel_alg& enc,
+                                          const racoon_kernel_alg& auth, bool is_aead,
+                                          std::string* error) {
     if (enc.key_size > sizeof(enc.key) || auth.key_size > sizeof(auth.key)) {
         *error = "key longer than its field";
         return nullptr;
@@ -264,6 +268,8 @@ std::unique_ptr<Transform> make_transform(const racoon_kernel_alg& enc, const ra
     return separate;
 }
 
-void wipe(void* memory, std::size_t size) { OPENSSL_cleanse(memory, size); }
+void wipe(void* memory, std::size_t size) {
+    OPENSSL_cleanse(memory, size);
+}
 
 }  // namespace racoon::kernel_userspace

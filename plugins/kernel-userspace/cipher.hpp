@@ -28,8 +28,9 @@ class Transform {
 };
 
 /// Null: `error` says which algorithm or key length is not supported.
-std::unique_ptr<Transform> make_transform(const racoon_kernel_alg& enc, const racoon_kernel_alg& auth,
-                                          bool is_aead, std::string* error);
+std::unique_ptr<Transform> make_transform(const racoon_kernel_alg& enc,
+                                          const racoon_kernel_alg& auth, bool is_aead,
+                                          std::string* error);
 
 /// Overwrites memory that held a key.
 void wipe(void* memory, std::size_t size);

@@ -25,9 +25,11 @@ DataPath::SaKey DataPath::key_of(const racoon_addr& dst, std::uint32_t spi) {
 // ---- packets
 
 const racoon_kernel_policy* DataPath::policy_for(bool outbound, const racoon_addr& local,
-                                                 const racoon_addr& remote, const Flow& flow) const {
+                                                 const racoon_addr& remote,
+                                                 const Flow& flow) const {
     for (const auto& p : policies_) {
-        if ((p.direction == RACOON_DIR_OUT) == outbound && covers(p.selector, local, remote, flow)) {
+        if ((p.direction == RACOON_DIR_OUT) == outbound &&
+            covers(p.selector, local, remote, flow)) {
             return &p;
         }
     }
@@ -45,7 +47,8 @@ DataPath::Sa* DataPath::sa_for(const racoon_kernel_policy& policy, const Flow& f
         const auto at = sas_.find(it->second);
         if (at == sas_.end()) continue;
         Sa& sa = at->second;
-        if (!sdk::same_address(sa.facts.src, t.local) || !sdk::same_address(sa.facts.dst, t.remote)) {
+        if (!sdk::same_address(sa.facts.src, t.local) ||
+            !sdk::same_address(sa.facts.dst, t.remote)) {
             continue;
         }
         const bool limited = sa.facts.selector.local.family != 0;
@@ -272,13 +275,20 @@ void DataPath::command(ByteView bytes, std::int64_t now) {
     const auto frame = parse_frame(bytes);
     if (!frame) return;
     switch (frame->type) {
-        case Message::SaSet: return set_sa(*frame, now);
-        case Message::SaDelete: return delete_sa(*frame);
-        case Message::SaQuery: return query_sa(*frame, now);
-        case Message::PolicySet: return set_policy(*frame);
-        case Message::PolicyDelete: return delete_policy(*frame);
-        case Message::AcquireDone: return acquire_done(*frame, now);
-        default: return refuse(frame->number, RACOON_NOT_SUPPORTED, "unknown message");
+        case Message::SaSet:
+            return set_sa(*frame, now);
+        case Message::SaDelete:
+            return delete_sa(*frame);
+        case Message::SaQuery:
+            return query_sa(*frame, now);
+        case Message::PolicySet:
+            return set_policy(*frame);
+        case Message::PolicyDelete:
+            return delete_policy(*frame);
+        case Message::AcquireDone:
+            return acquire_done(*frame, now);
+        default:
+            return refuse(frame->number, RACOON_NOT_SUPPORTED, "unknown message");
     }
 }
 
@@ -363,8 +373,8 @@ void DataPath::set_policy(const Frame& frame) {
 void DataPath::delete_policy(const Frame& frame) {
     Reader in(frame.body);
     const std::uint32_t id = in.u32();
-    const auto at = std::find_if(policies_.begin(), policies_.end(),
-                                 [&](const auto& p) { return p.id == id; });
+    const auto at =
+        std::find_if(policies_.begin(), policies_.end(), [&](const auto& p) { return p.id == id; });
     if (!in.ok() || at == policies_.end()) {
         return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
     }

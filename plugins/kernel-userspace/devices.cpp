@@ -71,7 +71,8 @@ bool start_tun(const std::string& name, int mtu, Failure* failure) {
     }
     write_setting("/proc/sys/net/ipv4/conf/" + name + "/rp_filter", "2");
     write_setting("/proc/sys/net/ipv6/conf/" + name + "/addr_gen_mode", "1");
-    if (::ioctl(control.get(), SIOCGIFFLAGS, &request) != 0) return fail(failure, "flags of " + name);
+    if (::ioctl(control.get(), SIOCGIFFLAGS, &request) != 0)
+        return fail(failure, "flags of " + name);
     request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
     if (::ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return fail(failure, name + " up");
     return true;

@@ -21,8 +21,8 @@ std::unique_ptr<EspSa> EspSa::make(const racoon_kernel_sa& sa, std::string* erro
     }
     std::unique_ptr<Transform> transform = make_transform(sa.enc, sa.auth, sa.is_aead != 0, error);
     if (!transform) return nullptr;
-    return std::unique_ptr<EspSa>(new EspSa(std::move(transform), sa.spi, sa.replay_window,
-                                            (sa.flags & RACOON_SA_ESN) != 0));
+    return std::unique_ptr<EspSa>(
+        new EspSa(std::move(transform), sa.spi, sa.replay_window, (sa.flags & RACOON_SA_ESN) != 0));
 }
 
 bool EspSa::seal(ByteView inner, std::uint8_t next_header, Bytes* out) {
@@ -57,8 +57,8 @@ Opened EspSa::open(std::span<std::uint8_t> packet, ByteView* inner, std::uint8_t
     // Without an ICV a forged number would move the window and shut the peer out.
     if (transform_->icv_size() != 0) window_.accept(*sequence);
 
-    const ByteView plain = ByteView(packet).subspan(kHeader + transform_->iv_size(),
-                                                    packet.size() - overhead);
+    const ByteView plain =
+        ByteView(packet).subspan(kHeader + transform_->iv_size(), packet.size() - overhead);
     Reader trailer(plain.last(kTrailer));
     const std::size_t padding = trailer.u8();
     *next_header = trailer.u8();

@@ -14,8 +14,8 @@
 namespace racoon::kernel_userspace {
 
 enum class Opened : std::uint8_t {
-    Packet,     // `inner` holds an IP packet of the family told by `next_header`
-    Dummy,      // traffic flow padding (RFC 4303 2.6): nothing to deliver
+    Packet,  // `inner` holds an IP packet of the family told by `next_header`
+    Dummy,   // traffic flow padding (RFC 4303 2.6): nothing to deliver
     Replayed,
     Forged,     // ICV wrong, or too short to be anything
     Malformed,  // authentic, but the padding or the content is nonsense

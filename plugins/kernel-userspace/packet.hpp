@@ -16,7 +16,7 @@ inline constexpr std::uint8_t kProtoIpv6 = 41;  // IPv6 in IP
 inline constexpr std::uint8_t kProtoNone = 59;  // dummy packets (RFC 4303 2.6)
 
 struct Flow {
-    racoon_addr source{};       // with the port, where the protocol has one
+    racoon_addr source{};  // with the port, where the protocol has one
     racoon_addr destination{};
     std::uint8_t protocol = 0;
     std::uint8_t traffic_class = 0;  // TOS or traffic class: DSCP and ECN

@@ -11,7 +11,9 @@
 namespace racoon::kernel_userspace {
 namespace {
 
-Backend& backend(void* ctx) { return *static_cast<Backend*>(ctx); }
+Backend& backend(void* ctx) {
+    return *static_cast<Backend*>(ctx);
+}
 
 racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexcept {
     auto made = std::make_unique<Backend>(host);
@@ -31,7 +33,8 @@ racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexc
 
 bool is_device_name(const std::string& name) {
     if (name.empty() || name.size() > 15 || name == "." || name == "..") return false;
-    return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+    return name.find_first_not_of(
+               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
            std::string::npos;
 }
 
@@ -59,8 +62,9 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
     if (!is_device_name(settings->device)) {
         if (err != nullptr) std::strcpy(err->key, "device");
         return sdk::fail(err, RACOON_CONFIG,
-                         "found \"" + settings->device + "\", expected a device name of 1 to 15 letters, "
-                         "digits, dots, dashes or underscores");
+                         "found \"" + settings->device +
+                             "\", expected a device name of 1 to 15 letters, "
+                             "digits, dots, dashes or underscores");
     }
     *pending = settings.release();
     return RACOON_OK;
@@ -70,16 +74,35 @@ void commit(void* ctx, void* pending) noexcept {
     const std::unique_ptr<Settings> settings(static_cast<Settings*>(pending));
     if (settings) backend(ctx).set(*settings);
 }
-void rollback(void*, void* pending) noexcept { delete static_cast<Settings*>(pending); }
-void stop(void* ctx) noexcept { backend(ctx).close(); }
-void destroy(void* ctx) noexcept { delete &backend(ctx); }
+void rollback(void*, void* pending) noexcept {
+    delete static_cast<Settings*>(pending);
+}
+void stop(void* ctx) noexcept {
+    backend(ctx).close();
+}
+void destroy(void* ctx) noexcept {
+    delete &backend(ctx);
+}
 
 }  // namespace
 }  // namespace racoon::kernel_userspace
 
 namespace us = racoon::kernel_userspace;
 extern "C" __attribute__((visibility("default"))) const racoon_plugin racoon_plugin_v1;
-extern "C" const racoon_plugin racoon_plugin_v1 = {
-    RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0,
-    racoon_manifest, sizeof(racoon_manifest), "kernel-userspace", us::init, us::configure, us::commit,
-    us::rollback, nullptr, us::stop, us::destroy, nullptr};
+extern "C" const racoon_plugin racoon_plugin_v1 = {RACOON_PLUGIN_MAGIC,
+                                                   sizeof(racoon_plugin),
+                                                   RACOON_ABI_MAJOR,
+                                                   RACOON_ABI_MINOR,
+                                                   0,
+                                                   0,
+                                                   racoon_manifest,
+                                                   sizeof(racoon_manifest),
+                                                   "kernel-userspace",
+                                                   us::init,
+                                                   us::configure,
+                                                   us::commit,
+                                                   us::rollback,
+                                                   nullptr,
+                                                   us::stop,
+                                                   us::destroy,
+                                                   nullptr};

@@ -65,7 +65,9 @@ bool read_alg(Reader& in, racoon_kernel_alg* a) {
     return in.ok();
 }
 
-bool whole(const Reader& in) { return in.ok() && in.left() == 0; }
+bool whole(const Reader& in) {
+    return in.ok() && in.left() == 0;
+}
 
 }  // namespace
 
@@ -118,8 +120,9 @@ std::optional<racoon_kernel_sa> read_sa(ByteView body) {
 }
 
 void write_policy(Writer& out, const racoon_kernel_policy& p) {
-    for (const std::uint32_t v : {p.id, p.direction, p.action, static_cast<std::uint32_t>(p.priority),
-                                  std::min<std::uint32_t>(p.template_count, 4)}) {
+    for (const std::uint32_t v :
+         {p.id, p.direction, p.action, static_cast<std::uint32_t>(p.priority),
+          std::min<std::uint32_t>(p.template_count, 4)}) {
         out.u32(v);
     }
     write_selector(out, p.selector);

@@ -22,10 +22,10 @@ enum class Message : std::uint8_t {
     PolicyDelete,  // id
     AcquireDone,   // token, 1 if the SAs are there
     // to the keeper
-    Reply = 128,   // status, then a body or an error text
-    Event,         // racoon_kernel_event
-    Log,           // level, text
-    Ready,         // uid, 1 if it holds no capability
+    Reply = 128,  // status, then a body or an error text
+    Event,        // racoon_kernel_event
+    Log,          // level, text
+    Ready,        // uid, 1 if it holds no capability
 };
 
 struct SaName {

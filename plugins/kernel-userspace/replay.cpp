@@ -5,7 +5,8 @@
 namespace racoon::kernel_userspace {
 
 ReplayWindow::ReplayWindow(std::uint32_t packets)
-    : size_((std::clamp(packets, kLeastWindow, kMostWindow) + 63) / 64 * 64), ring_(size_ / 64 + 1) {}
+    : size_((std::clamp(packets, kLeastWindow, kMostWindow) + 63) / 64 * 64),
+      ring_(size_ / 64 + 1) {}
 
 std::optional<std::uint64_t> ReplayWindow::infer(std::uint32_t low, bool esn) const {
     if (!esn) return low == 0 ? std::nullopt : std::optional<std::uint64_t>(low);
@@ -32,7 +33,8 @@ bool ReplayWindow::fresh(std::uint64_t sequence) const {
 
 void ReplayWindow::accept(std::uint64_t sequence) {
     if (sequence > top_) {
-        const std::uint64_t words = std::min<std::uint64_t>(sequence / 64 - top_ / 64, ring_.size());
+        const std::uint64_t words =
+            std::min<std::uint64_t>(sequence / 64 - top_ / 64, ring_.size());
         for (std::uint64_t i = 1; i <= words; ++i) ring_[(top_ / 64 + i) % ring_.size()] = 0;
         top_ = sequence;
     }

@@ -30,8 +30,9 @@ class ReplayWindow {
 
   private:
     std::uint32_t size_;
-    std::uint64_t top_ = 0;            // greatest number accepted; 0: none yet
-    std::vector<std::uint64_t> ring_;  // one word more than the window, so that moving clears a word
+    std::uint64_t top_ = 0;  // greatest number accepted; 0: none yet
+    std::vector<std::uint64_t>
+        ring_;  // one word more than the window, so that moving clears a word
 };
 
 }  // namespace racoon::kernel_userspace

@@ -24,8 +24,12 @@ constexpr std::uint32_t kHintPriority = 24001;
 constexpr std::uint32_t kMainRule = 32766;  // the kernel's own rule for the main table
 constexpr std::size_t kMessage = 1024;
 
-int af(std::uint8_t family) { return family == 4 ? AF_INET : AF_INET6; }
-std::size_t address_size(std::uint8_t family) { return family == 4 ? 4 : 16; }
+int af(std::uint8_t family) {
+    return family == 4 ? AF_INET : AF_INET6;
+}
+std::size_t address_size(std::uint8_t family) {
+    return family == 4 ? 4 : 16;
+}
 
 bool in_net(const racoon_addr& net, unsigned prefix, const std::uint8_t* address) {
     for (unsigned bit = 0; bit < prefix; ++bit) {
@@ -54,13 +58,16 @@ template <typename Each>
 void each_attribute(const nlmsghdr* head, std::size_t skip, const Each& each) {
     const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(head));
     const auto* a = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(head, skip));
-    const auto left = [&] { return static_cast<int>(end - reinterpret_cast<const std::uint8_t*>(a)); };
+    const auto left = [&] {
+        return static_cast<int>(end - reinterpret_cast<const std::uint8_t*>(a));
+    };
     for (; mnl_attr_ok(a, left()); a = mnl_attr_next(a)) each(a);
 }
 
 template <typename Each>
 void each_answer(int fd, std::vector<std::uint8_t>& request, const Each& each) {
-    if (::send(fd, request.data(), reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_len, 0) < 0) return;
+    if (::send(fd, request.data(), reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_len, 0) < 0)
+        return;
     std::vector<std::uint8_t> buffer(65536);
     while (true) {
         const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
@@ -178,7 +185,8 @@ bool Routes::local_address_in(const racoon_addr& net, unsigned prefix, racoon_ad
             const std::uint16_t wanted = net.family == 4 ? IFA_LOCAL : IFA_ADDRESS;
             const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(a));
             if (done || mnl_attr_get_type(a) != wanted ||
-                mnl_attr_get_payload_len(a) != address_size(net.family) || !in_net(net, prefix, bytes)) {
+                mnl_attr_get_payload_len(a) != address_size(net.family) ||
+                !in_net(net, prefix, bytes)) {
                 return;
             }
             *found = {};
@@ -197,7 +205,8 @@ void Routes::remove_leftovers() {
         head->nlmsg_type = RTM_GETRULE;
         head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
         head->nlmsg_seq = ++sequence_;
-        auto* body = static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(head, sizeof(fib_rule_hdr)));
+        auto* body =
+            static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(head, sizeof(fib_rule_hdr)));
         body->family = static_cast<std::uint8_t>(af(family));
         std::vector<std::vector<std::uint8_t>> ours;
         each_answer(netlink_.get(), message, [&](const nlmsghdr* answer) {
@@ -207,7 +216,8 @@ void Routes::remove_leftovers() {
             each_attribute(answer, sizeof(fib_rule_hdr), [&](const nlattr* a) {
                 const std::size_t size = mnl_attr_get_payload_len(a);
                 const int type = mnl_attr_get_type(a);
-                if (type == FRA_PROTOCOL && size == 1) protocol = mnl_attr_get_u8(a) == kRuleProtocol;
+                if (type == FRA_PROTOCOL && size == 1)
+                    protocol = mnl_attr_get_u8(a) == kRuleProtocol;
                 if (type == FRA_TABLE && size == 4 && mnl_attr_get_u32(a) == table_) scope = true;
                 if (type == FRA_FWMARK && size == 4 && mnl_attr_get_u32(a) == mark_) scope = true;
             });
@@ -225,7 +235,8 @@ void Routes::remove_leftovers() {
     }
 }
 
-bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t mark, Failure* failure) {
+bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t mark,
+                  Failure* failure) {
     table_ = table;
     mark_ = mark;
     device_index_ = ::if_nametoindex(device.c_str());

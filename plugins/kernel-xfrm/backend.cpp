@@ -22,19 +22,27 @@ constexpr int kIpv6XfrmPolicy = 35;  // IPV6_XFRM_POLICY
 
 racoon_status status_of(int error) {
     switch (error) {
-        case 0: return RACOON_OK;
-        case EEXIST: return RACOON_STATE;
+        case 0:
+            return RACOON_OK;
+        case EEXIST:
+            return RACOON_STATE;
         case ESRCH:
-        case ENOENT: return RACOON_NOT_FOUND;
-        case EINVAL: return RACOON_INVALID_ARGUMENT;
+        case ENOENT:
+            return RACOON_NOT_FOUND;
+        case EINVAL:
+            return RACOON_INVALID_ARGUMENT;
         case ENOMEM:
-        case ENOBUFS: return RACOON_NO_MEMORY;
+        case ENOBUFS:
+            return RACOON_NO_MEMORY;
         case EPERM:
-        case EACCES: return RACOON_DENIED;
+        case EACCES:
+            return RACOON_DENIED;
         case EPROTONOSUPPORT:
         case EOPNOTSUPP:
-        case ENOSYS: return RACOON_NOT_SUPPORTED;
-        default: return RACOON_IO;
+        case ENOSYS:
+            return RACOON_NOT_SUPPORTED;
+        default:
+            return RACOON_IO;
     }
 }
 
@@ -124,8 +132,8 @@ racoon_status Backend::probe(racoon_error* err) {
     const bool own = !opened_;
     int error = own ? requests_.open() : 0;
     if (error == EPROTONOSUPPORT) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED, "this kernel has no XFRM netlink: CONFIG_XFRM_USER",
-                         error);
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "this kernel has no XFRM netlink: CONFIG_XFRM_USER", error);
     }
     if (error != 0) return refuse(err, "XFRM netlink socket", error);
     error = try_sa(4, RACOON_IPPROTO_ESP, false);
@@ -134,8 +142,9 @@ racoon_status Backend::probe(racoon_error* err) {
     const char* text = "the kernel refuses an ESP SA";
     if (error == EPROTONOSUPPORT) text = "this kernel has no ESP: CONFIG_INET_ESP";
     if (error == ENOSYS || error == ENOENT) {
-        text = "this kernel lacks AES-CBC or HMAC-SHA2-256: CONFIG_CRYPTO_AES, _CBC, _HMAC, _SHA256, "
-               "_AUTHENC";
+        text =
+            "this kernel lacks AES-CBC or HMAC-SHA2-256: CONFIG_CRYPTO_AES, _CBC, _HMAC, _SHA256, "
+            "_AUTHENC";
     }
     if (error == EPERM || error == EACCES) text = "no permission to use XFRM: CAP_NET_ADMIN";
     return sdk::fail(err, RACOON_NOT_SUPPORTED, text, error);
@@ -188,8 +197,8 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     const auto callback = [](void* arg, std::uint32_t) noexcept {
         static_cast<Backend*>(arg)->on_readable();
     };
-    const racoon_status status = host_.fd->watch(host_.host->ctx, event_socket_.fd(), RACOON_FD_READ,
-                                                 callback, this, &watch_);
+    const racoon_status status = host_.fd->watch(host_.host->ctx, event_socket_.fd(),
+                                                 RACOON_FD_READ, callback, this, &watch_);
     if (status != RACOON_OK) {
         requests_.close();
         event_socket_.close();
@@ -239,7 +248,8 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
             Request question = get_sa(id);
             requests_.transact(question, [&](const Message& m) {
                 const auto facts = read_sa(m);
-                ours = facts && facts->info.reqid == reqid && sdk::same_address(facts->info.src, id.src);
+                ours = facts && facts->info.reqid == reqid &&
+                       sdk::same_address(facts->info.src, id.src);
             });
             Request away = delete_sa(id);
             if (ours && requests_.transact(away) == 0) ++removed;
@@ -281,7 +291,8 @@ void Backend::lower_larval_lifetime() {
 
 racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
     const bool v4 = family == 4;
-    for (const std::uint8_t direction : {std::uint8_t{XFRM_POLICY_IN}, std::uint8_t{XFRM_POLICY_OUT}}) {
+    for (const std::uint8_t direction :
+         {std::uint8_t{XFRM_POLICY_IN}, std::uint8_t{XFRM_POLICY_OUT}}) {
         xfrm_userpolicy_info policy{};
         policy.dir = direction;
         policy.action = XFRM_POLICY_ALLOW;  // and no template: in the clear
@@ -305,7 +316,8 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     const bool family_known = r.dst.family == 4 || r.dst.family == 6;
     if (!family_known || r.src.family != r.dst.family || (!any && r.min_spi == 0) ||
         r.min_spi > r.max_spi) {
-        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "SPI request with malformed addresses or range");
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT,
+                         "SPI request with malformed addresses or range");
     }
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     std::uint32_t spi = 0;
@@ -412,8 +424,8 @@ racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoo
     return RACOON_OK;
 }
 
-racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op, racoon_kernel_sa_info* out,
-                                racoon_error* err) {
+racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op,
+                                racoon_kernel_sa_info* out, racoon_error* err) {
     const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
     if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
     SaFacts facts;
@@ -427,8 +439,8 @@ racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op, racoon
     out->state = at->second.state;
     out->direction = at->second.direction;
     if (facts.last_used != 0) {
-        const std::int64_t idle = std::int64_t{std::time(nullptr)} -
-                                  static_cast<std::int64_t>(facts.last_used);
+        const std::int64_t idle =
+            std::int64_t{std::time(nullptr)} - static_cast<std::int64_t>(facts.last_used);
         out->idle_ns = idle > 0 ? idle * 1'000'000'000 : 0;
         return RACOON_OK;
     }
@@ -497,12 +509,14 @@ Backend::Policy* Backend::same_fwd(const racoon_kernel_policy& policy, std::uint
     return nullptr;
 }
 
-racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op, racoon_error* err) {
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
+                                  racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
     const racoon_status valid = sdk::check_policy(policy, err);
     if (valid != RACOON_OK) return valid;
     if (policies_.count(policy.id) != 0) return sdk::fail(err, RACOON_STATE, "the policy exists");
-    if (policies_.size() >= kMaxPolicies) return sdk::fail(err, RACOON_NO_MEMORY, "too many policies");
+    if (policies_.size() >= kMaxPolicies)
+        return sdk::fail(err, RACOON_NO_MEMORY, "too many policies");
     // Forwarded packets are checked by a direction of their own. Whoever says only "in" means them
     // too; an explicit fwd policy takes the companion's place.
     if (policy.direction == RACOON_DIR_FWD) {
@@ -523,7 +537,8 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {
         const int fwd = add_policy(policy, RACOON_DIR_FWD, &entry.fwd_index);
         if (fwd != 0) {
-            log(RACOON_LOG_NOTIFY, std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
+            log(RACOON_LOG_NOTIFY,
+                std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
         }
     }
     by_index_[entry.index] = policy.id;

@@ -40,7 +40,8 @@ class Backend final : public sdk::KernelBackend {
                           racoon_kernel_spi_result* out, racoon_error* err) override;
     racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
     racoon_status sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
-    racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op, racoon_error* err) override;
+    racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op,
+                            racoon_error* err) override;
     racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_op op, racoon_kernel_sa_info* out,
                            racoon_error* err) override;
     racoon_status sa_dump(EachSa each, void* arg, racoon_error* err) override;
@@ -77,8 +78,10 @@ class Backend final : public sdk::KernelBackend {
     /// Installs and deletes an SA that nothing uses. 0, or errno.
     int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead);
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
-    std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy, std::uint32_t direction);
-    int add_policy(const racoon_kernel_policy& policy, std::uint32_t direction, std::uint32_t* index);
+    std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
+                                              std::uint32_t direction);
+    int add_policy(const racoon_kernel_policy& policy, std::uint32_t direction,
+                   std::uint32_t* index);
     void remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction);
     Policy* same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction);
     void remove_leftovers(const std::vector<std::string>& entries);

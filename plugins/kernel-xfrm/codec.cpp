@@ -11,7 +11,9 @@ namespace {
 constexpr std::uint32_t kSmallWindow = 32;  // what usersa_info can express
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-std::size_t aligned(std::size_t size) { return (size + 3) & ~std::size_t{3}; }
+std::size_t aligned(std::size_t size) {
+    return (size + 3) & ~std::size_t{3};
+}
 
 std::uint16_t family_of(const racoon_addr& a) {
     return static_cast<std::uint16_t>(a.family == 6 ? AF_INET6 : AF_INET);
@@ -52,11 +54,15 @@ xfrm_selector selector_of(const racoon_selector& s, bool outbound) {
     out.family = family_of(s.local);
     out.proto = s.protocol;
     if (outbound) {
-        put_selector_end(s.local, s.local_prefix, &out.saddr, &out.prefixlen_s, &out.sport, &out.sport_mask);
-        put_selector_end(s.remote, s.remote_prefix, &out.daddr, &out.prefixlen_d, &out.dport, &out.dport_mask);
+        put_selector_end(s.local, s.local_prefix, &out.saddr, &out.prefixlen_s, &out.sport,
+                         &out.sport_mask);
+        put_selector_end(s.remote, s.remote_prefix, &out.daddr, &out.prefixlen_d, &out.dport,
+                         &out.dport_mask);
     } else {
-        put_selector_end(s.remote, s.remote_prefix, &out.saddr, &out.prefixlen_s, &out.sport, &out.sport_mask);
-        put_selector_end(s.local, s.local_prefix, &out.daddr, &out.prefixlen_d, &out.dport, &out.dport_mask);
+        put_selector_end(s.remote, s.remote_prefix, &out.saddr, &out.prefixlen_s, &out.sport,
+                         &out.sport_mask);
+        put_selector_end(s.local, s.local_prefix, &out.daddr, &out.prefixlen_d, &out.dport,
+                         &out.dport_mask);
     }
     return out;
 }
@@ -73,14 +79,15 @@ xfrm_lifetime_cfg no_limits() {
 }
 
 void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
-    const auto put = [&](std::uint16_t type, const racoon_kernel_alg& a, const void* head, std::size_t size) {
+    const auto put = [&](std::uint16_t type, const racoon_kernel_alg& a, const void* head,
+                         std::size_t size) {
         std::vector<std::uint8_t> bytes(size + a.key_size);
         std::memcpy(bytes.data(), head, size);
         std::memcpy(bytes.data() + size, a.key, a.key_size);
         request.attribute(type, bytes.data(), bytes.size());
         std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
     };
-    const auto name = [](char (&to)[64], const racoon_kernel_alg& a, const char* fallback) {
+    const auto name = [](char(&to)[64], const racoon_kernel_alg& a, const char* fallback) {
         const char* from = a.xfrm_name[0] != '\0' ? a.xfrm_name : fallback;
         std::memcpy(to, from, ::strnlen(from, sizeof(a.xfrm_name) - 1));
     };
@@ -126,7 +133,8 @@ void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn) {
     request.attribute(XFRMA_REPLAY_ESN_VAL, bytes.data(), bytes.size());
 }
 
-racoon_kernel_spi_request larval_of(const xfrm_user_acquire& a, std::uint32_t reqid, std::uint32_t mode) {
+racoon_kernel_spi_request larval_of(const xfrm_user_acquire& a, std::uint32_t reqid,
+                                    std::uint32_t mode) {
     racoon_kernel_spi_request r{};
     r.struct_size = sizeof(r);
     // A larval SA's family is its end points', which the template of a tunnel tells; the caller
@@ -181,8 +189,9 @@ void Request::number(std::uint32_t sequence, std::uint32_t port) {
 void split_datagram(ByteView datagram, const std::function<bool(const Message&)>& each) {
     while (const auto head = copy_from<nlmsghdr>(datagram)) {
         if (head->nlmsg_len < sizeof(nlmsghdr) || head->nlmsg_len > datagram.size()) return;
-        const Message message{head->nlmsg_type, head->nlmsg_seq, head->nlmsg_pid,
-                              datagram.subspan(sizeof(nlmsghdr), head->nlmsg_len - sizeof(nlmsghdr))};
+        const Message message{
+            head->nlmsg_type, head->nlmsg_seq, head->nlmsg_pid,
+            datagram.subspan(sizeof(nlmsghdr), head->nlmsg_len - sizeof(nlmsghdr))};
         if (!each(message)) return;
         datagram = datagram.subspan(std::min(aligned(head->nlmsg_len), datagram.size()));
     }
@@ -254,8 +263,12 @@ Request name_sa(std::uint16_t type, const racoon_kernel_sa_id& id) {
 }
 }  // namespace
 
-Request delete_sa(const racoon_kernel_sa_id& id) { return name_sa(XFRM_MSG_DELSA, id); }
-Request get_sa(const racoon_kernel_sa_id& id) { return name_sa(XFRM_MSG_GETSA, id); }
+Request delete_sa(const racoon_kernel_sa_id& id) {
+    return name_sa(XFRM_MSG_DELSA, id);
+}
+Request get_sa(const racoon_kernel_sa_id& id) {
+    return name_sa(XFRM_MSG_GETSA, id);
+}
 
 Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence) {
     const bool any = r.min_spi == 0 && r.max_spi == 0;
@@ -274,7 +287,7 @@ Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence)
 
 namespace {
 std::uint8_t direction_to_kernel(std::uint32_t direction) {
-    return direction == RACOON_DIR_OUT ? XFRM_POLICY_OUT
+    return direction == RACOON_DIR_OUT   ? XFRM_POLICY_OUT
            : direction == RACOON_DIR_FWD ? XFRM_POLICY_FWD
                                          : XFRM_POLICY_IN;
 }
@@ -291,7 +304,8 @@ Request new_policy(std::uint16_t type, const racoon_kernel_policy& p, std::uint3
     const std::uint16_t flags = type == XFRM_MSG_NEWPOLICY ? NLM_F_CREATE | NLM_F_EXCL : 0;
     Request request(type, flags, &info, sizeof(info));
     std::vector<xfrm_user_tmpl> templates;
-    for (std::uint32_t i = 0; p.action == RACOON_POLICY_IPSEC && i < p.template_count && i < 4; ++i) {
+    for (std::uint32_t i = 0; p.action == RACOON_POLICY_IPSEC && i < p.template_count && i < 4;
+         ++i) {
         const racoon_kernel_template& t = p.templates[i];
         xfrm_user_tmpl out{};
         const bool tunnel = t.mode == RACOON_MODE_TUNNEL && t.local.family != 0;
@@ -341,8 +355,8 @@ std::optional<SaFacts> read_sa(const Message& message) {
         std::memcpy(&out.replay_window, esn.data() + offsetof(xfrm_replay_state_esn, replay_window),
                     sizeof(out.replay_window));
     }
-    const auto used = copy_from<std::uint64_t>(
-        find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_LASTUSED));
+    const auto used =
+        copy_from<std::uint64_t>(find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_LASTUSED));
     if (used) facts.last_used = *used;
     return facts;
 }
@@ -361,8 +375,8 @@ namespace {
 
 std::optional<KernelEvent> read_acquire(const Message& message) {
     const auto acquire = copy_from<xfrm_user_acquire>(message.body);
-    const auto first = copy_from<xfrm_user_tmpl>(
-        find_attribute(message, sizeof(xfrm_user_acquire), XFRMA_TMPL));
+    const auto first =
+        copy_from<xfrm_user_tmpl>(find_attribute(message, sizeof(xfrm_user_acquire), XFRMA_TMPL));
     if (!acquire || !first) return {};
     KernelEvent event;
     event.kind = KernelEvent::Kind::Acquire;
@@ -443,12 +457,17 @@ std::optional<KernelEvent> read_deleted_policy(const Message& message) {
 std::optional<KernelEvent> read_body(const Message& message) {
     KernelEvent event;
     switch (message.type) {
-        case XFRM_MSG_ACQUIRE: return read_acquire(message);
-        case XFRM_MSG_EXPIRE: return read_expire(message);
-        case XFRM_MSG_DELSA: return read_deleted_sa(message);
-        case XFRM_MSG_MAPPING: return read_mapping(message);
+        case XFRM_MSG_ACQUIRE:
+            return read_acquire(message);
+        case XFRM_MSG_EXPIRE:
+            return read_expire(message);
+        case XFRM_MSG_DELSA:
+            return read_deleted_sa(message);
+        case XFRM_MSG_MAPPING:
+            return read_mapping(message);
         case XFRM_MSG_DELPOLICY:
-        case XFRM_MSG_POLEXPIRE: return read_deleted_policy(message);
+        case XFRM_MSG_POLEXPIRE:
+            return read_deleted_policy(message);
         case XFRM_MSG_FLUSHSA: {
             const auto flush = copy_from<xfrm_usersa_flush>(message.body);
             if (!flush) return {};
@@ -459,7 +478,8 @@ std::optional<KernelEvent> read_body(const Message& message) {
         case XFRM_MSG_FLUSHPOLICY:
             event.kind = KernelEvent::Kind::PoliciesFlushed;
             return event;
-        default: return {};
+        default:
+            return {};
     }
 }
 

@@ -61,7 +61,8 @@ Request allocate_spi(const racoon_kernel_spi_request& request, std::uint32_t seq
 /// NEWPOLICY or UPDPOLICY, for the direction given (which may be fwd for an inbound policy).
 Request new_policy(std::uint16_t type, const racoon_kernel_policy& policy, std::uint32_t direction);
 /// GETPOLICY or DELPOLICY.
-Request name_policy(std::uint16_t type, const racoon_kernel_policy& policy, std::uint32_t direction);
+Request name_policy(std::uint16_t type, const racoon_kernel_policy& policy,
+                    std::uint32_t direction);
 /// setkey's priorities grow with importance, the kernel's shrink.
 std::uint32_t kernel_priority(std::int32_t priority);
 
@@ -84,19 +85,19 @@ struct KernelEvent {
         ExpireSoft,
         ExpireHard,
         SaDeleted,
-        SasFlushed,      // all of `protocol`, or of every protocol
-        PolicyDeleted,   // `policy_index`
+        SasFlushed,     // all of `protocol`, or of every protocol
+        PolicyDeleted,  // `policy_index`
         PoliciesFlushed,
         Mapping,
     };
     Kind kind{};
-    std::uint32_t port = 0;      // of the socket whose request caused it
+    std::uint32_t port = 0;  // of the socket whose request caused it
     std::uint32_t protocol = 0;
     std::uint32_t spi = 0;
-    racoon_addr src{};           // acquire: the packet's; else the SA's
+    racoon_addr src{};  // acquire: the packet's; else the SA's
     racoon_addr dst{};
     std::uint32_t policy_index = 0;
-    std::uint32_t sequence = 0;  // of the acquire
+    std::uint32_t sequence = 0;          // of the acquire
     racoon_kernel_spi_request larval{};  // acquire: the tuple that its larval SA is found by
 };
 /// Nothing: another message, or a malformed one.

@@ -13,7 +13,8 @@ void Backend::on_readable() {
     for (int i = 0; i < kDatagramsAtOnce && opened_; ++i) {
         ByteView datagram;
         switch (event_socket_.receive(&datagram)) {
-            case EventSocket::Got::Nothing: return;
+            case EventSocket::Got::Nothing:
+                return;
             case EventSocket::Got::Overrun:
                 log(RACOON_LOG_WARNING, "events of the kernel were lost: its buffer overran");
                 emit(RACOON_KERNEL_OVERRUN, nullptr);
@@ -23,7 +24,8 @@ void Backend::on_readable() {
                 host_.fd->unwatch(host_.host->ctx, watch_);
                 emit(RACOON_KERNEL_FAILED, nullptr);
                 return;
-            case EventSocket::Got::Datagram: break;
+            case EventSocket::Got::Datagram:
+                break;
         }
         // First read, then told: a listener may close us, and the buffer with us.
         std::vector<KernelEvent> events;
@@ -85,7 +87,8 @@ void Backend::on_event(const KernelEvent& event) {
             moved.id.src = event.src;
             return emit(RACOON_KERNEL_MAPPING, &moved);
         }
-        default: return;
+        default:
+            return;
     }
 }
 

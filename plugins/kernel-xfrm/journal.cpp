@@ -25,8 +25,10 @@ std::string text_of(const racoon_addr& a) {
 
 bool address_of(const std::string& text, racoon_addr* a) {
     *a = {};
-    if (::inet_pton(AF_INET, text.c_str(), a->bytes) == 1) a->family = 4;
-    else if (::inet_pton(AF_INET6, text.c_str(), a->bytes) == 1) a->family = 6;
+    if (::inet_pton(AF_INET, text.c_str(), a->bytes) == 1)
+        a->family = 4;
+    else if (::inet_pton(AF_INET6, text.c_str(), a->bytes) == 1)
+        a->family = 6;
     return a->family != 0;
 }
 
@@ -45,8 +47,8 @@ const char* const kDirections[] = {"?", "in", "out", "fwd"};
 }  // namespace
 
 std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid) {
-    return "sa " + std::to_string(id.protocol) + " " + text_of(id.src) + " " + text_of(id.dst) + " " +
-           std::to_string(id.spi) + " " + std::to_string(reqid);
+    return "sa " + std::to_string(id.protocol) + " " + text_of(id.src) + " " + text_of(id.dst) +
+           " " + std::to_string(id.spi) + " " + std::to_string(reqid);
 }
 
 bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid) {
@@ -56,7 +58,8 @@ bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint3
     std::string dst;
     *id = {};
     id->struct_size = sizeof(*id);
-    if (!(in >> kind >> id->protocol >> src >> dst >> id->spi >> *reqid) || kind != "sa") return false;
+    if (!(in >> kind >> id->protocol >> src >> dst >> id->spi >> *reqid) || kind != "sa")
+        return false;
     return address_of(src, &id->src) && address_of(dst, &id->dst) && id->spi != 0;
 }
 
@@ -104,14 +107,14 @@ bool parse_policy_entry(const std::string& text, racoon_kernel_policy* p) {
 Journal::Opened Journal::open(const std::string& folder, std::vector<std::string>* left,
                               std::string* error) {
     // Namespaces share /run, but not SAs.
-    struct stat space{};
+    struct stat space {};
     ::stat("/proc/self/ns/net", &space);
     ::mkdir(folder.c_str(), 0755);
     path_ = folder + "/xfrm-" + std::to_string(space.st_ino) + ".journal";
     fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_APPEND, 0600);
-    struct stat file{};
-    const bool ours = fd_ >= 0 && ::fstat(fd_, &file) == 0 && S_ISREG(file.st_mode) &&
-                      file.st_uid == ::geteuid();
+    struct stat file {};
+    const bool ours =
+        fd_ >= 0 && ::fstat(fd_, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == ::geteuid();
     if (!ours) {
         *error = path_ + ": " + (fd_ < 0 ? std::strerror(errno) : "not a file of this user");
         close();
@@ -126,8 +129,8 @@ Journal::Opened Journal::open(const std::string& folder, std::vector<std::string
     std::string text;
     char buffer[65536];
     ssize_t n = 0;
-    while (text.size() < kMaxFile && (n = ::pread(fd_, buffer, sizeof(buffer),
-                                                  static_cast<off_t>(text.size()))) > 0) {
+    while (text.size() < kMaxFile &&
+           (n = ::pread(fd_, buffer, sizeof(buffer), static_cast<off_t>(text.size()))) > 0) {
         text.append(buffer, static_cast<std::size_t>(n));
     }
     std::istringstream lines(text);

@@ -75,7 +75,9 @@ void EventSocket::close() {
     socket_ = nullptr;
 }
 
-int EventSocket::fd() const { return mnl_socket_get_fd(socket_); }
+int EventSocket::fd() const {
+    return mnl_socket_get_fd(socket_);
+}
 
 EventSocket::Got EventSocket::receive(ByteView* datagram) {
     while (true) {

@@ -10,7 +10,9 @@
 namespace racoon::kernel_xfrm {
 namespace {
 
-Backend& backend(void* ctx) { return *static_cast<Backend*>(ctx); }
+Backend& backend(void* ctx) {
+    return *static_cast<Backend*>(ctx);
+}
 
 racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexcept {
     auto made = std::make_unique<Backend>(host);
@@ -41,8 +43,9 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
     }
     if (settings->journal.empty() || settings->journal[0] != '/') {
         if (err != nullptr) std::strcpy(err->key, "journal");
-        return sdk::fail(err, RACOON_CONFIG,
-                         "found \"" + settings->journal + "\", expected an absolute path of a folder");
+        return sdk::fail(
+            err, RACOON_CONFIG,
+            "found \"" + settings->journal + "\", expected an absolute path of a folder");
     }
     *pending = settings.release();
     return RACOON_OK;
@@ -52,16 +55,35 @@ void commit(void* ctx, void* pending) noexcept {
     const std::unique_ptr<Settings> settings(static_cast<Settings*>(pending));
     if (settings) backend(ctx).set(*settings);
 }
-void rollback(void*, void* pending) noexcept { delete static_cast<Settings*>(pending); }
-void stop(void* ctx) noexcept { backend(ctx).close(); }
-void destroy(void* ctx) noexcept { delete &backend(ctx); }
+void rollback(void*, void* pending) noexcept {
+    delete static_cast<Settings*>(pending);
+}
+void stop(void* ctx) noexcept {
+    backend(ctx).close();
+}
+void destroy(void* ctx) noexcept {
+    delete &backend(ctx);
+}
 
 }  // namespace
 }  // namespace racoon::kernel_xfrm
 
 namespace xfrm = racoon::kernel_xfrm;
 extern "C" __attribute__((visibility("default"))) const racoon_plugin racoon_plugin_v1;
-extern "C" const racoon_plugin racoon_plugin_v1 = {
-    RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0,
-    racoon_manifest, sizeof(racoon_manifest), "kernel-xfrm", xfrm::init, xfrm::configure, xfrm::commit,
-    xfrm::rollback, nullptr, xfrm::stop, xfrm::destroy, nullptr};
+extern "C" const racoon_plugin racoon_plugin_v1 = {RACOON_PLUGIN_MAGIC,
+                                                   sizeof(racoon_plugin),
+                                                   RACOON_ABI_MAJOR,
+                                                   RACOON_ABI_MINOR,
+                                                   0,
+                                                   0,
+                                                   racoon_manifest,
+                                                   sizeof(racoon_manifest),
+                                                   "kernel-xfrm",
+                                                   xfrm::init,
+                                                   xfrm::configure,
+                                                   xfrm::commit,
+                                                   xfrm::rollback,
+                                                   nullptr,
+                                                   xfrm::stop,
+                                                   xfrm::destroy,
+                                                   nullptr};

@@ -53,15 +53,22 @@ std::string peer_net(std::size_t i) {
 std::string sections(const Options& o, const std::string& remote) {
     const std::string pfs = o.pfs == "-" ? "" : "pfs_group " + o.pfs + ";";
     return "timer { counter 5; interval 10 sec; }\n"
-           "remote " + remote + " { exchange_mode main; proposal { encryption_algorithm aes 128;"
-           " hash_algorithm sha256; authentication_method pre_shared_key; dh_group " + o.group + "; } }\n"
-           "sainfo anonymous { " + pfs + " encryption_algorithm aes 128;"
+           "remote " +
+           remote +
+           " { exchange_mode main; proposal { encryption_algorithm aes 128;"
+           " hash_algorithm sha256; authentication_method pre_shared_key; dh_group " +
+           o.group +
+           "; } }\n"
+           "sainfo anonymous { " +
+           pfs +
+           " encryption_algorithm aes 128;"
            " authentication_algorithm hmac_sha256; compression_algorithm deflate; }\n";
 }
 
-std::string policy(const std::string& from, const std::string& to, const char* dir, const std::string& a,
-                   const std::string& b) {
-    return "spdadd " + from + " " + to + " any -P " + dir + " ipsec esp/tunnel/" + a + "-" + b + "/require;\n";
+std::string policy(const std::string& from, const std::string& to, const char* dir,
+                   const std::string& a, const std::string& b) {
+    return "spdadd " + from + " " + to + " any -P " + dir + " ipsec esp/tunnel/" + a + "-" + b +
+           "/require;\n";
 }
 
 void write_file(const fs::path& path, const std::string& text) {
@@ -80,15 +87,24 @@ class Daemon {
             policies += policy(peer_net(i), "192.168.0.0/16", "in", peer_address(i), "127.0.0.1");
         }
         write_file(dir / "policies.conf", policies);
-        write_file(dir / "racoon.conf",
-                   "path module \"" RACOON_BUILD_DIR "/lib/racoon/modules\";\n"
-                   "path pre_shared_key \"" + (dir / "psk.txt").string() + "\";\n"
-                   "path pidfile \"" + (dir / "racoon.pid").string() + "\";\n"
-                   "module \"crypto-openssl\"; module \"auth-psk\"; module \"credential-files\";"
-                   " module \"kernel-sim\"; kernel sim;\n"
-                   "policy file \"" + (dir / "policies.conf").string() + "\";\n"
-                   "listen { isakmp 127.0.0.1 [" + std::to_string(kPort) + "]; adminsock \"" +
-                       (dir / "racoon.sock").string() + "\"; }\n" + sections(o, "anonymous"));
+        write_file(
+            dir / "racoon.conf",
+            "path module \"" RACOON_BUILD_DIR
+            "/lib/racoon/modules\";\n"
+            "path pre_shared_key \"" +
+                (dir / "psk.txt").string() +
+                "\";\n"
+                "path pidfile \"" +
+                (dir / "racoon.pid").string() +
+                "\";\n"
+                "module \"crypto-openssl\"; module \"auth-psk\"; module \"credential-files\";"
+                " module \"kernel-sim\"; kernel sim;\n"
+                "policy file \"" +
+                (dir / "policies.conf").string() +
+                "\";\n"
+                "listen { isakmp 127.0.0.1 [" +
+                std::to_string(kPort) + "]; adminsock \"" + (dir / "racoon.sock").string() +
+                "\"; }\n" + sections(o, "anonymous"));
         const std::string conf = (dir / "racoon.conf").string();
         const std::string log = (dir / "racoon.log").string();
         pid_ = ::fork();
@@ -97,8 +113,8 @@ class Daemon {
             const int null = ::open("/dev/null", O_RDWR);
             ::dup2(null, 0);
             ::dup2(null, 1);
-            ::execl(RACOON_BUILD_DIR "/sbin/racoon", "racoon", "-F", "-f", conf.c_str(), "-l", log.c_str(),
-                    static_cast<char*>(nullptr));
+            ::execl(RACOON_BUILD_DIR "/sbin/racoon", "racoon", "-F", "-f", conf.c_str(), "-l",
+                    log.c_str(), static_cast<char*>(nullptr));
             ::_exit(127);
         }
         for (int i = 0; i < 500 && !fs::exists(dir / "racoon.sock"); ++i) {
@@ -122,7 +138,8 @@ class Daemon {
         std::uint64_t sum = 0;
         for (const pid_t pid : tree()) {
             std::error_code ec;
-            for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", ec)) {
+            for (const auto& task :
+                 fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", ec)) {
                 std::uint64_t ns = 0;
                 std::ifstream(task.path() / "schedstat") >> ns;
                 sum += ns;
@@ -135,7 +152,8 @@ class Daemon {
     std::vector<pid_t> tree() const {
         std::vector<pid_t> out{pid_};
         for (std::size_t i = 0; i < out.size(); ++i) {
-            std::ifstream in("/proc/" + std::to_string(out[i]) + "/task/" + std::to_string(out[i]) + "/children");
+            std::ifstream in("/proc/" + std::to_string(out[i]) + "/task/" + std::to_string(out[i]) +
+                             "/children");
             for (pid_t child; in >> child;) out.push_back(child);
         }
         return out;
@@ -146,7 +164,8 @@ class Daemon {
 std::uint64_t thread_cpu_ns() {
     timespec ts{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return static_cast<std::uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(ts.tv_nsec);
+    return static_cast<std::uint64_t>(ts.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(ts.tv_nsec);
 }
 
 /// What a handshake cannot do without, per handshake in microseconds: a key pair and a shared secret
@@ -176,7 +195,8 @@ double floor_us(const conf::Catalog& catalog, const Options& o) {
     std::uint8_t out[RACOON_MAX_DIGEST];
     const std::uint64_t start = thread_cpu_ns();
     constexpr int kRuns = 2000;
-    for (int i = 0; i < kRuns; ++i) hash->table->hmac(hash->impl, {key.data(), key.size()}, &part, 1, out);
+    for (int i = 0; i < kRuns; ++i)
+        hash->table->hmac(hash->impl, {key.data(), key.size()}, &part, 1, out);
     const double hmac_us = static_cast<double>(thread_cpu_ns() - start) / 1e3 / kRuns;
     // SKEYID, _d, _a, _e, HASH_I, HASH_R, HASH(1..3), IVs (3), KEYMAT (2 x 2): 16 in all.
     us += 16 * hmac_us;
@@ -184,7 +204,7 @@ double floor_us(const conf::Catalog& catalog, const Options& o) {
 }
 
 struct Round {
-    double cpu_us = 0;   // per handshake
+    double cpu_us = 0;  // per handshake
     double wall_s = 0;
     std::size_t failed = 0;
 };
@@ -195,8 +215,9 @@ Round run(const Options& o, const conf::Catalog& catalog, const fs::path& dir) {
     std::vector<std::unique_ptr<Initiator>> peers;
     for (std::size_t i = 0; i < o.handshakes; ++i) {
         const std::string text = sections(o, "127.0.0.1 [" + std::to_string(kPort) + "]");
-        const std::string policies = policy(peer_net(i), "192.168.0.0/16", "out", peer_address(i), "127.0.0.1") +
-                                     policy("192.168.0.0/16", peer_net(i), "in", "127.0.0.1", peer_address(i));
+        const std::string policies =
+            policy(peer_net(i), "192.168.0.0/16", "out", peer_address(i), "127.0.0.1") +
+            policy("192.168.0.0/16", peer_net(i), "in", "127.0.0.1", peer_address(i));
         conf::FileBundle bundle;
         bundle.files["/racoon.conf"] = "policy file \"/policies.conf\";\n" + text;
         bundle.files["/policies.conf"] = policies;
@@ -220,13 +241,13 @@ Round run(const Options& o, const conf::Catalog& catalog, const fs::path& dir) {
     while (done < o.handshakes) {
         while (next < o.handshakes && active.size() < o.in_flight) {
             Initiator& p = *peers[next];
-            p.engine().establish_policy(p.config().policies.front().id, monotonic_now(),
-                                        [&done, &failed](Status s) {
-                                            ++done;
-                                            if (!s) {
-                                                if (failed++ == 0) std::fprintf(stderr, "%s\n", s.error().text().c_str());
-                                            }
-                                        });
+            p.engine().establish_policy(
+                p.config().policies.front().id, monotonic_now(), [&done, &failed](Status s) {
+                    ++done;
+                    if (!s) {
+                        if (failed++ == 0) std::fprintf(stderr, "%s\n", s.error().text().c_str());
+                    }
+                });
             active.push_back(next++);
         }
         std::vector<pollfd> fds;
@@ -272,8 +293,8 @@ int main_(int argc, char** argv) {
         return 1;
     }
     const fs::path dir = fs::temp_directory_path() / ("racoon-bench-" + std::to_string(::getpid()));
-    std::printf("%zu handshakes, %zu in flight, %s, PFS %s\n", o.handshakes, o.in_flight, o.group.c_str(),
-                o.pfs.c_str());
+    std::printf("%zu handshakes, %zu in flight, %s, PFS %s\n", o.handshakes, o.in_flight,
+                o.group.c_str(), o.pfs.c_str());
     std::vector<double> ratios;
     bool all = true;
     for (std::size_t i = 0; i < o.rounds; ++i) {
@@ -281,8 +302,9 @@ int main_(int argc, char** argv) {
         const Round r = run(o, host.registry(), dir / std::to_string(i));
         ratios.push_back(r.cpu_us / floor);
         all = all && r.failed == 0;
-        std::printf("  responder CPU %7.1f us each   bare operations %7.1f us   ratio %.3f   wall %.2f s   failed %zu\n",
-                    r.cpu_us, floor, ratios.back(), r.wall_s, r.failed);
+        std::printf(
+            "  responder CPU %7.1f us each   bare operations %7.1f us   ratio %.3f   wall %.2f s   failed %zu\n",
+            r.cpu_us, floor, ratios.back(), r.wall_s, r.failed);
     }
     std::sort(ratios.begin(), ratios.end());
     std::printf("ratio, median of %zu: %.3f\n", ratios.size(), ratios[ratios.size() / 2]);
@@ -293,4 +315,6 @@ int main_(int argc, char** argv) {
 }  // namespace
 }  // namespace racoon::bench
 
-int main(int argc, char** argv) { return racoon::bench::main_(argc, argv); }
+int main(int argc, char** argv) {
+    return racoon::bench::main_(argc, argv);
+}

@@ -30,7 +30,10 @@ inline void must(bool good, const char* what) {
 class Initiator final : public exchange::Output {
   public:
     Initiator(conf::ConfigPtr config, const conf::Catalog& catalog, Endpoint local, std::string psk)
-        : config_(std::move(config)), catalog_(catalog), local_(local), psk_(std::move(psk)),
+        : config_(std::move(config)),
+          catalog_(catalog),
+          local_(local),
+          psk_(std::move(psk)),
           socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
           engine_(std::make_unique<exchange::Engine>(config_, 1, *this)) {
         sockaddr_storage sa{};
@@ -50,7 +53,8 @@ class Initiator final : public exchange::Output {
     void send(const exchange::Datagram& d) override {
         sockaddr_storage sa{};
         const unsigned size = d.remote.to_sockaddr(sa);
-        ::sendto(socket_.get(), d.bytes.data(), d.bytes.size(), 0, reinterpret_cast<sockaddr*>(&sa), size);
+        ::sendto(socket_.get(), d.bytes.data(), d.bytes.size(), 0, reinterpret_cast<sockaddr*>(&sa),
+                 size);
     }
     void start(exchange::Operation op) override { queue_.push_back(std::move(op)); }
     void cancel(OpToken) override {}
@@ -67,7 +71,8 @@ class Initiator final : public exchange::Output {
                 exchange::Operation op = std::move(queue_.front());
                 queue_.pop_front();
                 Result<Bytes> result = serve(op);
-                if (exchange::has_answer(op.kind)) engine_->complete(op.token, result, monotonic_now());
+                if (exchange::has_answer(op.kind))
+                    engine_->complete(op.token, result, monotonic_now());
             }
             sockaddr_storage from{};
             socklen_t size = sizeof from;
@@ -94,9 +99,12 @@ class Initiator final : public exchange::Output {
 
     Result<Bytes> serve(const exchange::Operation& op) {
         switch (op.kind) {
-            case OpKind::DhGenerate: return generate(op.request);
-            case OpKind::DhCompute: return compute(op.request);
-            case OpKind::DhFree: return release(op.request);
+            case OpKind::DhGenerate:
+                return generate(op.request);
+            case OpKind::DhCompute:
+                return compute(op.request);
+            case OpKind::DhFree:
+                return release(op.request);
             case OpKind::Phase1Open: {
                 RACOON_TRY(auto request, exchange::decode<exchange::Phase1Open>(op.request));
                 exchange::Phase1Open::Reply r;
@@ -106,13 +114,15 @@ class Initiator final : public exchange::Output {
                 nonces_[r.use] = r.nonce;
                 return reply(r);
             }
-            case OpKind::Phase1Skeyid: return skeyid(op.request);
+            case OpKind::Phase1Skeyid:
+                return skeyid(op.request);
             case OpKind::SpiGet: {
                 exchange::SpiGet::Reply r;
                 r.spi.value = 0x1000 + ++last_spi_;
                 return reply(r);
             }
-            default: return Bytes();
+            default:
+                return Bytes();
         }
     }
 
@@ -122,7 +132,8 @@ class Initiator final : public exchange::Output {
         exchange::DhGenerate::Reply out;
         out.public_value.resize(group->public_size);
         void* key = nullptr;
-        must(group->table->generate(group->impl, out.public_value.data(), &key) == RACOON_OK, "generate");
+        must(group->table->generate(group->impl, out.public_value.data(), &key) == RACOON_OK,
+             "generate");
         out.handle = ++last_handle_;
         keys_[out.handle] = {group, key};
         return reply(out);
@@ -133,7 +144,8 @@ class Initiator final : public exchange::Output {
         exchange::DhCompute::Reply out;
         out.shared = Secret(group->secret_size);
         must(group->table->compute(group->impl, key, {r.peer_public.data(), r.peer_public.size()},
-                                   out.shared.span().data()) == RACOON_OK, "compute");
+                                   out.shared.span().data()) == RACOON_OK,
+             "compute");
         return reply(out);
     }
     Result<Bytes> release(const Bytes& request) {
@@ -149,11 +161,13 @@ class Initiator final : public exchange::Output {
         RACOON_TRY(auto r, exchange::decode<exchange::Phase1Skeyid>(request));
         const conf::HashInfo* hash = catalog_.hash(r.hash);
         const Bytes& ni = nonces_[r.use];
-        const racoon_span parts[2] = {{ni.data(), ni.size()}, {r.peer_nonce.data(), r.peer_nonce.size()}};
+        const racoon_span parts[2] = {{ni.data(), ni.size()},
+                                      {r.peer_nonce.data(), r.peer_nonce.size()}};
         exchange::Phase1Skeyid::Reply out;
         out.skeyid = Secret(hash->digest_size);
-        hash->table->hmac(hash->impl, {reinterpret_cast<const std::uint8_t*>(psk_.data()), psk_.size()},
-                          parts, 2, out.skeyid.span().data());
+        hash->table->hmac(hash->impl,
+                          {reinterpret_cast<const std::uint8_t*>(psk_.data()), psk_.size()}, parts,
+                          2, out.skeyid.span().data());
         return reply(out);
     }
 

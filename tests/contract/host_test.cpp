@@ -29,7 +29,8 @@ std::shared_ptr<conf::Config> config_with(std::vector<conf::ModuleBlock> blocks)
     return config;
 }
 
-conf::ModuleBlock with_value(const std::string& name, const std::string& key, const std::string& value) {
+conf::ModuleBlock with_value(const std::string& name, const std::string& key,
+                             const std::string& value) {
     conf::ModuleBlock block = named(name);
     block.values[key] = {value, {"racoon.conf", 4, 9}};
     return block;
@@ -143,10 +144,12 @@ TEST_F(Host, RefusesBadValuesWithTheirPlace) {
         const Status s = host.configure(config_with({with_value("fine", key, value)}));
         return s ? std::string("accepted") : s.error().text();
     };
-    EXPECT_THAT(error("limit", "100"),
-                testing::AllOf(HasSubstr("racoon.conf:4:9"), HasSubstr("100"), HasSubstr("at most 99")));
-    EXPECT_THAT(error("limit", "many"), testing::AllOf(HasSubstr("racoon.conf:4:9"), HasSubstr("a number")));
-    EXPECT_THAT(error("limt", "5"), testing::AllOf(HasSubstr("racoon.conf:4:9"), HasSubstr("did you mean \"limit\"")));
+    EXPECT_THAT(error("limit", "100"), testing::AllOf(HasSubstr("racoon.conf:4:9"),
+                                                      HasSubstr("100"), HasSubstr("at most 99")));
+    EXPECT_THAT(error("limit", "many"),
+                testing::AllOf(HasSubstr("racoon.conf:4:9"), HasSubstr("a number")));
+    EXPECT_THAT(error("limt", "5"),
+                testing::AllOf(HasSubstr("racoon.conf:4:9"), HasSubstr("did you mean \"limit\"")));
     EXPECT_THAT(error("limit", "13"),
                 testing::AllOf(HasSubstr("racoon.conf:4:9"), HasSubstr("expected luck")))
         << "the plugin's own refusal must be shown at the key's place";
@@ -156,7 +159,8 @@ TEST_F(Host, KeepsTheOldConfigurationWhenOneModuleRefuses) {
     dir.add("fine").add("cycle-b").add("fine-two");
     PluginHost host(runtime, Zone::Both, dir.path());
     ASSERT_TRUE(host.load({named("fine"), named("fine-two")}));
-    EXPECT_FALSE(host.configure(config_with({with_value("fine", "limit", "5"), with_value("fine-two", "limit", "13")})));
+    EXPECT_FALSE(host.configure(
+        config_with({with_value("fine", "limit", "5"), with_value("fine-two", "limit", "13")})));
     host.commit();
     EXPECT_EQ(log.count("limit is"), 0u) << "nothing may be committed: " << log.all();
 }
@@ -167,7 +171,8 @@ TEST_F(Host, AsksForARestartWhenAReloadNamesANewModule) {
     ASSERT_TRUE(host.load({named("fine")}));
     const Status s = host.configure(config_with({named("fine"), named("fine-two")}));
     ASSERT_FALSE(s);
-    EXPECT_THAT(s.error().text(), testing::AllOf(HasSubstr("fine-two"), HasSubstr("restart needed")));
+    EXPECT_THAT(s.error().text(),
+                testing::AllOf(HasSubstr("fine-two"), HasSubstr("restart needed")));
 }
 
 TEST_F(Host, ReportsAStartThatFailsOnOneLine) {
@@ -176,7 +181,8 @@ TEST_F(Host, ReportsAStartThatFailsOnOneLine) {
     ASSERT_TRUE(host.load({named("start-fails")}));
     const Status started = host.start();
     ASSERT_FALSE(started);
-    EXPECT_THAT(started.error().text(), testing::AllOf(HasSubstr("[PLG-0027]"), HasSubstr("port taken")));
+    EXPECT_THAT(started.error().text(),
+                testing::AllOf(HasSubstr("[PLG-0027]"), HasSubstr("port taken")));
     EXPECT_EQ(started.error().text().find('\n'), std::string::npos) << "a plugin's text is escaped";
     EXPECT_EQ(started.error().os_errno(), 98);
 }

@@ -35,7 +35,9 @@ struct Bad {
     const char* id;
     std::vector<const char*> says;
 };
-void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.module; }
+void PrintTo(const Bad& bad, std::ostream* out) {
+    *out << bad.module;
+}
 
 class BadPlugin : public testing::TestWithParam<Bad> {};
 
@@ -51,31 +53,30 @@ TEST_P(BadPlugin, IsRefusedWithItsOwnMessage) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, BadPlugin,
-    testing::Values(
-        Bad{"no-note", "PLG-0004", {"no manifest", "racoon_add_plugin"}},
-        Bad{"unknown-key", "PLG-0006", {"colour", "unknown key"}},
-        Bad{"unknown-point", "PLG-0006", {"racoon.teleport/1", "newer racoon"}},
-        Bad{"other-abi-major", "PLG-0008", {"ABI 2.0", "speaks 1.0"}},
-        Bad{"other-abi-minor", "PLG-0009", {"ABI 1.7", "exactly 1.0", "rebuild"}},
-        Bad{"other-platform", "PLG-0011", {"plan9"}},
-        Bad{"unknown-privilege", "PLG-0012", {"be-root", "net-admin"}},
-        Bad{"engine-privilege", "PLG-0012", {"net-admin", "engine"}},
-        Bad{"no-symbol", "PLG-0015", {"racoon_plugin_v1"}},
-        Bad{"bad-magic", "PLG-0016", {"0x000000000000002a", "0x5241434f4f4e5031"}},
-        Bad{"small-entry", "PLG-0017", {"16 bytes"}},
-        Bad{"manifest-differs", "PLG-0018", {"differs", "rebuild"}},
-        Bad{"entry-abi", "PLG-0018", {"ABI 1.9", "1.0 in the manifest"}},
-        Bad{"init-fails", "PLG-0019", {"no entropy here"}},
-        Bad{"unknown-status", "PLG-0019", {"77"}},
-        Bad{"undeclared", "PLG-0020", {"racoon.auth-method/1 \"another\"", "provides"}},
-        Bad{"not-provided", "PLG-0021", {"racoon.auth-method/1 \"test_method\""}},
-        Bad{"null-function", "PLG-0022", {"auth_in", "racoon.auth-method/1"}},
-        Bad{"null-table", "PLG-0022", {"null table"}},
-        Bad{"self-test-fails", "PLG-0023", {"vector 3 differs"}},
-        Bad{"twice", "PLG-0030", {"test_method", "twice"}},
-        Bad{"unmet-need", "PLG-0024", {"racoon.cipher/1:rot13", "no installed module"}},
-        Bad{"exec-stack", "PLG-0005", {"executable stack", "noexecstack"}},
-        Bad{"relative-runpath", "PLG-0005", {"RUNPATH", "lib"}}),
+    testing::Values(Bad{"no-note", "PLG-0004", {"no manifest", "racoon_add_plugin"}},
+                    Bad{"unknown-key", "PLG-0006", {"colour", "unknown key"}},
+                    Bad{"unknown-point", "PLG-0006", {"racoon.teleport/1", "newer racoon"}},
+                    Bad{"other-abi-major", "PLG-0008", {"ABI 2.0", "speaks 1.0"}},
+                    Bad{"other-abi-minor", "PLG-0009", {"ABI 1.7", "exactly 1.0", "rebuild"}},
+                    Bad{"other-platform", "PLG-0011", {"plan9"}},
+                    Bad{"unknown-privilege", "PLG-0012", {"be-root", "net-admin"}},
+                    Bad{"engine-privilege", "PLG-0012", {"net-admin", "engine"}},
+                    Bad{"no-symbol", "PLG-0015", {"racoon_plugin_v1"}},
+                    Bad{"bad-magic", "PLG-0016", {"0x000000000000002a", "0x5241434f4f4e5031"}},
+                    Bad{"small-entry", "PLG-0017", {"16 bytes"}},
+                    Bad{"manifest-differs", "PLG-0018", {"differs", "rebuild"}},
+                    Bad{"entry-abi", "PLG-0018", {"ABI 1.9", "1.0 in the manifest"}},
+                    Bad{"init-fails", "PLG-0019", {"no entropy here"}},
+                    Bad{"unknown-status", "PLG-0019", {"77"}},
+                    Bad{"undeclared", "PLG-0020", {"racoon.auth-method/1 \"another\"", "provides"}},
+                    Bad{"not-provided", "PLG-0021", {"racoon.auth-method/1 \"test_method\""}},
+                    Bad{"null-function", "PLG-0022", {"auth_in", "racoon.auth-method/1"}},
+                    Bad{"null-table", "PLG-0022", {"null table"}},
+                    Bad{"self-test-fails", "PLG-0023", {"vector 3 differs"}},
+                    Bad{"twice", "PLG-0030", {"test_method", "twice"}},
+                    Bad{"unmet-need", "PLG-0024", {"racoon.cipher/1:rot13", "no installed module"}},
+                    Bad{"exec-stack", "PLG-0005", {"executable stack", "noexecstack"}},
+                    Bad{"relative-runpath", "PLG-0005", {"RUNPATH", "lib"}}),
     [](const auto& test) {
         std::string name = test.param.module;
         std::replace(name.begin(), name.end(), '-', '_');
@@ -85,15 +86,17 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Loader, RefusesAModuleWhoseNameIsNotItsFiles) {
     ModuleDir dir;
     dir.add("fine", "renamed");
-    EXPECT_THAT(load_error(dir, {"renamed"}),
-                testing::AllOf(HasSubstr("[PLG-0007]"), HasSubstr("\"fine\""), HasSubstr("\"renamed\"")));
+    EXPECT_THAT(
+        load_error(dir, {"renamed"}),
+        testing::AllOf(HasSubstr("[PLG-0007]"), HasSubstr("\"fine\""), HasSubstr("\"renamed\"")));
 }
 
 TEST(Loader, RefusesAFileThatOthersCanWriteTo) {
     for (const mode_t mode : {0777u, 0775u, 0757u}) {
         ModuleDir dir;
         dir.add("fine", "fine", mode);
-        EXPECT_THAT(load_error(dir, {"fine"}), testing::AllOf(HasSubstr("[PLG-0013]"), HasSubstr("chmod go-w")));
+        EXPECT_THAT(load_error(dir, {"fine"}),
+                    testing::AllOf(HasSubstr("[PLG-0013]"), HasSubstr("chmod go-w")));
     }
 }
 
@@ -106,8 +109,11 @@ TEST(Loader, RefusesAFolderThatOthersCanWriteTo) {
 
 TEST(Loader, RefusesALinkThatLeavesTheFolder) {
     ModuleDir dir;
-    ASSERT_EQ(::symlink((std::string(RACOON_TEST_MODULES) + "/fine.so").c_str(), dir.file("fine").c_str()), 0);
-    EXPECT_THAT(load_error(dir, {"fine"}), testing::AllOf(HasSubstr("[PLG-0013]"), HasSubstr("copy the file")));
+    ASSERT_EQ(::symlink((std::string(RACOON_TEST_MODULES) + "/fine.so").c_str(),
+                        dir.file("fine").c_str()),
+              0);
+    EXPECT_THAT(load_error(dir, {"fine"}),
+                testing::AllOf(HasSubstr("[PLG-0013]"), HasSubstr("copy the file")));
 }
 
 TEST(Loader, RefusesNamesThatArePaths) {
@@ -121,14 +127,16 @@ TEST(Loader, RefusesNamesThatArePaths) {
 TEST(Loader, SaysThatAFileIsMissing) {
     ModuleDir dir;
     EXPECT_THAT(load_error(dir, {"acme-otp"}),
-                testing::AllOf(HasSubstr("[PLG-0002]"), HasSubstr("acme-otp.so"), HasSubstr("No such file")));
+                testing::AllOf(HasSubstr("[PLG-0002]"), HasSubstr("acme-otp.so"),
+                               HasSubstr("No such file")));
 }
 
 TEST(Loader, RefusesModulesThatNeedEachOther) {
     ModuleDir dir;
     dir.add("cycle-a").add("cycle-b");
-    EXPECT_THAT(load_error(dir, {"cycle-a", "cycle-b"}),
-                testing::AllOf(HasSubstr("[PLG-0025]"), HasSubstr("cycle-a needs cycle-b needs cycle-a")));
+    EXPECT_THAT(
+        load_error(dir, {"cycle-a", "cycle-b"}),
+        testing::AllOf(HasSubstr("[PLG-0025]"), HasSubstr("cycle-a needs cycle-b needs cycle-a")));
 }
 
 TEST(Loader, NamesTheInstalledModuleThatWouldMeetANeed) {

@@ -44,7 +44,8 @@ struct Wrapper : testing::Test {
     }
     racoon_status auth_out(const char* what, OpToken token, racoon_auth_out& out) {
         const ByteView bytes = as_bytes(what);
-        return method->table->auth_out(method->impl, session, {bytes.data(), bytes.size()}, token.value, &out);
+        return method->table->auth_out(method->impl, session, {bytes.data(), bytes.size()},
+                                       token.value, &out);
     }
 };
 
@@ -67,8 +68,9 @@ TEST_F(Wrapper, TurnsAnExceptionIntoInternalAndLogsItsText) {
 TEST_F(Wrapper, LetsNoVerdictThroughWithAnException) {
     racoon_auth_verdict verdict{};
     const racoon_identity id{};
-    EXPECT_EQ(method->table->auth_in(method->impl, session, {}, nullptr, 0, &id, op().value, &verdict),
-              RACOON_INTERNAL);
+    EXPECT_EQ(
+        method->table->auth_in(method->impl, session, {}, nullptr, 0, &id, op().value, &verdict),
+        RACOON_INTERNAL);
     EXPECT_EQ(verdict.verdict, RACOON_AUTH_NONE);
 }
 
@@ -86,7 +88,8 @@ TEST_F(Wrapper, CompletesLater) {
 
 TEST_F(Wrapper, AForgottenOperationFailsInsteadOfHanging) {
     racoon_auth_out out{};
-    EXPECT_EQ(auth_out("p", op(), out), RACOON_INTERNAL) << "pending, but the operation was not taken";
+    EXPECT_EQ(auth_out("p", op(), out), RACOON_INTERNAL)
+        << "pending, but the operation was not taken";
     EXPECT_EQ(auth_out("d", op(), out), RACOON_PENDING);
     runtime.run_posted();
     ASSERT_EQ(answers.size(), 1u);

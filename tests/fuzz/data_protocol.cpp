@@ -28,7 +28,8 @@ void round_trip(ByteView body, const Read& read, const Write& write) {
     Writer out;
     write(out, *first);
     const auto again = read(out.view());
-    if (!again || !std::equal(body.begin(), body.end(), out.view().begin(), out.view().end())) std::abort();
+    if (!again || !std::equal(body.begin(), body.end(), out.view().begin(), out.view().end()))
+        std::abort();
 }
 
 }  // namespace

@@ -36,14 +36,30 @@ std::vector<SaidPayload> payloads_of(Script& s, const ScriptedPeer& peer) {
     for (std::size_t i = 0; i < n; ++i) {
         const std::uint8_t what = s.u8();
         switch (what % 8) {
-            case 0: out.push_back({PayloadType::SecurityAssociation, s.some()}); break;
-            case 1: out.push_back({PayloadType::Nonce, Bytes(16, what)}); break;
-            case 2: out.push_back({PayloadType::Identification, s.some()}); break;
-            case 3: out.push_back({PayloadType::Delete, isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{s.u32()})}); break;
-            case 4: out.push_back({PayloadType::Notification,
-                                   peer.notify(static_cast<NotifyType>(s.u32()), isakmp::spi_bytes(peer.cookies), s.some())}); break;
-            case 5: out.push_back({PayloadType::Delete, isakmp::Delete::body_of(peer.cookies)}); break;
-            case 6: out.push_back({static_cast<PayloadType>(s.u8()), s.some()}); break;
+            case 0:
+                out.push_back({PayloadType::SecurityAssociation, s.some()});
+                break;
+            case 1:
+                out.push_back({PayloadType::Nonce, Bytes(16, what)});
+                break;
+            case 2:
+                out.push_back({PayloadType::Identification, s.some()});
+                break;
+            case 3:
+                out.push_back({PayloadType::Delete,
+                               isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{s.u32()})});
+                break;
+            case 4:
+                out.push_back({PayloadType::Notification,
+                               peer.notify(static_cast<NotifyType>(s.u32()),
+                                           isakmp::spi_bytes(peer.cookies), s.some())});
+                break;
+            case 5:
+                out.push_back({PayloadType::Delete, isakmp::Delete::body_of(peer.cookies)});
+                break;
+            case 6:
+                out.push_back({static_cast<PayloadType>(s.u8()), s.some()});
+                break;
             case 7: {
                 auto m1 = peer.quick_mode_1_payloads(0x5000u + what);
                 out.insert(out.end(), m1.begin(), m1.end());
@@ -75,7 +91,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::uint32_t chain_id = 0;
     for (int steps = 0; steps < 64 && !s.empty(); ++steps) {
         switch (s.u8() % 12) {
-            case 0: peer.send(s.some()); break;
+            case 0:
+                peer.send(s.some());
+                break;
             case 1: {  // a sound header, any payloads
                 Bytes body = s.some();
                 isakmp::Header h = peer.header(static_cast<ExchangeType>(s.u8()), s.u8());
@@ -88,32 +106,49 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 peer.send(out.view());
                 break;
             }
-            case 2: peer.say(peer.message_1()); up = peer.take_message_2() && up; break;
-            case 3: peer.say(peer.message_3()); if (peer.take_message_4()) peer.say(peer.message_5(peer.message_5_payloads())); break;
-            case 4: w.run_for(std::chrono::milliseconds(s.u8())); break;
-            case 5: w.run_for(std::chrono::seconds(s.u8())); break;
-            case 6: w.acquire(*w.b, PolicyId{s.u8() % 3u}, s.u8()); break;
+            case 2:
+                peer.say(peer.message_1());
+                up = peer.take_message_2() && up;
+                break;
+            case 3:
+                peer.say(peer.message_3());
+                if (peer.take_message_4()) peer.say(peer.message_5(peer.message_5_payloads()));
+                break;
+            case 4:
+                w.run_for(std::chrono::milliseconds(s.u8()));
+                break;
+            case 5:
+                w.run_for(std::chrono::seconds(s.u8()));
+                break;
+            case 6:
+                w.acquire(*w.b, PolicyId{s.u8() % 3u}, s.u8());
+                break;
             case 7: {
                 exchange::KernelEvent e;
                 e.type = s.u8() % 10u;
                 e.protocol = 50;
                 if (!w.b->sas.empty()) {
-                    const auto it = std::next(w.b->sas.begin(), s.u8() % static_cast<long>(w.b->sas.size()));
+                    const auto it =
+                        std::next(w.b->sas.begin(), s.u8() % static_cast<long>(w.b->sas.size()));
                     e.spi = Spi{std::get<1>(it->first)};
                     e.dst.addr = std::get<0>(it->first);
                 }
                 w.b->engine->kernel_event(e, w.now);
                 break;
             }
-            case 8: w.b->fail_next[static_cast<OpKind>(s.u8() % 56)] = 1; break;
+            case 8:
+                w.b->fail_next[static_cast<OpKind>(s.u8() % 56)] = 1;
+                break;
             case 9:  // authentic, whatever it says
                 if (up) {
-                    const auto type = s.u8() % 2 ? ExchangeType::Informational : ExchangeType::QuickMode;
+                    const auto type =
+                        s.u8() % 2 ? ExchangeType::Informational : ExchangeType::QuickMode;
                     chain_id = s.u32() | 1;
                     chain = *peer.chain.phase2(catalog().hash, MessageId{chain_id});
                     peer.heard.clear();
                     const auto p = payloads_of(s, peer);
-                    peer.say(peer.protected_message_on(*chain, type, chain_id, p, s.u8() % 16 != 0));
+                    peer.say(
+                        peer.protected_message_on(*chain, type, chain_id, p, s.u8() % 16 != 0));
                 }
                 break;
             case 10:  // goes on with a quick mode: message 3, right or wrong
@@ -128,15 +163,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                     if (!clear) break;
                     auto view = isakmp::QuickMode1::parse(*clear, isakmp::MessageKind::QuickMode2);
                     if (!view) break;
-                    auto h = exchange::hash_3(catalog().hash, peer.keys.a.view(), MessageId{chain_id}, peer.ni, view->nonce);
+                    auto h = exchange::hash_3(catalog().hash, peer.keys.a.view(),
+                                              MessageId{chain_id}, peer.ni, view->nonce);
                     Bytes hash = to_bytes(h->view());
                     if (s.u8() % 4 == 0) hash[0] ^= 1;
-                    peer.say(peer.encrypt(peer.header(ExchangeType::QuickMode, chain_id), {{PayloadType::Hash, hash}}, *chain));
+                    peer.say(peer.encrypt(peer.header(ExchangeType::QuickMode, chain_id),
+                                          {{PayloadType::Hash, hash}}, *chain));
                 }
                 break;
             case 11:
-                if (s.u8() % 4 == 0) w.b->engine->flush_phase2(0, w.now);
-                else w.b->engine->reconfigure(make_config(w.addr_b, w.addr_a, options), 2, w.now);
+                if (s.u8() % 4 == 0)
+                    w.b->engine->flush_phase2(0, w.now);
+                else
+                    w.b->engine->reconfigure(make_config(w.addr_b, w.addr_a, options), 2, w.now);
                 break;
         }
     }

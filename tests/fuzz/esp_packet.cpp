@@ -79,8 +79,8 @@ void install(DataPath& path) {
         p.selector.local.bytes[0] = p.selector.remote.bytes[0] = 192;
         p.selector.local_prefix = p.selector.remote_prefix = 8;
         p.template_count = 1;
-        p.templates[0] = {RACOON_IPPROTO_ESP, RACOON_MODE_TUNNEL, RACOON_LEVEL_REQUIRE, 1, address(1),
-                          address(2)};
+        p.templates[0] = {RACOON_IPPROTO_ESP, RACOON_MODE_TUNNEL, RACOON_LEVEL_REQUIRE, 1,
+                          address(1),         address(2)};
         Writer out = begin_frame(Message::PolicySet, 10 + direction);
         write_policy(out, p);
         path.command(out.view(), 0);

@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     split_datagram({data, size}, [](const Message& m) {
         read_error(m);
         if (const auto event = read_event(m)) {
-            if (event->kind == KernelEvent::Kind::Acquire) allocate_spi(event->larval, event->sequence);
+            if (event->kind == KernelEvent::Kind::Acquire)
+                allocate_spi(event->larval, event->sequence);
         }
         read_sa(m);
         read_policy(m);
@@ -24,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::uint32_t reqid = 0;
     if (parse_sa_entry(line, &id, &reqid)) {
         racoon_kernel_sa_id again{};
-        if (!parse_sa_entry(sa_entry(id, reqid), &again, &reqid) || again.spi != id.spi) std::abort();
+        if (!parse_sa_entry(sa_entry(id, reqid), &again, &reqid) || again.spi != id.spi)
+            std::abort();
     }
     if (parse_policy_entry(line, &policy)) {
         racoon_kernel_policy again{};

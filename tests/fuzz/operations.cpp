@@ -26,25 +26,63 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 1) return 0;
     const ByteView in(data + 1, size - 1);
     switch (data[0] % 19) {
-        case 0: one<DhGenerate>(in); break;
-        case 1: one<DhGenerate::Reply>(in); break;
-        case 2: one<DhCompute>(in); break;
-        case 3: one<DhCompute::Reply>(in); break;
-        case 4: one<DhFree>(in); break;
-        case 5: one<FlatIdentity>(in); break;
-        case 6: one<Phase1Open>(in); break;
-        case 7: one<Phase1Open::Reply>(in); break;
-        case 8: one<Phase1Skeyid>(in); break;
-        case 9: one<Phase1Skeyid::Reply>(in); break;
-        case 10: one<Phase1Close>(in); break;
-        case 11: one<SpiGet>(in); break;
-        case 12: one<SpiGet::Reply>(in); break;
-        case 13: one<SaInstall>(in); break;
-        case 14: one<SaDelete>(in); break;
-        case 15: one<SaQuery::Reply>(in); break;
-        case 16: one<AcquireDone>(in); break;
-        case 17: one<KernelEvent>(in); break;
-        case 18: one<KernelCapabilities>(in); break;
+        case 0:
+            one<DhGenerate>(in);
+            break;
+        case 1:
+            one<DhGenerate::Reply>(in);
+            break;
+        case 2:
+            one<DhCompute>(in);
+            break;
+        case 3:
+            one<DhCompute::Reply>(in);
+            break;
+        case 4:
+            one<DhFree>(in);
+            break;
+        case 5:
+            one<FlatIdentity>(in);
+            break;
+        case 6:
+            one<Phase1Open>(in);
+            break;
+        case 7:
+            one<Phase1Open::Reply>(in);
+            break;
+        case 8:
+            one<Phase1Skeyid>(in);
+            break;
+        case 9:
+            one<Phase1Skeyid::Reply>(in);
+            break;
+        case 10:
+            one<Phase1Close>(in);
+            break;
+        case 11:
+            one<SpiGet>(in);
+            break;
+        case 12:
+            one<SpiGet::Reply>(in);
+            break;
+        case 13:
+            one<SaInstall>(in);
+            break;
+        case 14:
+            one<SaDelete>(in);
+            break;
+        case 15:
+            one<SaQuery::Reply>(in);
+            break;
+        case 16:
+            one<AcquireDone>(in);
+            break;
+        case 17:
+            one<KernelEvent>(in);
+            break;
+        case 18:
+            one<KernelCapabilities>(in);
+            break;
     }
     return 0;
 }

@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     conf::FileBundle bundle;
     bundle.files["r.conf"] = std::string(as_text(ByteView(data, size)));
     bundle.files["/etc/inc.conf"] = "log info;\n";
-    bundle.files["p.conf"] = "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n";
+    bundle.files["p.conf"] =
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n";
     conf::BundleFiles files(bundle);
     conf::scan_modules("r.conf", files);
     const conf::LoadResult r = conf::load("r.conf", files, catalog);
@@ -28,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!r.config) return 0;
     const conf::SectionIndex index(*r.config);
     for (const conf::Remote& remote : r.config->remotes)
-        if (remote.address && index.candidates({.peer = remote.address->addr}).empty()) std::abort();
+        if (remote.address && index.candidates({.peer = remote.address->addr}).empty())
+            std::abort();
     const std::string text = conf::print(*r.config);
     bundle.files["r.conf"] = text;
     conf::BundleFiles again(bundle);

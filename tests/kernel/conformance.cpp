@@ -31,7 +31,8 @@ PolicyFacts facts(const racoon_kernel_policy& p) {
     std::string selector(reinterpret_cast<const char*>(p.selector.local.bytes), 16);
     selector += std::string(reinterpret_cast<const char*>(p.selector.remote.bytes), 16);
     selector += std::to_string(p.selector.local_prefix) + "/" +
-                std::to_string(p.selector.remote_prefix) + "/" + std::to_string(p.selector.protocol);
+                std::to_string(p.selector.remote_prefix) + "/" +
+                std::to_string(p.selector.protocol);
     return {p.id, p.direction, p.action, p.priority, p.template_count, selector};
 }
 
@@ -56,13 +57,13 @@ struct Run {
 
     void same(const char* what, racoon_status backend, racoon_status expected) {
         if (backend == expected || !difference.empty()) return;
-        difference = std::string(what) + ": backend " + std::to_string(backend) + " (" + host.error() +
-                     "), model " + std::to_string(expected);
+        difference = std::string(what) + ": backend " + std::to_string(backend) + " (" +
+                     host.error() + "), model " + std::to_string(expected);
     }
 
     std::pair<std::string, std::string> ends() {
-        static const char* const pairs[][2] = {{"10.9.0.1", "10.9.0.2"}, {"10.9.0.1", "10.9.0.3"},
-                                               {"fd09::1", "fd09::2"}};
+        static const char* const pairs[][2] = {
+            {"10.9.0.1", "10.9.0.2"}, {"10.9.0.1", "10.9.0.3"}, {"fd09::1", "fd09::2"}};
         const auto& p = pairs[draw(3)];
         return {p[0], p[1]};
     }
@@ -89,8 +90,9 @@ struct Run {
     racoon_kernel_sa random_sa(std::uint32_t direction) {
         const auto [own, peer] = ends();
         const bool out = direction == RACOON_DIR_OUT;
-        racoon_kernel_sa sa = esp_sa(direction, out ? own : peer, out ? peer : own, 0x1000 + draw(6),
-                                     draw(4) + 1, static_cast<std::uint8_t>(draw(250) + 1));
+        racoon_kernel_sa sa =
+            esp_sa(direction, out ? own : peer, out ? peer : own, 0x1000 + draw(6), draw(4) + 1,
+                   static_cast<std::uint8_t>(draw(250) + 1));
         sa.soft_ns = virtual_clock && draw(2) == 0 ? 80'000'000'000 : 0;
         sa.hard_ns = virtual_clock && draw(2) == 0 ? 100'000'000'000 : 0;
         if (!out) sa.replay_window = 64;
@@ -146,9 +148,9 @@ struct Run {
         const std::string local = six ? nets6[draw(2)] : nets[draw(3)];
         const std::string remote = six ? nets6[draw(2)] : nets[draw(3)];
         const std::uint32_t id = draw(8) == 0 && next_policy > 1 ? next_policy - 1 : next_policy++;
-        racoon_kernel_policy p = esp_policy(id, draw(3) + 1, selector(local, remote),
-                                            six ? "fd09::1" : "10.9.0.1",
-                                            six ? "fd09::2" : "10.9.0.2", draw(4) + 1);
+        racoon_kernel_policy p =
+            esp_policy(id, draw(3) + 1, selector(local, remote), six ? "fd09::1" : "10.9.0.1",
+                       six ? "fd09::2" : "10.9.0.2", draw(4) + 1);
         p.priority = static_cast<std::int32_t>(draw(5)) - 2;
         p.action = draw(6) == 0 ? RACOON_POLICY_DISCARD : RACOON_POLICY_IPSEC;
         if (p.action != RACOON_POLICY_IPSEC) p.template_count = 0;
@@ -164,8 +166,9 @@ struct Run {
     void compare() {
         model.advance(now());
         if (set_of(host.sa_dump()) != set_of(model.sa_dump(now()))) {
-            difference = "sa_dump: backend " + std::to_string(host.sa_dump().size()) + " SAs, model " +
-                         std::to_string(model.sa_count()) + ", or their facts differ";
+            difference = "sa_dump: backend " + std::to_string(host.sa_dump().size()) +
+                         " SAs, model " + std::to_string(model.sa_count()) +
+                         ", or their facts differ";
         }
         if (set_of(host.policy_dump()) != set_of(model.policy_dump())) {
             difference = "policy_dump: backend " + std::to_string(host.policy_dump().size()) +
@@ -175,14 +178,24 @@ struct Run {
 
     void step() {
         switch (draw(virtual_clock ? 11 : 10)) {
-            case 0: case 1: return spi_get();
-            case 2: case 3: return sa_update();
-            case 4: return sa_add();
-            case 5: return sa_delete();
-            case 6: return sa_query();
-            case 7: return policy_add();
-            case 8: return policy_delete();
-            case 9: return compare();
+            case 0:
+            case 1:
+                return spi_get();
+            case 2:
+            case 3:
+                return sa_update();
+            case 4:
+                return sa_add();
+            case 5:
+                return sa_delete();
+            case 6:
+                return sa_query();
+            case 7:
+                return policy_add();
+            case 8:
+                return policy_delete();
+            case 9:
+                return compare();
             default:
                 host.advance(std::chrono::seconds(draw(40)));
                 model.advance(now());
@@ -200,12 +213,14 @@ racoon_addr address(const std::string& text, std::uint16_t port) {
     return a;
 }
 
-racoon_selector selector(const std::string& local, const std::string& remote, std::uint8_t protocol) {
+racoon_selector selector(const std::string& local, const std::string& remote,
+                         std::uint8_t protocol) {
     racoon_selector s{};
     const auto split = [](const std::string& text, racoon_addr* net) {
         const std::size_t slash = text.find('/');
         *net = address(text.substr(0, slash));
-        if (slash == std::string::npos) return static_cast<std::uint8_t>(net->family == 4 ? 32 : 128);
+        if (slash == std::string::npos)
+            return static_cast<std::uint8_t>(net->family == 4 ? 32 : 128);
         return static_cast<std::uint8_t>(std::atoi(text.c_str() + slash + 1));
     };
     s.local_prefix = split(local, &s.local);
@@ -292,7 +307,8 @@ std::string conformance(FakeHost& host, bool virtual_clock, std::uint32_t seed, 
         }
     }
     run.compare();
-    return run.difference.empty() ? "" : "seed " + std::to_string(seed) + ", end: " + run.difference;
+    return run.difference.empty() ? ""
+                                  : "seed " + std::to_string(seed) + ", end: " + run.difference;
 }
 
 }  // namespace racoon::test

@@ -31,12 +31,14 @@ TEST(EspCapture, OpensEveryPacketOfARecordedSession) {
     // "IPv4","source","destination","0xSPI","cipher","0xkey","integrity","0xkey"
     std::map<std::string, std::unique_ptr<kernel_userspace::Transform>> sas;
     const std::string table = read_text(*folder / "esp_sa.tmpl");
-    const std::regex line("\"IPv4\",\"[^\"]*\",\"[^\"]*\",\"0x([0-9a-f]+)\",\"AES-CBC[^\"]*\",\"0x([0-9a-f]+)\","
-                          "\"HMAC-SHA-1-96[^\"]*\",\"0x([0-9a-f]+)\"");
-    for (auto it = std::sregex_iterator(table.begin(), table.end(), line); it != std::sregex_iterator(); ++it) {
+    const std::regex line(
+        "\"IPv4\",\"[^\"]*\",\"[^\"]*\",\"0x([0-9a-f]+)\",\"AES-CBC[^\"]*\",\"0x([0-9a-f]+)\","
+        "\"HMAC-SHA-1-96[^\"]*\",\"0x([0-9a-f]+)\"");
+    for (auto it = std::sregex_iterator(table.begin(), table.end(), line);
+         it != std::sregex_iterator(); ++it) {
         std::string error;
-        sas[(*it)[1]] = kernel_userspace::make_transform(keyed("cbc(aes)", (*it)[2], 0),
-                                                         keyed("hmac(sha1)", (*it)[3], 96), false, &error);
+        sas[(*it)[1]] = kernel_userspace::make_transform(
+            keyed("cbc(aes)", (*it)[2], 0), keyed("hmac(sha1)", (*it)[3], 96), false, &error);
         ASSERT_TRUE(sas[(*it)[1]]) << error;
     }
     ASSERT_EQ(sas.size(), 2u);

@@ -31,7 +31,9 @@ std::int64_t monotonic() {
         .count();
 }
 
-FakeHost& self(void* host) { return *static_cast<FakeHost*>(host); }
+FakeHost& self(void* host) {
+    return *static_cast<FakeHost*>(host);
+}
 
 bool write_all(int fd, const std::uint8_t* data, std::size_t size) {
     while (size > 0) {
@@ -91,7 +93,8 @@ struct FakeHost::Services {
     static inline const racoon_proc_service proc = {
         sizeof(racoon_proc_service),
         [](void* host, uint32_t index, const int32_t* fds, size_t count,
-           const racoon_proc_events* handlers, void* arg, uint64_t* token, racoon_error* err) noexcept {
+           const racoon_proc_events* handlers, void* arg, uint64_t* token,
+           racoon_error* err) noexcept {
             return self(host).start_helper(index, fds, count, handlers, arg, token, err);
         },
         [](void* host, uint64_t token, racoon_span bytes) noexcept -> racoon_status {
@@ -107,31 +110,37 @@ struct FakeHost::Services {
         [](void* host, uint64_t token) noexcept { self(host).end_helper(token, false); }};
     static inline const racoon_conf_service conf = {
         sizeof(racoon_conf_service),
-        [](void* host, const racoon_section*, const char* key, int32_t* out) noexcept -> racoon_status {
+        [](void* host, const racoon_section*, const char* key,
+           int32_t* out) noexcept -> racoon_status {
             const std::string* v = setting(host, key);
             if (v == nullptr) return RACOON_NOT_FOUND;
             *out = *v == "on" ? 1 : 0;
             return RACOON_OK;
         },
-        [](void* host, const racoon_section*, const char* key, int64_t* out) noexcept -> racoon_status {
+        [](void* host, const racoon_section*, const char* key,
+           int64_t* out) noexcept -> racoon_status {
             const std::string* v = setting(host, key);
             if (v == nullptr) return RACOON_NOT_FOUND;
             *out = std::atoll(v->c_str());
             return RACOON_OK;
         },
-        [](void* host, const racoon_section*, const char* key, int64_t* out) noexcept -> racoon_status {
+        [](void* host, const racoon_section*, const char* key,
+           int64_t* out) noexcept -> racoon_status {
             const std::string* v = setting(host, key);
             if (v == nullptr) return RACOON_NOT_FOUND;
             *out = std::atoll(v->c_str()) * 1'000'000'000;
             return RACOON_OK;
         },
-        [](void* host, const racoon_section*, const char* key, racoon_span* out) noexcept -> racoon_status {
+        [](void* host, const racoon_section*, const char* key,
+           racoon_span* out) noexcept -> racoon_status {
             const std::string* v = setting(host, key);
             if (v == nullptr) return RACOON_NOT_FOUND;
             *out = {reinterpret_cast<const std::uint8_t*>(v->data()), v->size()};
             return RACOON_OK;
         },
-        [](void*, const char*, racoon_span*) noexcept -> racoon_status { return RACOON_NOT_FOUND; }};
+        [](void*, const char*, racoon_span*) noexcept -> racoon_status {
+            return RACOON_NOT_FOUND;
+        }};
     static inline const racoon_random_service random = {
         sizeof(racoon_random_service),
         [](void*, uint8_t* out, size_t size) noexcept -> racoon_status {
@@ -139,7 +148,8 @@ struct FakeHost::Services {
         }};
     static inline const racoon_op_service op = {
         sizeof(racoon_op_service),
-        [](void* host, racoon_op token, racoon_status status, const void* result, size_t size) noexcept {
+        [](void* host, racoon_op token, racoon_status status, const void* result,
+           size_t size) noexcept {
             Completion c;
             c.status = status;
             const auto* bytes = static_cast<const std::uint8_t*>(result);
@@ -217,7 +227,8 @@ bool FakeHost::load(const std::string& name) {
         status = plugin_->configure(plugin_ctx_, section, &pending, err());
         if (status == RACOON_OK) plugin_->commit(plugin_ctx_, pending);
     }
-    if (status == RACOON_OK && plugin_->start != nullptr) status = plugin_->start(plugin_ctx_, err());
+    if (status == RACOON_OK && plugin_->start != nullptr)
+        status = plugin_->start(plugin_ctx_, err());
     error_ = err_.text;
     return status == RACOON_OK && table_ != nullptr;
 }
@@ -264,7 +275,8 @@ racoon_status FakeHost::spi_get(const racoon_kernel_spi_request& request, std::u
     racoon_kernel_spi_result out{};
     const racoon_op op = next_op_++;
     Completion later;
-    const racoon_status status = finish(table_->spi_get(impl_, &request, op, &out, err()), op, &later);
+    const racoon_status status =
+        finish(table_->spi_get(impl_, &request, op, &out, err()), op, &later);
     if (later.result.size() == sizeof(out)) std::memcpy(&out, later.result.data(), sizeof(out));
     *spi = out.spi;
     return status;
@@ -336,12 +348,15 @@ const racoon_kernel_event* FakeHost::last(std::uint32_t type) const {
     return nullptr;
 }
 
-std::int64_t FakeHost::now() const { return clock_ == Clock::Virtual ? virtual_now_ : monotonic(); }
+std::int64_t FakeHost::now() const {
+    return clock_ == Clock::Virtual ? virtual_now_ : monotonic();
+}
 
 bool FakeHost::fire_timer() {
     auto first = timers_.end();
     for (auto it = timers_.begin(); it != timers_.end(); ++it) {
-        if (it->second.at <= now() && (first == timers_.end() || it->second.at < first->second.at)) {
+        if (it->second.at <= now() &&
+            (first == timers_.end() || it->second.at < first->second.at)) {
             first = it;
         }
     }

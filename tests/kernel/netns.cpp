@@ -69,29 +69,44 @@ TwoHosts::TwoHosts() {
         problem_ = std::string("network namespaces: ") + std::strerror(errno);
         return;
     }
-    const std::string other = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(spaces_[1]);
+    const std::string other =
+        "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(spaces_[1]);
     std::string output;
-    const std::string link = "ip link set lo up && ip link add eth0 type veth peer name eth1 && "
-                             "ip link set eth1 netns " + other;
+    const std::string link =
+        "ip link set lo up && ip link add eth0 type veth peer name eth1 && "
+        "ip link set eth1 netns " +
+        other;
     if (run_in(0, link, &output) != 0) problem_ = "ip link: " + output;
     for (int host = 0; host < 2 && problem_.empty(); ++host) {
         const std::string n = std::to_string(host + 1);
         const std::string m = std::to_string(2 - host);
         const std::string device = "eth" + std::to_string(host);
-        const std::string setup =
-            "ip link set lo up && ip link set " + device + " up && "
-            "ip addr add 10.9.0." + n + "/24 dev " + device + " && "
-            "ip addr add fd09::" + n + "/64 dev " + device + " nodad && "
-            "ip addr add 192.168." + n + ".1/24 dev lo && "
-            "ip addr add fd0" + n + "::1/64 dev lo nodad && "
-            "ip route add 192.168." + m + ".0/24 via 10.9.0." + m + " src 192.168." + n + ".1 && "
-            "ip -6 route add fd0" + m + "::/64 via fd09::" + m + " src fd0" + n + "::1";
+        const std::string setup = "ip link set lo up && ip link set " + device +
+                                  " up && "
+                                  "ip addr add 10.9.0." +
+                                  n + "/24 dev " + device +
+                                  " && "
+                                  "ip addr add fd09::" +
+                                  n + "/64 dev " + device +
+                                  " nodad && "
+                                  "ip addr add 192.168." +
+                                  n +
+                                  ".1/24 dev lo && "
+                                  "ip addr add fd0" +
+                                  n +
+                                  "::1/64 dev lo nodad && "
+                                  "ip route add 192.168." +
+                                  m + ".0/24 via 10.9.0." + m + " src 192.168." + n +
+                                  ".1 && "
+                                  "ip -6 route add fd0" +
+                                  m + "::/64 via fd09::" + m + " src fd0" + n + "::1";
         if (run_in(host, setup, &output) != 0) problem_ = "host " + n + ": " + output;
     }
     if (!problem_.empty()) return;
     for (int host = 0; host < 2; ++host) {
         enter(host);
-        captures_[host] = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
+        captures_[host] =
+            ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
         sockaddr_ll at{};
         at.sll_family = AF_PACKET;
         at.sll_protocol = htons(ETH_P_ALL);
@@ -146,7 +161,8 @@ std::vector<std::vector<std::uint8_t>> TwoHosts::captured() {
         sockaddr_ll from{};
         socklen_t size = sizeof(from);
         ssize_t n = 0;
-        while ((n = ::recvfrom(fd, buffer, sizeof(buffer), 0, reinterpret_cast<sockaddr*>(&from), &size)) >= 0) {
+        while ((n = ::recvfrom(fd, buffer, sizeof(buffer), 0, reinterpret_cast<sockaddr*>(&from),
+                               &size)) >= 0) {
             if (from.sll_pkttype == PACKET_OUTGOING) frames.emplace_back(buffer, buffer + n);
             size = sizeof(from);
         }
@@ -158,7 +174,8 @@ void TwoHosts::inject(const std::vector<std::uint8_t>& frame) {
     if (::send(captures_[0], frame.data(), frame.size(), 0) < 0) std::abort();
 }
 
-std::vector<std::vector<std::uint8_t>> ip_packets(const std::vector<std::vector<std::uint8_t>>& frames) {
+std::vector<std::vector<std::uint8_t>> ip_packets(
+    const std::vector<std::vector<std::uint8_t>>& frames) {
     std::vector<std::vector<std::uint8_t>> out;
     for (const auto& f : frames) {
         if (f.size() < 14 + 20) continue;

@@ -46,7 +46,8 @@ class TwoHosts {
 };
 
 /// IP packets among the frames, without Ethernet header, that are not neighbour discovery or ARP.
-std::vector<std::vector<std::uint8_t>> ip_packets(const std::vector<std::vector<std::uint8_t>>& frames);
+std::vector<std::vector<std::uint8_t>> ip_packets(
+    const std::vector<std::vector<std::uint8_t>>& frames);
 bool is_esp(const std::vector<std::uint8_t>& packet);
 bool contains(const std::vector<std::uint8_t>& packet, const std::string& text);
 

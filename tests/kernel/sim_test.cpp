@@ -64,7 +64,8 @@ TEST_F(SimBackend, ImaginesTrafficThatAcquiresAgainOnlyAfterTheAnswer) {
     ASSERT_TRUE(busy.load("kernel-sim"));
     ASSERT_TRUE(busy.open());
     const auto net = selector("192.168.1.0/24", "192.168.2.0/24");
-    ASSERT_EQ(busy.policy_add(esp_policy(42, RACOON_DIR_OUT, net, "10.9.0.1", "10.9.0.2", 9)), RACOON_OK);
+    ASSERT_EQ(busy.policy_add(esp_policy(42, RACOON_DIR_OUT, net, "10.9.0.1", "10.9.0.2", 9)),
+              RACOON_OK);
     busy.advance(10s);
     ASSERT_EQ(busy.count(RACOON_KERNEL_ACQUIRE), 1u) << "the larval SA suppresses further acquires";
     EXPECT_EQ(busy.events[0].policy_id, 42u);
@@ -112,7 +113,8 @@ TEST(SimModel, EndsAnSaByItsBytes) {
     std::vector<std::uint32_t> types;
     model.listen([&](const racoon_kernel_event& e) { types.push_back(e.type); });
     const auto s = selector("192.168.1.0/24", "192.168.2.0/24");
-    ASSERT_EQ(model.policy_add(esp_policy(1, RACOON_DIR_OUT, s, "10.9.0.1", "10.9.0.2", 5)), RACOON_OK);
+    ASSERT_EQ(model.policy_add(esp_policy(1, RACOON_DIR_OUT, s, "10.9.0.1", "10.9.0.2", 5)),
+              RACOON_OK);
     racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 0x1234, 5, 1);
     sa.soft_bytes = 150;
     sa.hard_bytes = 250;
@@ -120,14 +122,16 @@ TEST(SimModel, EndsAnSaByItsBytes) {
     for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(model.send(i, packet("192.168.1.1", "192.168.2.1", 100)).spi, 0x1234u);
     }
-    EXPECT_EQ(types, (std::vector<std::uint32_t>{RACOON_KERNEL_EXPIRE_SOFT, RACOON_KERNEL_EXPIRE_HARD}));
+    EXPECT_EQ(types,
+              (std::vector<std::uint32_t>{RACOON_KERNEL_EXPIRE_SOFT, RACOON_KERNEL_EXPIRE_HARD}));
     EXPECT_EQ(model.sa_count(), 0u);
 }
 
 TEST(SimModel, PrefersTheYoungestSaThatIsNotDying) {
     kernel_sim::Model model;
     const auto s = selector("192.168.1.0/24", "192.168.2.0/24");
-    ASSERT_EQ(model.policy_add(esp_policy(1, RACOON_DIR_OUT, s, "10.9.0.1", "10.9.0.2", 5)), RACOON_OK);
+    ASSERT_EQ(model.policy_add(esp_policy(1, RACOON_DIR_OUT, s, "10.9.0.1", "10.9.0.2", 5)),
+              RACOON_OK);
     racoon_kernel_sa old = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 0x1000, 5, 1);
     ASSERT_EQ(model.sa_add(0, old), RACOON_OK);
     racoon_kernel_sa young = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 0x2000, 5, 1);

@@ -21,8 +21,8 @@ struct Family {
     std::string net[2];
     std::string inner[2];
 };
-const Family kV4 = {{"10.9.0.1", "10.9.0.2"}, {"192.168.1.0/24", "192.168.2.0/24"},
-                    {"192.168.1.1", "192.168.2.1"}};
+const Family kV4 = {
+    {"10.9.0.1", "10.9.0.2"}, {"192.168.1.0/24", "192.168.2.0/24"}, {"192.168.1.1", "192.168.2.1"}};
 const Family kV6 = {{"fd09::1", "fd09::2"}, {"fd01::/64", "fd02::/64"}, {"fd01::1", "fd02::1"}};
 
 struct Userspace : ::testing::Test {
@@ -41,7 +41,8 @@ struct Userspace : ::testing::Test {
         for (int i = 0; i < 2; ++i) {
             net.enter(i);
             ASSERT_TRUE(host(i).load("kernel-userspace")) << host(i).error();
-            ASSERT_EQ(host(i).table().probe(host(i).impl(), host(i).err()), RACOON_OK) << host(i).error();
+            ASSERT_EQ(host(i).table().probe(host(i).impl(), host(i).err()), RACOON_OK)
+                << host(i).error();
             ASSERT_TRUE(host(i).open()) << host(i).error();
         }
         usable = true;
@@ -51,21 +52,27 @@ struct Userspace : ::testing::Test {
         for (int i = 0; i < 2; ++i) {
             const auto s = selector(f.net[i], f.net[1 - i]);
             const std::uint32_t id = f.outer[0] == kV4.outer[0] ? 10 : 20;
-            ASSERT_EQ(host(i).policy_add(esp_policy(id, RACOON_DIR_OUT, s, f.outer[i], f.outer[1 - i], 1)),
-                      RACOON_OK) << host(i).error();
-            ASSERT_EQ(host(i).policy_add(esp_policy(id + 1, RACOON_DIR_IN, s, f.outer[i], f.outer[1 - i], 1)),
-                      RACOON_OK) << host(i).error();
+            ASSERT_EQ(host(i).policy_add(
+                          esp_policy(id, RACOON_DIR_OUT, s, f.outer[i], f.outer[1 - i], 1)),
+                      RACOON_OK)
+                << host(i).error();
+            ASSERT_EQ(host(i).policy_add(
+                          esp_policy(id + 1, RACOON_DIR_IN, s, f.outer[i], f.outer[1 - i], 1)),
+                      RACOON_OK)
+                << host(i).error();
         }
     }
     racoon_kernel_sa sa(const Family& f, int from, std::uint32_t direction) {
-        racoon_kernel_sa s = esp_sa(direction, f.outer[from], f.outer[1 - from],
-                                    from == 0 ? 0x1001 : 0x1002, 1, static_cast<std::uint8_t>(from + 1));
+        racoon_kernel_sa s =
+            esp_sa(direction, f.outer[from], f.outer[1 - from], from == 0 ? 0x1001 : 0x1002, 1,
+                   static_cast<std::uint8_t>(from + 1));
         s.policy_id = 10;
         if (direction == RACOON_DIR_IN) s.replay_window = 64;
         return s;
     }
     using Change = std::function<void(racoon_kernel_sa&)>;
-    void install(const Family& f, const Change& change = [](racoon_kernel_sa&) {}) {
+    void install(
+        const Family& f, const Change& change = [](racoon_kernel_sa&) {}) {
         for (int from = 0; from < 2; ++from) {
             racoon_kernel_sa in = sa(f, from, RACOON_DIR_IN);
             racoon_kernel_sa out = sa(f, from, RACOON_DIR_OUT);
@@ -121,30 +128,36 @@ TEST_F(Userspace, CarriesEveryAlgorithmThatItOffers) {
         return algorithm("", name, key, icv, 9);
     };
     const Suite suites[] = {
-        {"AES-256-CBC, HMAC-SHA1-96", [&](racoon_kernel_sa& s) {
+        {"AES-256-CBC, HMAC-SHA1-96",
+         [&](racoon_kernel_sa& s) {
              s.enc = algorithm("", "cbc(aes)", 32, 0, 3);
              s.auth = integrity("hmac(sha1)", 20, 96);
          }},
-        {"AES-192-CBC, HMAC-SHA384-192", [&](racoon_kernel_sa& s) {
+        {"AES-192-CBC, HMAC-SHA384-192",
+         [&](racoon_kernel_sa& s) {
              s.enc = algorithm("", "cbc(aes)", 24, 0, 3);
              s.auth = integrity("hmac(sha384)", 48, 192);
          }},
-        {"3DES, HMAC-SHA512-256", [&](racoon_kernel_sa& s) {
+        {"3DES, HMAC-SHA512-256",
+         [&](racoon_kernel_sa& s) {
              s.enc = algorithm("", "cbc(des3_ede)", 24, 0, 3);
              s.auth = integrity("hmac(sha512)", 64, 256);
          }},
-        {"AES-128-GCM-16", [&](racoon_kernel_sa& s) {
+        {"AES-128-GCM-16",
+         [&](racoon_kernel_sa& s) {
              s.enc = algorithm("", "rfc4106(gcm(aes))", 20, 128, 3);
              s.auth = {};
              s.is_aead = 1;
          }},
-        {"AES-256-GCM-16 with ESN", [&](racoon_kernel_sa& s) {
+        {"AES-256-GCM-16 with ESN",
+         [&](racoon_kernel_sa& s) {
              s.enc = algorithm("", "rfc4106(gcm(aes))", 36, 128, 3);
              s.auth = {};
              s.is_aead = 1;
              s.flags |= RACOON_SA_ESN;
          }},
-        {"AES-128-CBC, HMAC-MD5-96 with ESN", [&](racoon_kernel_sa& s) {
+        {"AES-128-CBC, HMAC-MD5-96 with ESN",
+         [&](racoon_kernel_sa& s) {
              s.auth = integrity("hmac(md5)", 16, 96);
              s.flags |= RACOON_SA_ESN;
          }},
@@ -180,7 +193,8 @@ TEST_F(Userspace, DropsReplayedForgedAndTruncatedPackets) {
     ASSERT_EQ(ping(kV4.inner[1], "-c 1 -W 5"), 0);
     std::vector<std::vector<std::uint8_t>> requests;  // from host 0, as frames
     for (const auto& frame : net.captured()) {
-        if (frame.size() > 34 && frame[12] == 8 && frame[13] == 0 && frame[29] == 1) requests.push_back(frame);
+        if (frame.size() > 34 && frame[12] == 8 && frame[13] == 0 && frame[29] == 1)
+            requests.push_back(frame);
     }
     ASSERT_EQ(requests.size(), 1u);
     const racoon_kernel_sa in = sa(kV4, 0, RACOON_DIR_IN);
@@ -220,7 +234,8 @@ TEST_F(Userspace, DropsEverythingUnderTheWrongKey) {
 TEST_F(Userspace, DropsWhatComesOutOfTheTunnelButNotFromTheSelectorOfTheSa) {
     policies(kV4);
     install(kV4, [](racoon_kernel_sa& s) {
-        if (s.direction == RACOON_DIR_IN) s.selector = selector("192.168.2.1/32", "192.168.1.77/32");
+        if (s.direction == RACOON_DIR_IN)
+            s.selector = selector("192.168.2.1/32", "192.168.1.77/32");
     });
     EXPECT_NE(ping(kV4.inner[1], "-c 2 -i 0.05 -W 1"), 0);
     EXPECT_EQ(packets(1, sa(kV4, 0, RACOON_DIR_IN)), 0u);
@@ -310,7 +325,8 @@ std::string status_line(int pid, const std::string& key) {
 }
 
 TEST_F(Userspace, RunsItsPacketsInAProcessWithoutPrivileges) {
-    ASSERT_TRUE(a.run_until([&] { return a.log.find("data process without capabilities") != std::string::npos; }));
+    ASSERT_TRUE(a.run_until(
+        [&] { return a.log.find("data process without capabilities") != std::string::npos; }));
     ASSERT_EQ(a.helper_pids().size(), 1u);
     const int pid = a.helper_pids()[0];
     for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapAmb"}) {

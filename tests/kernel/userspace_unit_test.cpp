@@ -51,8 +51,9 @@ Bytes ping_packet(const std::string& from, const std::string& to, std::uint8_t t
 // DNS question with next header 1, so it is opened below the checks for a tunnel.
 TEST(Esp, OpensThePacketOfTheGcmTestDraft) {
     std::string error;
-    const auto gcm = make_transform(
-        keyed("rfc4106(gcm(aes))", "feffe9928665731c6d6a8f9467308308cafebabe", 128), {}, true, &error);
+    const auto gcm =
+        make_transform(keyed("rfc4106(gcm(aes))", "feffe9928665731c6d6a8f9467308308cafebabe", 128),
+                       {}, true, &error);
     ASSERT_TRUE(gcm) << error;
     const Bytes plain = from_hex(
         "4500003e698f000080114dccc0a80102c0a801010a980035002a2343b2d00100"
@@ -89,10 +90,14 @@ TEST(Esp, RoundTripsEverySizeUnderEveryAlgorithm) {
         std::uint32_t auth_key;
         std::uint32_t icv;
     };
-    const Suite suites[] = {{"cbc(aes)", 16, "hmac(sha1)", 20, 96},   {"cbc(aes)", 24, "hmac(sha256)", 32, 128},
-                            {"cbc(aes)", 32, "hmac(sha384)", 48, 192}, {"cbc(des3_ede)", 24, "hmac(md5)", 16, 96},
-                            {"ecb(cipher_null)", 0, "hmac(sha512)", 64, 256}, {"rfc4106(gcm(aes))", 20, "", 0, 128},
-                            {"rfc4106(gcm(aes))", 28, "", 0, 128},     {"rfc4106(gcm(aes))", 36, "", 0, 128}};
+    const Suite suites[] = {{"cbc(aes)", 16, "hmac(sha1)", 20, 96},
+                            {"cbc(aes)", 24, "hmac(sha256)", 32, 128},
+                            {"cbc(aes)", 32, "hmac(sha384)", 48, 192},
+                            {"cbc(des3_ede)", 24, "hmac(md5)", 16, 96},
+                            {"ecb(cipher_null)", 0, "hmac(sha512)", 64, 256},
+                            {"rfc4106(gcm(aes))", 20, "", 0, 128},
+                            {"rfc4106(gcm(aes))", 28, "", 0, 128},
+                            {"rfc4106(gcm(aes))", 36, "", 0, 128}};
     for (const Suite& suite : suites) {
         for (const std::uint32_t flags : {0u, RACOON_SA_ESN}) {
             racoon_kernel_sa sa = esp_sa(RACOON_DIR_IN, "10.0.0.1", "10.0.0.2", 7, 1, 1);
@@ -119,7 +124,8 @@ TEST(Esp, RoundTripsEverySizeUnderEveryAlgorithm) {
                 }
                 ByteView inner;
                 std::uint8_t next = 0;
-                ASSERT_EQ(in->open(packet, &inner, &next), Opened::Packet) << suite.enc << " " << size;
+                ASSERT_EQ(in->open(packet, &inner, &next), Opened::Packet)
+                    << suite.enc << " " << size;
                 EXPECT_TRUE(std::equal(inner.begin(), inner.end(), plain.begin(), plain.end()));
                 EXPECT_EQ(next, 41);
             }
@@ -256,15 +262,17 @@ struct DataPathTest : ::testing::Test {
     Bytes sealed_by_peer(const Bytes& inner, std::uint8_t next = 4) {
         std::string error;
         Bytes out;
-        static_cast<void>(EspSa::make(esp_sa(RACOON_DIR_OUT, "10.9.0.2", "10.9.0.1", 7, 1, 3), &error)
-                              ->seal(inner, next, &out));
+        static_cast<void>(
+            EspSa::make(esp_sa(RACOON_DIR_OUT, "10.9.0.2", "10.9.0.1", 7, 1, 3), &error)
+                ->seal(inner, next, &out));
         return out;
     }
 };
 
 TEST_F(DataPathTest, HoldsAFewPacketsUntilTheSaArrivesAndSendsThemInOrder) {
     set_policy(1, RACOON_DIR_OUT);
-    for (std::size_t i = 0; i < 20; ++i) path.from_tun(ping_packet("192.168.1.1", "192.168.2.1", 0, 28 + i), 5);
+    for (std::size_t i = 0; i < 20; ++i)
+        path.from_tun(ping_packet("192.168.1.1", "192.168.2.1", 0, 28 + i), 5);
     EXPECT_EQ(path.held(), kHeldPerPolicy);
     ASSERT_EQ(sink.events.size(), 1u);
     EXPECT_EQ(sink.events[0].type, RACOON_KERNEL_ACQUIRE);
@@ -309,13 +317,14 @@ TEST_F(DataPathTest, DropsAnAuthenticPacketOfAnotherNetOtherFamilyOrWrongLength)
     };
     Bytes shorter = ping_packet("192.168.2.1", "192.168.1.1");
     shorter.resize(24);
-    const Case cases[] = {{"a source outside the policy", ping_packet("172.16.0.1", "192.168.1.1"), 4},
-                          {"a destination outside it", ping_packet("192.168.2.1", "8.8.8.8"), 4},
-                          {"IPv4 that is called IPv6", ping_packet("192.168.2.1", "192.168.1.1"), 41},
-                          {"a total length beyond the content", shorter, 4},
-                          {"something that is no IP", Bytes(40, 0xff), 4},
-                          {"TCP in a tunnel SA", ping_packet("192.168.2.1", "192.168.1.1"), 6},
-                          {"a dummy packet", Bytes(40, 0), 59}};
+    const Case cases[] = {
+        {"a source outside the policy", ping_packet("172.16.0.1", "192.168.1.1"), 4},
+        {"a destination outside it", ping_packet("192.168.2.1", "8.8.8.8"), 4},
+        {"IPv4 that is called IPv6", ping_packet("192.168.2.1", "192.168.1.1"), 41},
+        {"a total length beyond the content", shorter, 4},
+        {"something that is no IP", Bytes(40, 0xff), 4},
+        {"TCP in a tunnel SA", ping_packet("192.168.2.1", "192.168.1.1"), 6},
+        {"a dummy packet", Bytes(40, 0), 59}};
     std::uint32_t spi = 7;
     for (const Case& c : cases) {
         Writer away = begin_frame(Message::SaDelete, 1);

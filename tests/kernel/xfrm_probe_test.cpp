@@ -45,7 +45,8 @@ std::vector<Message> messages_of(Request& request) {
 }
 
 TEST(XfrmMessages, HoldTheTruncationLengthOfTheIntegrityAlgorithm) {
-    Request request = new_sa(XFRM_MSG_NEWSA, esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 7, 1, 5));
+    Request request =
+        new_sa(XFRM_MSG_NEWSA, esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 7, 1, 5));
     const auto all = messages_of(request);
     ASSERT_EQ(all.size(), 1u);
     const ByteView auth = find_attribute(all[0], sizeof(xfrm_usersa_info), XFRMA_ALG_AUTH_TRUNC);
@@ -78,7 +79,8 @@ TEST(XfrmMessages, GiveTheKernelSetkeysPrioritiesTheOtherWayRound) {
     EXPECT_EQ(kernel_priority(1), 0x7fffffffu);
     EXPECT_EQ(kernel_priority(-1), 0x80000001u);
     EXPECT_EQ(kernel_priority(INT32_MAX), 1u);
-    EXPECT_EQ(kernel_priority(INT32_MIN), 0xffffffffu) << "the least must not come out as the first";
+    EXPECT_EQ(kernel_priority(INT32_MIN), 0xffffffffu)
+        << "the least must not come out as the first";
 }
 
 TEST(XfrmMessages, ReadAnAcquireWithItsPolicyAndLarvalSa) {
@@ -101,7 +103,8 @@ TEST(XfrmMessages, ReadAnAcquireWithItsPolicyAndLarvalSa) {
     EXPECT_EQ(event->larval.dst.family, 4) << "of the tunnel, not of the packet";
     EXPECT_EQ(event->src.family, 6);
     Request bare(XFRM_MSG_ACQUIRE, 0, &acquire, sizeof(acquire));
-    EXPECT_FALSE(read_event(messages_of(bare).at(0))) << "without a template it names no negotiation";
+    EXPECT_FALSE(read_event(messages_of(bare).at(0)))
+        << "without a template it names no negotiation";
 }
 
 TEST(XfrmMessages, AreTakenNoFurtherThanTheirLengthsGo) {
@@ -124,17 +127,19 @@ TEST(XfrmJournal, ReadsBackWhatItWrote) {
     ASSERT_TRUE(parse_sa_entry(sa_entry(id_of(sa), sa.reqid), &id, &reqid));
     EXPECT_EQ(reqid, 9u);
     EXPECT_EQ(sa_entry(id, reqid), sa_entry(id_of(sa), sa.reqid));
-    racoon_kernel_policy p = esp_policy(1, RACOON_DIR_FWD, selector("192.168.1.0/24", "0.0.0.0/0", 17),
-                                        "10.9.0.1", "10.9.0.2", 9);
+    racoon_kernel_policy p = esp_policy(
+        1, RACOON_DIR_FWD, selector("192.168.1.0/24", "0.0.0.0/0", 17), "10.9.0.1", "10.9.0.2", 9);
     p.priority = -5;
     p.selector.remote.port = 53;
     racoon_kernel_policy read{};
     ASSERT_TRUE(parse_policy_entry(policy_entry(p, RACOON_DIR_FWD), &read));
     EXPECT_EQ(policy_entry(read, read.direction), policy_entry(p, RACOON_DIR_FWD));
-    for (const char* bad : {"", "sa", "sa 50 10.9.0.1 nonsense 5 1", "sa 50 10.9.0.1 10.9.0.2 0 1"}) {
+    for (const char* bad :
+         {"", "sa", "sa 50 10.9.0.1 nonsense 5 1", "sa 50 10.9.0.1 10.9.0.2 0 1"}) {
         EXPECT_FALSE(parse_sa_entry(bad, &id, &reqid)) << bad;
     }
-    for (const char* bad : {"", "policy up 0 1 0 1.2.3.0/24 0 4.5.6.0/24 0", "policy in 0 1 0 1.2.3.0/64 0 1.2.3.4/32 0",
+    for (const char* bad : {"", "policy up 0 1 0 1.2.3.0/24 0 4.5.6.0/24 0",
+                            "policy in 0 1 0 1.2.3.0/64 0 1.2.3.4/32 0",
                             "policy in 0 1 0 1.2.3.0/24 0 fd00::/64 0"}) {
         EXPECT_FALSE(parse_policy_entry(bad, &read)) << bad;
     }

@@ -22,8 +22,8 @@ struct Family {
     std::string net[2];
     std::string inner[2];
 };
-const Family kV4 = {{"10.9.0.1", "10.9.0.2"}, {"192.168.1.0/24", "192.168.2.0/24"},
-                    {"192.168.1.1", "192.168.2.1"}};
+const Family kV4 = {
+    {"10.9.0.1", "10.9.0.2"}, {"192.168.1.0/24", "192.168.2.0/24"}, {"192.168.1.1", "192.168.2.1"}};
 const Family kV6 = {{"fd09::1", "fd09::2"}, {"fd01::/64", "fd02::/64"}, {"fd01::1", "fd02::1"}};
 
 struct Xfrm : ::testing::Test {
@@ -61,21 +61,24 @@ struct Xfrm : ::testing::Test {
                 racoon_kernel_policy p =
                     esp_policy(id + direction, direction, s, f.outer[i], f.outer[1 - i], id);
                 p.templates[0].mode = mode;
-                if (mode == RACOON_MODE_TRANSPORT) p.templates[0].local = p.templates[0].remote = {};
+                if (mode == RACOON_MODE_TRANSPORT)
+                    p.templates[0].local = p.templates[0].remote = {};
                 ASSERT_EQ(host(i).policy_add(p), RACOON_OK) << host(i).error();
             }
         }
     }
     racoon_kernel_sa sa(const Family& f, int from, std::uint32_t direction) {
         const std::uint32_t reqid = f.outer[0] == kV4.outer[0] ? 10 : 20;
-        racoon_kernel_sa s = esp_sa(direction, f.outer[from], f.outer[1 - from],
-                                    from == 0 ? 0x1001 : 0x1002, reqid, static_cast<std::uint8_t>(from + 1));
+        racoon_kernel_sa s =
+            esp_sa(direction, f.outer[from], f.outer[1 - from], from == 0 ? 0x1001 : 0x1002, reqid,
+                   static_cast<std::uint8_t>(from + 1));
         s.policy_id = reqid + RACOON_DIR_OUT;
         if (direction == RACOON_DIR_IN) s.replay_window = 64;
         return s;
     }
     using Change = std::function<void(racoon_kernel_sa&)>;
-    void install(const Family& f, const Change& change = [](racoon_kernel_sa&) {}) {
+    void install(
+        const Family& f, const Change& change = [](racoon_kernel_sa&) {}) {
         for (int from = 0; from < 2; ++from) {
             racoon_kernel_sa in = sa(f, from, RACOON_DIR_IN);
             racoon_kernel_sa out = sa(f, from, RACOON_DIR_OUT);
@@ -176,27 +179,31 @@ TEST_F(Xfrm, CarriesTheAlgorithmsThatAreNegotiated) {
         Change change;
     };
     const Suite suites[] = {
-        {"AES-256-CBC, HMAC-SHA1-96", [](racoon_kernel_sa& s) {
+        {"AES-256-CBC, HMAC-SHA1-96",
+         [](racoon_kernel_sa& s) {
              s.enc = algorithm("", "cbc(aes)", 32, 0, 3);
              s.auth = algorithm("", "hmac(sha1)", 20, 96, 9);
          }},
-        {"3DES, HMAC-MD5-96", [](racoon_kernel_sa& s) {
+        {"3DES, HMAC-MD5-96",
+         [](racoon_kernel_sa& s) {
              s.enc = algorithm("", "cbc(des3_ede)", 24, 0, 3);
              s.auth = algorithm("", "hmac(md5)", 16, 96, 9);
          }},
-        {"AES-128-CBC, HMAC-SHA384-192", [](racoon_kernel_sa& s) {
-             s.auth = algorithm("", "hmac(sha384)", 48, 192, 9);
-         }},
-        {"NULL, HMAC-SHA512-256", [](racoon_kernel_sa& s) {
+        {"AES-128-CBC, HMAC-SHA384-192",
+         [](racoon_kernel_sa& s) { s.auth = algorithm("", "hmac(sha384)", 48, 192, 9); }},
+        {"NULL, HMAC-SHA512-256",
+         [](racoon_kernel_sa& s) {
              s.enc = algorithm("", "ecb(cipher_null)", 0, 0, 3);
              s.auth = algorithm("", "hmac(sha512)", 64, 256, 9);
          }},
-        {"AES-128-GCM-16", [](racoon_kernel_sa& s) {
+        {"AES-128-GCM-16",
+         [](racoon_kernel_sa& s) {
              s.enc = algorithm("", "rfc4106(gcm(aes))", 20, 128, 3);
              s.auth = {};
              s.is_aead = 1;
          }},
-        {"AES-256-GCM-16 with ESN and a window of 1024", [](racoon_kernel_sa& s) {
+        {"AES-256-GCM-16 with ESN and a window of 1024",
+         [](racoon_kernel_sa& s) {
              s.enc = algorithm("", "rfc4106(gcm(aes))", 36, 128, 3);
              s.auth = {};
              s.is_aead = 1;
@@ -239,7 +246,8 @@ TEST_F(Xfrm, AcquiresAgainAtOnceWhenANegotiationHasFailed) {
         << in_kernel(0);
     ping(kV4.inner[1], "-c 1 -W 1");
     EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 2u);
-    EXPECT_EQ(a.table().acquire_done(a.impl(), token, RACOON_OK), RACOON_NOT_FOUND) << "an old token";
+    EXPECT_EQ(a.table().acquire_done(a.impl(), token, RACOON_OK), RACOON_NOT_FOUND)
+        << "an old token";
 }
 
 TEST_F(Xfrm, GoesFromAcquireToTrafficAsANegotiationDoes) {
@@ -249,7 +257,8 @@ TEST_F(Xfrm, GoesFromAcquireToTrafficAsANegotiationDoes) {
     // Both ends get an SPI, then complete their inbound SA and add the outbound one.
     std::uint32_t spis[2] = {};
     for (int i = 0; i < 2; ++i) {
-        ASSERT_EQ(host(i).spi_get(spi_request(kV4.outer[1 - i], kV4.outer[i], 10), &spis[i]), RACOON_OK);
+        ASSERT_EQ(host(i).spi_get(spi_request(kV4.outer[1 - i], kV4.outer[i], 10), &spis[i]),
+                  RACOON_OK);
     }
     for (int i = 0; i < 2; ++i) {
         racoon_kernel_sa in = sa(kV4, 1 - i, RACOON_DIR_IN);
@@ -273,7 +282,10 @@ TEST_F(Xfrm, AddsTheSaAnewWhenItsLarvalHasGone) {
     char number[16];
     std::snprintf(number, sizeof(number), "0x%08x", spi);
     // As if it had died of age, before the event has been read.
-    ASSERT_EQ(net.run_in(0, std::string("ip xfrm state delete src 10.9.0.2 dst 10.9.0.1 proto esp spi ") + number), 0);
+    ASSERT_EQ(
+        net.run_in(0, std::string("ip xfrm state delete src 10.9.0.2 dst 10.9.0.1 proto esp spi ") +
+                          number),
+        0);
     racoon_kernel_sa in = sa(kV4, 1, RACOON_DIR_IN);
     in.spi = spi;
     EXPECT_EQ(a.sa_update(in), RACOON_OK) << a.error();
@@ -307,11 +319,20 @@ TEST_F(Xfrm, ReportsExpiryByBytes) {
 }
 
 TEST_F(Xfrm, LeavesForeignSasAndPoliciesAlone) {
-    const std::string key = " enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha1)' "
-                            "0x000102030405060708090a0b0c0d0e0f10111213";
-    ASSERT_EQ(net.run_in(0, "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x7777 mode tunnel" + key), 0);
-    ASSERT_EQ(net.run_in(0, "ip xfrm policy add src 172.16.0.0/24 dst 172.17.0.0/24 dir out tmpl src 10.9.0.1 "
-                            "dst 10.9.0.2 proto esp reqid 99 mode tunnel"), 0);
+    const std::string key =
+        " enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha1)' "
+        "0x000102030405060708090a0b0c0d0e0f10111213";
+    ASSERT_EQ(
+        net.run_in(
+            0,
+            "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x7777 mode tunnel" + key),
+        0);
+    ASSERT_EQ(
+        net.run_in(
+            0,
+            "ip xfrm policy add src 172.16.0.0/24 dst 172.17.0.0/24 dir out tmpl src 10.9.0.1 "
+            "dst 10.9.0.2 proto esp reqid 99 mode tunnel"),
+        0);
     const std::string before = in_kernel(0);
     policies(kV4);
     install(kV4);
@@ -321,12 +342,14 @@ TEST_F(Xfrm, LeavesForeignSasAndPoliciesAlone) {
     foreign.spi = 0x7777;
     EXPECT_EQ(a.sa_delete(foreign), RACOON_NOT_FOUND);
     // Traffic for the other daemon's policy is its business.
-    net.run_in(0, "ip addr add 172.16.0.1/24 dev lo; ip route add 172.17.0.0/24 via 10.9.0.2 src 172.16.0.1");
+    net.run_in(
+        0,
+        "ip addr add 172.16.0.1/24 dev lo; ip route add 172.17.0.0/24 via 10.9.0.2 src 172.16.0.1");
     ping("172.17.0.1", "-c 1 -W 1");
     EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 0u);
     // What it cannot have is told, not taken.
-    racoon_kernel_policy clash = esp_policy(77, RACOON_DIR_OUT, selector("172.16.0.0/24", "172.17.0.0/24"),
-                                            "10.9.0.1", "10.9.0.2", 5);
+    racoon_kernel_policy clash = esp_policy(
+        77, RACOON_DIR_OUT, selector("172.16.0.0/24", "172.17.0.0/24"), "10.9.0.1", "10.9.0.2", 5);
     EXPECT_EQ(a.policy_add(clash), RACOON_STATE);
     a.close();
     net.run_in(0, "true");
@@ -361,15 +384,26 @@ TEST_F(Xfrm, RemovesExactlyWhatARunThatCrashedHasLeft) {
     install(kV4);
     std::uint32_t spi = 0;
     ASSERT_EQ(a.spi_get(spi_request("10.9.0.2", "10.9.0.1", 10), &spi), RACOON_OK);
-    const std::string key = " enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha1)' "
-                            "0x000102030405060708090a0b0c0d0e0f10111213";
-    ASSERT_EQ(net.run_in(0, "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x7777 mode tunnel" + key), 0);
+    const std::string key =
+        " enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha1)' "
+        "0x000102030405060708090a0b0c0d0e0f10111213";
+    ASSERT_EQ(
+        net.run_in(
+            0,
+            "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x7777 mode tunnel" + key),
+        0);
     // An SA of ours that went and whose SPI is now somebody else's.
-    net.run_in(0, "ip xfrm state delete src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001; "
-                  "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001 mode tunnel reqid 4242" + key);
+    net.run_in(
+        0,
+        "ip xfrm state delete src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001; "
+        "ip xfrm state add src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001 mode tunnel reqid 4242" +
+            key);
     // The lock on the journal ends with the process; here a copy stands for what a killed one leaves.
     std::string copied;
-    net.run_in(0, "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal + "/after/", &copied);
+    net.run_in(0,
+               "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal +
+                   "/after/",
+               &copied);
     ASSERT_EQ(copied, "");
     a.crash();
     FakeHost again(FakeHost::Clock::Real);

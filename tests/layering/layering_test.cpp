@@ -40,7 +40,8 @@ bool is_source(const fs::path& p) {
 std::vector<fs::path> sources_below(const fs::path& folder) {
     std::vector<fs::path> out;
     std::error_code error;
-    for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+         it.increment(error))
         if (it->is_regular_file() && is_source(it->path())) out.push_back(it->path());
     return out;
 }
@@ -101,7 +102,8 @@ TEST(Layering, EveryRoomIsInTheGraph) {
         const std::string name = entry.path().filename().string();
         if (!entry.is_directory() || sources_below(entry.path()).empty()) continue;
         static const std::set<std::string> programs = {"setkey", "rsagen", "plugin_host"};
-        EXPECT_TRUE(kSees.contains(name) || programs.contains(name)) << "core/" << name << " has no rule";
+        EXPECT_TRUE(kSees.contains(name) || programs.contains(name))
+            << "core/" << name << " has no rule";
     }
 }
 
@@ -126,20 +128,24 @@ TEST(Layering, LibrariesStayInTheirRooms) {
 TEST(Layering, PluginsSeeOnlyTheSdk) {
     std::size_t checked = 0;
     for (const fs::path& file : sources_below(kSource / "plugins")) {
-        const fs::path folder = kSource / "plugins" / *fs::relative(file, kSource / "plugins").begin();
+        const fs::path folder =
+            kSource / "plugins" / *fs::relative(file, kSource / "plugins").begin();
         for (const Include& i : includes_of(read(file))) {
             ++checked;
             if (i.angled) {
                 // The system's, a library's, or <racoon/…>: never one of ours.
-                EXPECT_FALSE(fs::exists(kSource / "core" / i.name)) << place(file, i.line) << ": " << i.name;
+                EXPECT_FALSE(fs::exists(kSource / "core" / i.name))
+                    << place(file, i.line) << ": " << i.name;
                 continue;
             }
-            const bool own = fs::exists(file.parent_path() / i.name) || fs::exists(folder / i.name) ||
-                             i.name == "racoon_manifest.h";
+            const bool own = fs::exists(file.parent_path() / i.name) ||
+                             fs::exists(folder / i.name) || i.name == "racoon_manifest.h";
             const fs::path target = fs::weakly_canonical(file.parent_path() / i.name);
-            const bool inside = target.string().starts_with(fs::weakly_canonical(folder).string() + "/");
-            EXPECT_TRUE(own && inside) << place(file, i.line) << ": a plugin may include its own files and "
-                                       << "<racoon/…>, not \"" << i.name << "\"";
+            const bool inside =
+                target.string().starts_with(fs::weakly_canonical(folder).string() + "/");
+            EXPECT_TRUE(own && inside)
+                << place(file, i.line) << ": a plugin may include its own files and "
+                << "<racoon/…>, not \"" << i.name << "\"";
         }
     }
     EXPECT_GT(checked, 5u);
@@ -156,7 +162,8 @@ TEST(Layering, TheCoreNamesNoModule) {
     std::vector<std::string> names;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(kSource / "plugins", error))
-        if (fs::exists(entry.path() / "plugin.json")) names.push_back("\"" + entry.path().filename().string() + "\"");
+        if (fs::exists(entry.path() / "plugin.json"))
+            names.push_back("\"" + entry.path().filename().string() + "\"");
     ASSERT_FALSE(names.empty());
     static const std::regex comment(R"(//[^\n]*|/\*[\s\S]*?\*/)");
     for (const fs::path& file : sources_below(kSource / "core")) {
@@ -180,10 +187,13 @@ std::string code_only(const std::string& in) {
         } else if (out.compare(i, 2, "/*") == 0) {
             const std::size_t end = out.find("*/", i);
             blank(end == std::string::npos ? out.size() : end + 2);
-        } else if (out[i] == '"' || (out[i] == '\'' && (i == 0 || !std::isalnum(static_cast<unsigned char>(out[i - 1]))))) {
+        } else if (out[i] == '"' ||
+                   (out[i] == '\'' &&
+                    (i == 0 || !std::isalnum(static_cast<unsigned char>(out[i - 1]))))) {
             const char quote = out[i];
             std::size_t end = i + 1;
-            while (end < out.size() && out[end] != quote && out[end] != '\n') end += out[end] == '\\' ? 2 : 1;
+            while (end < out.size() && out[end] != quote && out[end] != '\n')
+                end += out[end] == '\\' ? 2 : 1;
             blank(end + 1);
         } else {
             ++i;
@@ -223,7 +233,8 @@ TEST(Coroutines, AwaitExpressionsHoldNoFormThatTheCompilerBreaks) {
         for (std::sregex_iterator it(code.begin(), code.end(), await), end; it != end; ++it) {
             const auto at = static_cast<std::size_t>(it->position());
             const std::string unsafe = unsafe_form(await_operand(code, at + 8));
-            const auto line = 1 + std::count(code.begin(), code.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+            const auto line =
+                1 + std::count(code.begin(), code.begin() + static_cast<std::ptrdiff_t>(at), '\n');
             EXPECT_EQ(unsafe, "") << place(file, static_cast<int>(line)) << ": name a local first";
         }
     }

@@ -1,3 +1,5 @@
 #include "layout.h"
 
-int main(void) { return has_text(&(racoon_error){.struct_size = 8}); }
+int main(void) {
+    return has_text(&(racoon_error){.struct_size = 8});
+}

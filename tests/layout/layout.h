@@ -16,4 +16,6 @@
 #include "layout.inc"
 
 /* Never called; shows that the macro for grown structs works in this language. */
-static inline int has_text(const racoon_error* e) { return RACOON_HAS(e, text) ? 1 : 0; }
+static inline int has_text(const racoon_error* e) {
+    return RACOON_HAS(e, text) ? 1 : 0;
+}

@@ -38,8 +38,12 @@ class SimHost final : public exchange::Output {
     using Schedule = std::function<void(Duration, std::function<void()>)>;
     using Send = std::function<void(const exchange::Datagram&)>;
 
-    SimHost(std::string name, conf::ConfigPtr config, std::uint64_t seed, Schedule schedule, Send send)
-        : name_(std::move(name)), rng_(seed), schedule_(std::move(schedule)), send_(std::move(send)) {
+    SimHost(std::string name, conf::ConfigPtr config, std::uint64_t seed, Schedule schedule,
+            Send send)
+        : name_(std::move(name)),
+          rng_(seed),
+          schedule_(std::move(schedule)),
+          send_(std::move(send)) {
         engine = std::make_unique<exchange::Engine>(std::move(config), 1, *this);
     }
     ~SimHost() override { engine.reset(); }
@@ -136,7 +140,8 @@ class SimHost final : public exchange::Output {
                 RACOON_TRY(auto r, decode<DhCompute>(op.request));
                 if (!dh_keys.contains(r.handle)) return fail(Errc::NotFound, "no such key");
                 DhCompute::Reply out;
-                out.shared = Secret(number_bytes(pow_mod(bytes_number(r.peer_public), secrets_[r.handle])));
+                out.shared =
+                    Secret(number_bytes(pow_mod(bytes_number(r.peer_public), secrets_[r.handle])));
                 return reply(out);
             }
             case OpKind::DhFree: {
@@ -215,7 +220,8 @@ class SimHost final : public exchange::Output {
                 acquires[r.acquire_token] = r.success;
                 return Bytes{};
             }
-            default: return fail(Errc::Unsupported, "operation");
+            default:
+                return fail(Errc::Unsupported, "operation");
         }
     }
 

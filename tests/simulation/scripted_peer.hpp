@@ -69,14 +69,16 @@ class ScriptedPeer {
         h.message_id = MessageId{id};
         return h;
     }
-    Bytes clear(ExchangeType type, const std::vector<SaidPayload>& payloads, std::uint32_t id = 0) const {
+    Bytes clear(ExchangeType type, const std::vector<SaidPayload>& payloads,
+                std::uint32_t id = 0) const {
         MessageBuilder b(header(type, id));
         for (const auto& p : payloads) b.add(p.type, p.body);
         return *b.finish();
     }
     Bytes message_1() const {
         std::vector<SaidPayload> p{{PayloadType::SecurityAssociation, sai_b()}};
-        if (send_dpd_vid) p.push_back({PayloadType::VendorId, *from_hex("afcad71368a1f1c96b8696fc77570100")});
+        if (send_dpd_vid)
+            p.push_back({PayloadType::VendorId, *from_hex("afcad71368a1f1c96b8696fc77570100")});
         return clear(ExchangeType::IdentityProtection, p);
     }
     Bytes message_3() const {
@@ -134,8 +136,8 @@ class ScriptedPeer {
 
     // --- after it ---
     /// HDR*, HASH(1), payloads. `good`: with the right hash.
-    Bytes protected_message(ExchangeType type, std::uint32_t id, const std::vector<SaidPayload>& payloads,
-                            bool good = true) {
+    Bytes protected_message(ExchangeType type, std::uint32_t id,
+                            const std::vector<SaidPayload>& payloads, bool good = true) {
         auto c = chain.phase2(catalog().hash, MessageId{id});
         return protected_message_on(*c, type, id, payloads, good);
     }
@@ -150,7 +152,8 @@ class ScriptedPeer {
         b.set_hash(hash);
         return seal(b, c);
     }
-    Bytes informational(PayloadType type, const Bytes& body, std::uint32_t id = 0x1111, bool good = true) {
+    Bytes informational(PayloadType type, const Bytes& body, std::uint32_t id = 0x1111,
+                        bool good = true) {
         return protected_message(ExchangeType::Informational, id, {{type, body}}, good);
     }
     Bytes notify(NotifyType type, Bytes spi, Bytes data = {}) const {
@@ -195,7 +198,8 @@ class ScriptedPeer {
             if (!cipher.decrypt(iv.span(), body)) return {};
             auto clear_text = isakmp::Message::decrypted(m->header(), body);
             if (!clear_text) return {};
-            for (const auto& p : clear_text->payloads()) out.payloads.push_back({p.type, to_bytes(p.body)});
+            for (const auto& p : clear_text->payloads())
+                out.payloads.push_back({p.type, to_bytes(p.body)});
         } else {
             for (const auto& p : m->payloads()) out.payloads.push_back({p.type, to_bytes(p.body)});
         }
@@ -226,7 +230,8 @@ class ScriptedPeer {
         chain = *exchange::IvChain::phase1(catalog().hash, 16, gxi, gxr);
         return true;
     }
-    Bytes encrypt(const isakmp::Header& h, const std::vector<SaidPayload>& payloads, exchange::IvChain& c) {
+    Bytes encrypt(const isakmp::Header& h, const std::vector<SaidPayload>& payloads,
+                  exchange::IvChain& c) {
         MessageBuilder b(h);
         for (const auto& p : payloads) b.add(p.type, p.body);
         return seal(b, c);

@@ -23,7 +23,9 @@ struct Story {
     double loss = 0;
 };
 
-double unit(Rng& rng) { return static_cast<double>(rng() >> 11) * 0x1p-53; }
+double unit(Rng& rng) {
+    return static_cast<double>(rng() >> 11) * 0x1p-53;
+}
 
 Story story_of(Rng& rng, WireModel& wire, double max_loss) {
     Story s;
@@ -49,9 +51,15 @@ Story story_of(Rng& rng, WireModel& wire, double max_loss) {
         s.options.timer.phase2 = conf::seconds(60);
     }
     switch (rng() % 4) {
-        case 0: s.b_starts = true; break;  // both at once
-        case 1: s.a_starts = false; s.b_starts = true; break;
-        default: break;
+        case 0:
+            s.b_starts = true;
+            break;  // both at once
+        case 1:
+            s.a_starts = false;
+            s.b_starts = true;
+            break;
+        default:
+            break;
     }
     s.b_vanishes = rng() % 8 == 0;
     s.a_restarts = rng() % 8 == 1;
@@ -79,14 +87,15 @@ std::string run(std::uint64_t seed, double max_loss, Tally& tally, bool verbose)
     World w(seed, s.options);
     w.wire = wire;
     if (verbose)
-        std::printf("seed %llu: loss %.2f dup %.2f reorder %.2f policies %u tunnel %d pfs %d gcm %d "
-                    "life %lld/%lld dpd %lld a %d b %d vanish %d restart %d flush %d traffic %d\n",
-                    static_cast<unsigned long long>(seed), wire.loss, wire.duplicate, wire.reorder,
-                    s.options.policies, s.options.tunnel, s.options.pfs, s.options.gcm,
-                    static_cast<long long>(s.options.phase1_lifetime.count()),
-                    static_cast<long long>(s.options.phase2_lifetime.count()),
-                    static_cast<long long>(s.options.dpd.delay.count()), s.a_starts, s.b_starts,
-                    s.b_vanishes, s.a_restarts, s.flush, s.traffic);
+        std::printf(
+            "seed %llu: loss %.2f dup %.2f reorder %.2f policies %u tunnel %d pfs %d gcm %d "
+            "life %lld/%lld dpd %lld a %d b %d vanish %d restart %d flush %d traffic %d\n",
+            static_cast<unsigned long long>(seed), wire.loss, wire.duplicate, wire.reorder,
+            s.options.policies, s.options.tunnel, s.options.pfs, s.options.gcm,
+            static_cast<long long>(s.options.phase1_lifetime.count()),
+            static_cast<long long>(s.options.phase2_lifetime.count()),
+            static_cast<long long>(s.options.dpd.delay.count()), s.a_starts, s.b_starts,
+            s.b_vanishes, s.a_restarts, s.flush, s.traffic);
     const TimePoint begin = w.now;
     for (unsigned i = 1; i <= s.options.policies; ++i) {
         if (s.a_starts) w.acquire(*w.a, PolicyId{i}, i);
@@ -107,7 +116,8 @@ std::string run(std::uint64_t seed, double max_loss, Tally& tally, bool verbose)
     if (s.a_restarts) {
         // As after a crash: the SAs are cleared, and the peer hears nothing of it.
         const Endpoint local{w.addr_a, 500};
-        w.a->engine = std::make_unique<exchange::Engine>(make_config(w.addr_a, w.addr_b, s.options), 1, *w.a);
+        w.a->engine =
+            std::make_unique<exchange::Engine>(make_config(w.addr_a, w.addr_b, s.options), 1, *w.a);
         w.a->engine->local_endpoints({local});
         w.a->sas.clear();
         w.a->larval.clear();
@@ -145,10 +155,14 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         const std::string arg = argv[i];
         const char* value = i + 1 < argc ? argv[i + 1] : "";
-        if (arg == "--seeds") seeds = std::strtoull(value, nullptr, 0), ++i;
-        else if (arg == "--from") from = std::strtoull(value, nullptr, 0), ++i;
-        else if (arg == "--loss") loss = std::strtod(value, nullptr), ++i;
-        else if (arg == "--verbose") verbose = true;
+        if (arg == "--seeds")
+            seeds = std::strtoull(value, nullptr, 0), ++i;
+        else if (arg == "--from")
+            from = std::strtoull(value, nullptr, 0), ++i;
+        else if (arg == "--loss")
+            loss = std::strtod(value, nullptr), ++i;
+        else if (arg == "--verbose")
+            verbose = true;
         else {
             std::printf("usage: %s [--seeds N] [--from SEED] [--loss 0.2] [--verbose]\n", argv[0]);
             return 2;
@@ -167,10 +181,11 @@ int main(int argc, char** argv) {
         if (tally.failed >= 20) break;
     }
     const double n = static_cast<double>(tally.up + tally.none + tally.one_sided);
-    std::printf("%.0f runs: %.2f %% up after 120 s, %.2f %% with none, %.2f %% one-sided before DPD or "
-                "expiry; %llu failed\n",
-                n, 100.0 * static_cast<double>(tally.up) / n, 100.0 * static_cast<double>(tally.none) / n,
-                100.0 * static_cast<double>(tally.one_sided) / n,
-                static_cast<unsigned long long>(tally.failed));
+    std::printf(
+        "%.0f runs: %.2f %% up after 120 s, %.2f %% with none, %.2f %% one-sided before DPD or "
+        "expiry; %llu failed\n",
+        n, 100.0 * static_cast<double>(tally.up) / n, 100.0 * static_cast<double>(tally.none) / n,
+        100.0 * static_cast<double>(tally.one_sided) / n,
+        static_cast<unsigned long long>(tally.failed));
     return tally.failed == 0 ? 0 : 1;
 }

@@ -38,8 +38,10 @@ class MixHash {
         flush();
         state_[0] = mix(state_[0] ^ total_);
         for (std::size_t k = 0; k < 4; ++k) {
-            const std::uint64_t v = mix(state_[k] ^ state_[(k + 1) % 4] ^ (k + 1) * 0x9e3779b97f4a7c15);
-            for (std::size_t i = 0; i < 8; ++i) out[k * 8 + i] = static_cast<std::uint8_t>(v >> (8 * i));
+            const std::uint64_t v =
+                mix(state_[k] ^ state_[(k + 1) % 4] ^ (k + 1) * 0x9e3779b97f4a7c15);
+            for (std::size_t i = 0; i < 8; ++i)
+                out[k * 8 + i] = static_cast<std::uint8_t>(v >> (8 * i));
         }
     }
 
@@ -56,7 +58,8 @@ class MixHash {
     int fill_ = 0;
 };
 
-inline racoon_status mix_digest(void*, const racoon_span* parts, std::size_t n, std::uint8_t* out) noexcept {
+inline racoon_status mix_digest(void*, const racoon_span* parts, std::size_t n,
+                                std::uint8_t* out) noexcept {
     MixHash h;
     for (std::size_t i = 0; i < n; ++i) h.add(parts[i].data, parts[i].size);
     h.finish(out);
@@ -78,7 +81,8 @@ inline const racoon_hash kMixTable{sizeof(racoon_hash), mix_digest, mix_hmac};
 struct FeistelKey {
     std::array<std::uint64_t, 4> k;
 };
-inline racoon_status feistel_key(void*, const std::uint8_t* key, std::size_t size, void** out) noexcept {
+inline racoon_status feistel_key(void*, const std::uint8_t* key, std::size_t size,
+                                 void** out) noexcept {
     auto* f = new FeistelKey{};
     std::uint8_t digest[32];
     MixHash h;
@@ -88,7 +92,9 @@ inline racoon_status feistel_key(void*, const std::uint8_t* key, std::size_t siz
     *out = f;
     return RACOON_OK;
 }
-inline void feistel_free(void*, void* key) noexcept { delete static_cast<FeistelKey*>(key); }
+inline void feistel_free(void*, void* key) noexcept {
+    delete static_cast<FeistelKey*>(key);
+}
 inline racoon_status feistel_crypt(void*, void* key, std::int32_t encrypt, std::uint8_t* iv,
                                    std::uint8_t* data, std::size_t size) noexcept {
     const auto& k = static_cast<FeistelKey*>(key)->k;
@@ -117,7 +123,8 @@ inline racoon_status feistel_crypt(void*, void* key, std::int32_t encrypt, std::
     }
     return RACOON_OK;
 }
-inline const racoon_cipher kFeistelTable{sizeof(racoon_cipher), feistel_key, feistel_free, feistel_crypt};
+inline const racoon_cipher kFeistelTable{sizeof(racoon_cipher), feistel_key, feistel_free,
+                                         feistel_crypt};
 
 constexpr std::uint64_t kPrime = (std::uint64_t{1} << 61) - 1;
 inline std::uint64_t mul_mod(std::uint64_t a, std::uint64_t b) {
@@ -147,15 +154,19 @@ inline racoon_status small_check(void*, racoon_span v) noexcept {
     return v.size == 8 && y > 1 && y < kPrime - 1 ? RACOON_OK : RACOON_CRYPTO;
 }
 // The engine only ever checks; keys are made by whoever plays the workers.
-inline const racoon_dh_group kSmallTable{sizeof(racoon_dh_group), nullptr, small_check, nullptr, nullptr};
+inline const racoon_dh_group kSmallTable{sizeof(racoon_dh_group), nullptr, small_check, nullptr,
+                                         nullptr};
 
 inline racoon_status psk_begin(void*, const racoon_auth_params*, void** session) noexcept {
     *session = nullptr;
     return RACOON_OK;
 }
 inline void psk_end(void*, void*) noexcept {}
-inline std::uint32_t psk_recipe(void*, void*) noexcept { return RACOON_SKEYID_PSK; }
-inline racoon_status psk_out(void*, void*, racoon_span hash, racoon_op, racoon_auth_out* out) noexcept {
+inline std::uint32_t psk_recipe(void*, void*) noexcept {
+    return RACOON_SKEYID_PSK;
+}
+inline racoon_status psk_out(void*, void*, racoon_span hash, racoon_op,
+                             racoon_auth_out* out) noexcept {
     out->payload_type = 8;
     out->size = static_cast<std::uint32_t>(hash.size);
     std::memcpy(out->body, hash.data, hash.size);
@@ -173,8 +184,8 @@ inline racoon_status psk_in(void*, void*, racoon_span expected, const racoon_pay
     }
     return RACOON_DENIED;
 }
-inline const racoon_auth_method kPskTable{sizeof(racoon_auth_method), psk_begin, psk_end, psk_recipe,
-                                          psk_out, psk_in, nullptr};
+inline const racoon_auth_method kPskTable{
+    sizeof(racoon_auth_method), psk_begin, psk_end, psk_recipe, psk_out, psk_in, nullptr};
 
 /// The infos that a configuration of tests points to.
 struct TestCatalog {

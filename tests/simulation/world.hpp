@@ -20,8 +20,8 @@ using namespace std::chrono_literals;
 struct WireModel {
     double loss = 0, duplicate = 0, reorder = 0, corrupt = 0;
     Duration delay = 10ms;
-    Duration jitter = 0ms;     // of every packet
-    Duration held_back = 2s;   // at most, of a reordered one
+    Duration jitter = 0ms;    // of every packet
+    Duration held_back = 2s;  // at most, of a reordered one
 };
 
 struct ConfigOptions {
@@ -38,8 +38,12 @@ struct ConfigOptions {
     bool passive = false;
 };
 
-inline IpAddr ip(std::string_view text) { return *IpAddr::parse(text); }
-inline Prefix net(std::string_view addr, unsigned length) { return *Prefix::make(ip(addr), length); }
+inline IpAddr ip(std::string_view text) {
+    return *IpAddr::parse(text);
+}
+inline Prefix net(std::string_view addr, unsigned length) {
+    return *Prefix::make(ip(addr), length);
+}
 
 inline TrafficSelector selector_of(const IpAddr& local, const IpAddr& peer, const ConfigOptions& o,
                                    unsigned index) {
@@ -59,7 +63,8 @@ inline TrafficSelector selector_of(const IpAddr& local, const IpAddr& peer, cons
     return s;
 }
 
-inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer, const ConfigOptions& o) {
+inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
+                                   const ConfigOptions& o) {
     const TestCatalog& c = catalog();
     auto config = std::make_shared<conf::Config>();
     config->timer = o.timer;
@@ -113,8 +118,11 @@ class World {
     explicit World(std::uint64_t seed, const ConfigOptions& options = {},
                    const ConfigOptions* other = nullptr)
         : addr_a(ip("192.0.2.1")), addr_b(ip("192.0.2.2")), seed_(seed), rng_(seed * 2 + 1) {
-        const auto schedule = [this](Duration d, std::function<void()> f) { after(d, std::move(f)); };
-        a = std::make_unique<SimHost>("a", make_config(addr_a, addr_b, options), seed * 3 + 1, schedule,
+        const auto schedule = [this](Duration d, std::function<void()> f) {
+            after(d, std::move(f));
+        };
+        a = std::make_unique<SimHost>("a", make_config(addr_a, addr_b, options), seed * 3 + 1,
+                                      schedule,
                                       [this](const exchange::Datagram& d) { transmit(d); });
         b = std::make_unique<SimHost>("b", make_config(addr_b, addr_a, other ? *other : options),
                                       seed * 3 + 2, schedule,
@@ -144,7 +152,8 @@ class World {
         e.policy = policy;
         h.engine->kernel_event(e, now);
     }
-    void deliver(const IpAddr& from, const IpAddr& to, ByteView bytes, std::uint16_t from_port = 500) {
+    void deliver(const IpAddr& from, const IpAddr& to, ByteView bytes,
+                 std::uint16_t from_port = 500) {
         exchange::Datagram d;
         d.local = Endpoint{to, 500};
         d.remote = Endpoint{from, from_port};
@@ -186,13 +195,15 @@ class World {
 
     /// Whether both ends hold the same SAs: "" or what is different.
     std::string compare() const {
-        for (const auto& [mine, theirs] : {std::pair(a.get(), b.get()), std::pair(b.get(), a.get())})
+        for (const auto& [mine, theirs] :
+             {std::pair(a.get(), b.get()), std::pair(b.get(), a.get())})
             for (const auto& [key, sa] : mine->sas) {
                 const auto it = theirs->sas.find(key);
                 const std::string what = (sa.inbound ? "inbound SA " : "outbound SA ") +
                                          std::to_string(std::get<1>(key)) + " of " + sa.dst.text();
                 if (it == theirs->sas.end()) return what + " exists at one end only";
-                if (it->second.inbound == sa.inbound) return what + " has one direction at both ends";
+                if (it->second.inbound == sa.inbound)
+                    return what + " has one direction at both ends";
                 if (it->second.key != sa.key || it->second.encryption != sa.encryption ||
                     it->second.integrity != sa.integrity)
                     return what + " has other keys or algorithms at the other end";

@@ -20,10 +20,17 @@ class FakeCatalog final : public conf::Catalog {
         hash("sha256", 4, 32, {"sha2_256"});
         hash("sha384", 5, 48, {"sha2_384"});
         hash("sha512", 6, 64, {"sha2_512"});
-        for (const auto& [name, number, bytes] :
-             {std::tuple{"modp768", 1, 96}, {"modp1024", 2, 128}, {"modp1536", 5, 192}, {"modp2048", 14, 256},
-              {"modp3072", 15, 384}, {"modp4096", 16, 512}, {"modp6144", 17, 768}, {"modp8192", 18, 1024},
-              {"ecp256", 19, 64}, {"ecp384", 20, 96}, {"ecp521", 21, 132}})
+        for (const auto& [name, number, bytes] : {std::tuple{"modp768", 1, 96},
+                                                  {"modp1024", 2, 128},
+                                                  {"modp1536", 5, 192},
+                                                  {"modp2048", 14, 256},
+                                                  {"modp3072", 15, 384},
+                                                  {"modp4096", 16, 512},
+                                                  {"modp6144", 17, 768},
+                                                  {"modp8192", 18, 1024},
+                                                  {"ecp256", 19, 64},
+                                                  {"ecp384", 20, 96},
+                                                  {"ecp521", 21, 132}})
             group(name, number, bytes);
         conf::AuthMethodInfo psk;
         psk.name = "pre_shared_key";
@@ -54,10 +61,18 @@ class FakeCatalog final : public conf::Catalog {
     const conf::CipherInfo* cipher(std::string_view n) const override { return find(ciphers_, n); }
     const conf::HashInfo* hash(std::string_view n) const override { return find(hashes_, n); }
     const conf::GroupInfo* group(std::string_view n) const override { return find(groups_, n); }
-    const conf::AuthMethodInfo* auth_method(std::string_view n) const override { return find(methods_, n); }
-    const conf::TransformInfo* esp_encryption(std::string_view n) const override { return find(encryption_, n); }
-    const conf::TransformInfo* esp_integrity(std::string_view n) const override { return find(integrity_, n); }
-    const conf::TransformInfo* compression(std::string_view n) const override { return find(compression_, n); }
+    const conf::AuthMethodInfo* auth_method(std::string_view n) const override {
+        return find(methods_, n);
+    }
+    const conf::TransformInfo* esp_encryption(std::string_view n) const override {
+        return find(encryption_, n);
+    }
+    const conf::TransformInfo* esp_integrity(std::string_view n) const override {
+        return find(integrity_, n);
+    }
+    const conf::TransformInfo* compression(std::string_view n) const override {
+        return find(compression_, n);
+    }
     bool has(conf::Kind kind, std::string_view n) const override {
         if (kind == conf::Kind::Kernel) return n == "xfrm" || n == "userspace";
         const auto all = names(kind);
@@ -67,19 +82,29 @@ class FakeCatalog final : public conf::Catalog {
     }
     std::vector<std::string> names(conf::Kind kind) const override {
         switch (kind) {
-            case conf::Kind::Cipher: return keys(ciphers_);
-            case conf::Kind::Hash: return keys(hashes_);
-            case conf::Kind::Group: return keys(groups_);
-            case conf::Kind::AuthMethod: return keys(methods_);
-            case conf::Kind::EspEncryption: return keys(encryption_);
-            case conf::Kind::EspIntegrity: return keys(integrity_);
-            case conf::Kind::Compression: return keys(compression_);
-            case conf::Kind::Kernel: return {"xfrm", "userspace"};
-            case conf::Kind::Credential: return {"files"};
+            case conf::Kind::Cipher:
+                return keys(ciphers_);
+            case conf::Kind::Hash:
+                return keys(hashes_);
+            case conf::Kind::Group:
+                return keys(groups_);
+            case conf::Kind::AuthMethod:
+                return keys(methods_);
+            case conf::Kind::EspEncryption:
+                return keys(encryption_);
+            case conf::Kind::EspIntegrity:
+                return keys(integrity_);
+            case conf::Kind::Compression:
+                return keys(compression_);
+            case conf::Kind::Kernel:
+                return {"xfrm", "userspace"};
+            case conf::Kind::Credential:
+                return {"files"};
         }
         return {};
     }
-    std::optional<std::string> module_offering(conf::Kind kind, std::string_view name) const override {
+    std::optional<std::string> module_offering(conf::Kind kind,
+                                               std::string_view name) const override {
         const auto found = offers_.find({kind, std::string(name)});
         if (found == offers_.end()) return std::nullopt;
         return found->second;
@@ -119,7 +144,8 @@ class FakeCatalog final : public conf::Catalog {
         ciphers_[name] = c;
         for (const char* alias : aliases) ciphers_[alias] = c;
     }
-    void hash(const char* name, std::uint16_t id, std::size_t size, std::vector<const char*> aliases) {
+    void hash(const char* name, std::uint16_t id, std::size_t size,
+              std::vector<const char*> aliases) {
         conf::HashInfo h;
         h.name = name;
         h.ike_id = id;
@@ -148,7 +174,8 @@ class FakeCatalog final : public conf::Catalog {
         encryption_[name] = t;
         for (const char* alias : aliases) encryption_[alias] = t;
     }
-    void integrity(const char* name, std::uint8_t ah, std::uint16_t attribute, std::vector<const char*> aliases) {
+    void integrity(const char* name, std::uint8_t ah, std::uint16_t attribute,
+                   std::vector<const char*> aliases) {
         conf::TransformInfo t;
         t.name = name;
         t.kind = conf::TransformKind::Integrity;

@@ -27,13 +27,15 @@ class FakeRuntime final : public plugin::Runtime {
         return token;
     }
     void cancel(std::uint64_t timer) override { timers_.erase(timer); }
-    Result<std::uint64_t> watch(int fd, unsigned, UniqueFunction<void(unsigned)> callback) override {
+    Result<std::uint64_t> watch(int fd, unsigned,
+                                UniqueFunction<void(unsigned)> callback) override {
         const std::uint64_t token = next_++;
         watches_.emplace(token, Watch{fd, std::move(callback)});
         return token;
     }
     void unwatch(std::uint64_t watch) override { watches_.erase(watch); }
-    Result<std::uint64_t> submit(UniqueFunction<void()> job, UniqueFunction<void(bool)> done) override {
+    Result<std::uint64_t> submit(UniqueFunction<void()> job,
+                                 UniqueFunction<void(bool)> done) override {
         if (jobs_.size() >= job_limit) return fail(Errc::Busy, "full");
         const std::uint64_t token = next_++;
         jobs_.emplace(token, Job{std::move(job), std::move(done)});
@@ -68,7 +70,9 @@ class FakeRuntime final : public plugin::Runtime {
         while (true) {
             auto due = timers_.end();
             for (auto it = timers_.begin(); it != timers_.end(); ++it)
-                if (it->second.at <= until && (due == timers_.end() || it->second.at < due->second.at)) due = it;
+                if (it->second.at <= until &&
+                    (due == timers_.end() || it->second.at < due->second.at))
+                    due = it;
             if (due == timers_.end()) break;
             now_ = std::max(now_, due->second.at);
             auto callback = std::move(due->second.callback);

@@ -76,11 +76,13 @@ racoon_status get_path(void* host, const char* kind, racoon_span* out) noexcept 
     return RACOON_OK;
 }
 
-constexpr racoon_conf_service kTable = {sizeof(racoon_conf_service), get_flag, get_integer,
-                                        get_duration_ns, get_text, get_path};
+constexpr racoon_conf_service kTable = {
+    sizeof(racoon_conf_service), get_flag, get_integer, get_duration_ns, get_text, get_path};
 
 }  // namespace
 
-const racoon_conf_service* conf_service() { return &kTable; }
+const racoon_conf_service* conf_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

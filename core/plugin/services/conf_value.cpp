@@ -41,16 +41,18 @@ std::string suggestion(const Manifest& manifest, std::string_view key) {
 
 Status in_range(const ConfigKey& key, std::int64_t v, const char* unit) {
     if ((!key.min || v >= *key.min) && (!key.max || v <= *key.max)) return ok();
-    return fail(Errc::Config, "found " + std::to_string(v) + unit + ", expected " +
-                                  (key.min ? "at least " + std::to_string(*key.min) : std::string()) +
-                                  (key.min && key.max ? " and " : "") +
-                                  (key.max ? "at most " + std::to_string(*key.max) : std::string()));
+    return fail(Errc::Config,
+                "found " + std::to_string(v) + unit + ", expected " +
+                    (key.min ? "at least " + std::to_string(*key.min) : std::string()) +
+                    (key.min && key.max ? " and " : "") +
+                    (key.max ? "at most " + std::to_string(*key.max) : std::string()));
 }
 
 Status check_value(const ConfigKey& key, const std::string& text) {
     // A secret is never repeated in a message.
-    const std::string found = key.type == ConfigType::Secret ? "found something else"
-                                                             : "found \"" + log::escaped(text, 60) + "\"";
+    const std::string found = key.type == ConfigType::Secret
+                                  ? "found something else"
+                                  : "found \"" + log::escaped(text, 60) + "\"";
     switch (key.type) {
         case ConfigType::Flag:
             if (parse_flag(text)) return ok();
@@ -72,7 +74,8 @@ Status check_value(const ConfigKey& key, const std::string& text) {
             if (IpAddr::parse(text)) return ok();
             return fail(Errc::Config, found + ", expected an IP address");
         case ConfigType::Text:
-        case ConfigType::Secret: break;
+        case ConfigType::Secret:
+            break;
     }
     if (text.find('\0') == std::string::npos) return ok();
     return fail(Errc::Config, "found a NUL, expected text");
@@ -102,7 +105,8 @@ std::optional<std::int64_t> parse_duration_seconds(const std::string& text) {
     std::string_view unit(stop, static_cast<std::size_t>(end - stop));
     while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
     std::int64_t factor = 0;
-    if (unit.empty() || unit == "sec" || unit == "secs" || unit == "second" || unit == "seconds") factor = 1;
+    if (unit.empty() || unit == "sec" || unit == "secs" || unit == "second" || unit == "seconds")
+        factor = 1;
     if (unit == "min" || unit == "mins" || unit == "minute" || unit == "minutes") factor = 60;
     if (unit == "hour" || unit == "hours") factor = 3600;
     if (factor == 0 || v > kMaxSeconds / factor) return std::nullopt;
@@ -115,8 +119,8 @@ Status check_section(const Manifest& manifest, const conf::ModuleBlock* block) {
             const auto it = manifest.config.find(name);
             if (it == manifest.config.end())
                 return refuse(kMsgConfigKey, Errc::Config,
-                              value.where.text() + ": unknown key \"" + log::escaped(name, 60) + "\"" +
-                                  suggestion(manifest, name));
+                              value.where.text() + ": unknown key \"" + log::escaped(name, 60) +
+                                  "\"" + suggestion(manifest, name));
             const Status good = check_value(it->second, value.text);
             if (!good)
                 return refuse(kMsgConfigKey, Errc::Config,

@@ -44,6 +44,8 @@ constexpr racoon_crypto_service kTable = {sizeof(racoon_crypto_service), hash, h
 
 }  // namespace
 
-const racoon_crypto_service* crypto_service() { return &kTable; }
+const racoon_crypto_service* crypto_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

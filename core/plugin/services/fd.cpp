@@ -19,11 +19,12 @@ racoon_status watch(void* host, std::int32_t fd, std::uint32_t events,
     ModuleContext& m = ModuleContext::of(host);
     if (!*m.open) return RACOON_STATE;
     if (m.watches.size() >= kMaxWatches) return RACOON_BUSY;
-    auto watching = m.shared.runtime.watch(fd, events, [&m, open = m.open, callback, arg](unsigned ready) {
-        if (!*open) return;
-        const Callout call(m.name, "fd callback");
-        callback(arg, ready);
-    });
+    auto watching =
+        m.shared.runtime.watch(fd, events, [&m, open = m.open, callback, arg](unsigned ready) {
+            if (!*open) return;
+            const Callout call(m.name, "fd callback");
+            callback(arg, ready);
+        });
     if (!watching) {
         LOGE("", m.name + ": cannot watch a descriptor: " + watching.error().text());
         return RACOON_IO;
@@ -43,6 +44,8 @@ constexpr racoon_fd_service kTable = {sizeof(racoon_fd_service), watch, unwatch}
 
 }  // namespace
 
-const racoon_fd_service* fd_service() { return &kTable; }
+const racoon_fd_service* fd_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

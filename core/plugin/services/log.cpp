@@ -14,10 +14,13 @@ constexpr std::size_t kMaxLine = 2048;
 
 // An unknown level, from a newer plugin, is the most talkative one.
 log::Level level_of(std::uint32_t level) {
-    return static_cast<log::Level>(std::clamp<std::uint32_t>(level, RACOON_LOG_ERROR, RACOON_LOG_DEBUG2));
+    return static_cast<log::Level>(
+        std::clamp<std::uint32_t>(level, RACOON_LOG_ERROR, RACOON_LOG_DEBUG2));
 }
 
-std::int32_t enabled(void*, std::uint32_t level) noexcept { return log::enabled(level_of(level)) ? 1 : 0; }
+std::int32_t enabled(void*, std::uint32_t level) noexcept {
+    return log::enabled(level_of(level)) ? 1 : 0;
+}
 
 void write(void* host, std::uint32_t level, const char* text, std::size_t size) noexcept {
     if (!host || (!text && size != 0) || !log::enabled(level_of(level))) return;
@@ -30,6 +33,8 @@ constexpr racoon_log_service kTable = {sizeof(racoon_log_service), enabled, writ
 
 }  // namespace
 
-const racoon_log_service* log_service() { return &kTable; }
+const racoon_log_service* log_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

@@ -22,6 +22,8 @@ constexpr racoon_op_service kTable = {sizeof(racoon_op_service), complete, alive
 
 }  // namespace
 
-const racoon_op_service* op_service() { return &kTable; }
+const racoon_op_service* op_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

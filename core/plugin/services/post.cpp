@@ -22,6 +22,8 @@ constexpr racoon_post_service kTable = {sizeof(racoon_post_service), post};
 
 }  // namespace
 
-const racoon_post_service* post_service() { return &kTable; }
+const racoon_post_service* post_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

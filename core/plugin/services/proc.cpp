@@ -29,12 +29,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMaxHelpers = 64;        // running, per module
-constexpr std::size_t kMaxFds = 16;            // handed over at once
+constexpr std::size_t kMaxHelpers = 64;  // running, per module
+constexpr std::size_t kMaxFds = 16;      // handed over at once
 constexpr std::size_t kMaxMessage = 64 << 10;
 constexpr std::size_t kMaxUnsent = 1 << 20;
-constexpr int kChannel = 3;                    // the helper's end
-constexpr Duration kGrace = 2s;                // from end of file on the channel to SIGKILL
+constexpr int kChannel = 3;      // the helper's end
+constexpr Duration kGrace = 2s;  // from end of file on the channel to SIGKILL
 constexpr Duration kReapEvery = 20ms;
 
 // Between fork and exec only async-signal-safe calls are allowed: all is prepared before.
@@ -86,7 +86,8 @@ class HelperSet {
             release(h);
             ::kill(h.pid, SIGKILL);
             int status = 0;
-            while (::waitpid(h.pid, &status, 0) < 0 && errno == EINTR) {}
+            while (::waitpid(h.pid, &status, 0) < 0 && errno == EINTR) {
+            }
         }
     }
 
@@ -106,7 +107,7 @@ class HelperSet {
         std::uint64_t watch = 0;
         std::uint64_t timer = 0;
         bool wants_write = false;
-        bool closed = false;   // end of file, or a broken frame
+        bool closed = false;  // end of file, or a broken frame
         TimePoint closed_at;
         racoon_proc_events events{};
         void* arg = nullptr;
@@ -137,21 +138,22 @@ racoon_status HelperSet::start(std::uint32_t index, const std::int32_t* fds, std
     const Manifest& manifest = module_.manifest;
     if (index >= manifest.helpers.size())
         return put_error(err, RACOON_INVALID_ARGUMENT,
-                   fmt::format("found helper index {}, expected less than {} [{}]", index,
-                               manifest.helpers.size(), kMsgHelper));
+                         fmt::format("found helper index {}, expected less than {} [{}]", index,
+                                     manifest.helpers.size(), kMsgHelper));
     if (fd_count > kMaxFds || (fd_count != 0 && !fds)) return RACOON_INVALID_ARGUMENT;
-    if (running_.size() >= kMaxHelpers) return put_error(err, RACOON_BUSY, "too many helpers running");
+    if (running_.size() >= kMaxHelpers)
+        return put_error(err, RACOON_BUSY, "too many helpers running");
     const Helper& helper = manifest.helpers[index];
     const TrustReport trust = walk_trusted(helper.program, default_trust());
     if (!trust.trusted)
         return put_error(err, RACOON_DENIED,
-                   fmt::format("helper {}: {}: {} [{}]", helper.program, trust.steps.back().path,
-                               trust.steps.back().text, kMsgHelper));
+                         fmt::format("helper {}: {}: {} [{}]", helper.program,
+                                     trust.steps.back().path, trust.steps.back().text, kMsgHelper));
     const passwd* user = ::getpwnam(helper.user.c_str());  // main thread only
     if (!user)
         return put_error(err, RACOON_NOT_FOUND,
-                   fmt::format("helper {}: user \"{}\" does not exist: create it [{}]", helper.program,
-                               log::escaped(helper.user, 40), kMsgHelper));
+                         fmt::format("helper {}: user \"{}\" does not exist: create it [{}]",
+                                     helper.program, log::escaped(helper.user, 40), kMsgHelper));
     int pair[2] = {-1, -1};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return put_error(err, RACOON_IO, std::strerror(errno));
@@ -160,7 +162,7 @@ racoon_status HelperSet::start(std::uint32_t index, const std::int32_t* fds, std
     ::fcntl(ours.get(), F_SETFL, O_NONBLOCK);
 
     Launch launch{helper.program.c_str(), user->pw_uid, user->pw_gid, user->pw_uid != ::geteuid(),
-                  theirs.get(), {}, fd_count};
+                  theirs.get(),           {},           fd_count};
     for (std::size_t i = 0; i < fd_count; ++i) launch.fds[i] = fds[i];
     const pid_t pid = ::fork();
     if (pid < 0) return put_error(err, RACOON_IO, std::strerror(errno));
@@ -176,7 +178,8 @@ racoon_status HelperSet::start(std::uint32_t index, const std::int32_t* fds, std
         release(h);
         ::kill(pid, SIGKILL);
         int status = 0;
-        while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+        while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
         running_.erase(id);
         return put_error(err, RACOON_IO, "cannot watch the helper's channel");
     }
@@ -188,8 +191,8 @@ bool HelperSet::rewatch(std::uint64_t token, Running& h) {
     if (h.watch != 0) module_.shared.runtime.unwatch(std::exchange(h.watch, 0));
     h.wants_write = !h.out.empty();
     const unsigned events = RACOON_FD_READ | (h.wants_write ? RACOON_FD_WRITE : 0);
-    auto watching = module_.shared.runtime.watch(h.channel.get(), events,
-                                                 [this, token](unsigned ready) { on_ready(token, ready); });
+    auto watching = module_.shared.runtime.watch(
+        h.channel.get(), events, [this, token](unsigned ready) { on_ready(token, ready); });
     if (!watching) return false;
     h.watch = *watching;
     return true;
@@ -224,8 +227,9 @@ void HelperSet::deliver(std::uint64_t token) {
         const auto size = in.u32();
         if (!size) return;
         if (*size > kMaxMessage) {
-            LOGE("", fmt::format("{}: helper sent a frame of {} bytes, expected {} at most: stopped [{}]",
-                                 module_.name, *size, kMaxMessage, kMsgHelper));
+            LOGE("", fmt::format(
+                         "{}: helper sent a frame of {} bytes, expected {} at most: stopped [{}]",
+                         module_.name, *size, kMaxMessage, kMsgHelper));
             ::kill(h.pid, SIGKILL);
             h.in.clear();
             close_channel(token, h);
@@ -297,7 +301,9 @@ racoon_status HelperSet::send(std::uint64_t token, ByteView bytes) {
     return RACOON_OK;
 }
 
-void HelperSetDeleter::operator()(HelperSet* set) const { delete set; }
+void HelperSetDeleter::operator()(HelperSet* set) const {
+    delete set;
+}
 
 std::unique_ptr<HelperSet, HelperSetDeleter> make_helper_set(ModuleContext& module) {
     return std::unique_ptr<HelperSet, HelperSetDeleter>(new HelperSet(module));
@@ -330,6 +336,8 @@ constexpr racoon_proc_service kTable = {sizeof(racoon_proc_service), start, send
 
 }  // namespace
 
-const racoon_proc_service* proc_service() { return &kTable; }
+const racoon_proc_service* proc_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

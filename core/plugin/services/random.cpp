@@ -25,6 +25,8 @@ constexpr racoon_random_service kTable = {sizeof(racoon_random_service), fill};
 
 }  // namespace
 
-const racoon_random_service* random_service() { return &kTable; }
+const racoon_random_service* random_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

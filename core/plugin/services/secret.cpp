@@ -49,6 +49,8 @@ constexpr racoon_secret_service kTable = {sizeof(racoon_secret_service), allocat
 
 }  // namespace
 
-const racoon_secret_service* secret_service() { return &kTable; }
+const racoon_secret_service* secret_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

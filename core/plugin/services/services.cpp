@@ -44,6 +44,8 @@ const void* find_service(std::string_view name, Zone zone) {
     return e && in_zone(e->zone, zone) ? e->table : nullptr;
 }
 
-bool is_service(std::string_view name) { return find_entry(name) != nullptr; }
+bool is_service(std::string_view name) {
+    return find_entry(name) != nullptr;
+}
 
 }  // namespace racoon::plugin

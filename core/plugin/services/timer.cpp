@@ -37,6 +37,8 @@ constexpr racoon_timer_service kTable = {sizeof(racoon_timer_service), arm, canc
 
 }  // namespace
 
-const racoon_timer_service* timer_service() { return &kTable; }
+const racoon_timer_service* timer_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

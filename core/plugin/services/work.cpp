@@ -43,6 +43,8 @@ constexpr racoon_work_service kTable = {sizeof(racoon_work_service), submit, can
 
 }  // namespace
 
-const racoon_work_service* work_service() { return &kTable; }
+const racoon_work_service* work_service() {
+    return &kTable;
+}
 
 }  // namespace racoon::plugin

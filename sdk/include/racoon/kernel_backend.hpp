@@ -26,7 +26,8 @@ inline racoon_status fail(racoon_error* err, racoon_status status, std::string_v
     if (err != nullptr && err->struct_size >= sizeof(racoon_error)) {
         err->status = status;
         err->os_errno = os_errno;
-        const std::size_t size = text.size() < sizeof(err->text) ? text.size() : sizeof(err->text) - 1;
+        const std::size_t size =
+            text.size() < sizeof(err->text) ? text.size() : sizeof(err->text) - 1;
         std::memcpy(err->text, text.data(), size);
         err->text[size] = '\0';
     }
@@ -76,26 +77,33 @@ class KernelBackend {
     virtual void capabilities(racoon_kernel_caps* out) = 0;
     virtual racoon_status open(const racoon_kernel_events& events, racoon_error* err) = 0;
     virtual void close() = 0;
-    virtual racoon_status bind_socket(std::int32_t, std::uint32_t, racoon_error*) { return RACOON_OK; }
+    virtual racoon_status bind_socket(std::int32_t, std::uint32_t, racoon_error*) {
+        return RACOON_OK;
+    }
     virtual racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op op,
                                   racoon_kernel_spi_result* out, racoon_error* err) = 0;
-    virtual racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) = 0;
+    virtual racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op,
+                                    racoon_error* err) = 0;
     virtual racoon_status sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) = 0;
-    virtual racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op, racoon_error* err) = 0;
+    virtual racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op op,
+                                    racoon_error* err) = 0;
     virtual racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_op op,
                                    racoon_kernel_sa_info* out, racoon_error* err) = 0;
     using EachSa = void (*)(void* arg, const racoon_kernel_sa_info* sa) RACOON_NOEXCEPT;
     virtual racoon_status sa_dump(EachSa each, void* arg, racoon_error* err) = 0;
     virtual racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op op,
                                      racoon_error* err) = 0;
-    virtual racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) = 0;
+    virtual racoon_status policy_delete(std::uint32_t policy_id, racoon_op op,
+                                        racoon_error* err) = 0;
     using EachPolicy = void (*)(void* arg, const racoon_kernel_policy* policy) RACOON_NOEXCEPT;
     virtual racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) = 0;
     virtual racoon_status acquire_done(std::uint64_t acquire_token, racoon_status status) = 0;
 };
 
 namespace detail {
-inline KernelBackend& backend(void* impl) noexcept { return *static_cast<KernelBackend*>(impl); }
+inline KernelBackend& backend(void* impl) noexcept {
+    return *static_cast<KernelBackend*>(impl);
+}
 
 // A struct of a newer or older caller: only what both know is taken, the rest is zero.
 template <typename T>
@@ -160,9 +168,8 @@ inline const racoon_kernel& kernel_table() noexcept {
         [](void* impl, KernelBackend::EachSa each, void* arg, racoon_error* err) noexcept {
             return backend(impl).sa_dump(each, arg, err);
         },
-        [](void* impl, const racoon_kernel_policy* policy, racoon_op op, racoon_error* err) noexcept {
-            return backend(impl).policy_add(taken(policy), op, err);
-        },
+        [](void* impl, const racoon_kernel_policy* policy, racoon_op op,
+           racoon_error* err) noexcept { return backend(impl).policy_add(taken(policy), op, err); },
         [](void* impl, uint32_t id, racoon_op op, racoon_error* err) noexcept {
             return backend(impl).policy_delete(id, op, err);
         },

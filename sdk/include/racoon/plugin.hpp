@@ -38,12 +38,24 @@ class plugin {
     void attach(const racoon_host* table) { host_ = sdk::host(table); }
 
   protected:
-    result<void> provide(const char* key, cipher& p) { return offer(RACOON_POINT_CIPHER, key, &detail::cipher_table(), p); }
-    result<void> provide(const char* key, hash& p) { return offer(RACOON_POINT_HASH, key, &detail::hash_table(), p); }
-    result<void> provide(const char* key, prf& p) { return offer(RACOON_POINT_PRF, key, &detail::prf_table(), p); }
-    result<void> provide(const char* key, dh_group& p) { return offer(RACOON_POINT_DH_GROUP, key, &detail::dh_group_table(), p); }
-    result<void> provide(const char* key, auth_method& p) { return offer(RACOON_POINT_AUTH_METHOD, key, &detail::auth_method_table(), p); }
-    result<void> provide(const char* key, credential& p) { return offer(RACOON_POINT_CREDENTIAL, key, &detail::credential_table(), p); }
+    result<void> provide(const char* key, cipher& p) {
+        return offer(RACOON_POINT_CIPHER, key, &detail::cipher_table(), p);
+    }
+    result<void> provide(const char* key, hash& p) {
+        return offer(RACOON_POINT_HASH, key, &detail::hash_table(), p);
+    }
+    result<void> provide(const char* key, prf& p) {
+        return offer(RACOON_POINT_PRF, key, &detail::prf_table(), p);
+    }
+    result<void> provide(const char* key, dh_group& p) {
+        return offer(RACOON_POINT_DH_GROUP, key, &detail::dh_group_table(), p);
+    }
+    result<void> provide(const char* key, auth_method& p) {
+        return offer(RACOON_POINT_AUTH_METHOD, key, &detail::auth_method_table(), p);
+    }
+    result<void> provide(const char* key, credential& p) {
+        return offer(RACOON_POINT_CREDENTIAL, key, &detail::credential_table(), p);
+    }
     /// An esp-transform is all manifest; this says that it is there.
     result<void> provide_esp_transform(const char* key) {
         static const racoon_esp_transform table = {sizeof(racoon_esp_transform), 0};
@@ -120,10 +132,14 @@ struct entry {
 }  // namespace racoon::sdk
 
 /// The one exported symbol. Once per plugin, outside of namespaces, after "racoon_manifest.h".
-#define RACOON_PLUGIN(Class, build_id_text)                                                      \
-    RACOON_PLUGIN_ENTRY = {                                                                      \
-        RACOON_PLUGIN_HEADER,                       build_id_text,                               \
-        &racoon::sdk::detail::entry<Class>::init,   &racoon::sdk::detail::entry<Class>::configure, \
-        &racoon::sdk::detail::entry<Class>::commit, &racoon::sdk::detail::entry<Class>::rollback, \
-        &racoon::sdk::detail::entry<Class>::start,  &racoon::sdk::detail::entry<Class>::stop,     \
-        &racoon::sdk::detail::entry<Class>::destroy, &racoon::sdk::detail::entry<Class>::self_test};
+#define RACOON_PLUGIN(Class, build_id_text)                               \
+    RACOON_PLUGIN_ENTRY = {RACOON_PLUGIN_HEADER,                          \
+                           build_id_text,                                 \
+                           &racoon::sdk::detail::entry<Class>::init,      \
+                           &racoon::sdk::detail::entry<Class>::configure, \
+                           &racoon::sdk::detail::entry<Class>::commit,    \
+                           &racoon::sdk::detail::entry<Class>::rollback,  \
+                           &racoon::sdk::detail::entry<Class>::start,     \
+                           &racoon::sdk::detail::entry<Class>::stop,      \
+                           &racoon::sdk::detail::entry<Class>::destroy,   \
+                           &racoon::sdk::detail::entry<Class>::self_test};

@@ -44,9 +44,9 @@ static racoon_status auth_out(void* impl, void* session, racoon_span hash, racoo
     (void)out;
     return RACOON_NOT_SUPPORTED;
 }
-static racoon_status auth_in(void* impl, void* session, racoon_span expected, const racoon_payload* payloads,
-                             size_t count, const racoon_identity* id, racoon_op op,
-                             racoon_auth_verdict* out) {
+static racoon_status auth_in(void* impl, void* session, racoon_span expected,
+                             const racoon_payload* payloads, size_t count,
+                             const racoon_identity* id, racoon_op op, racoon_auth_verdict* out) {
     (void)impl;
     (void)session;
     (void)expected;
@@ -58,14 +58,17 @@ static racoon_status auth_in(void* impl, void* session, racoon_span expected, co
     return RACOON_DENIED;
 }
 
-static const racoon_auth_method method = {
-    sizeof(racoon_auth_method), begin, end, skeyid_recipe, auth_out,
+static const racoon_auth_method method = {sizeof(racoon_auth_method),
+                                          begin,
+                                          end,
+                                          skeyid_recipe,
+                                          auth_out,
 #if RACOON_TEST_FAULT == FAULT_NULL_FUNCTION
-    NULL,
+                                          NULL,
 #else
-    auth_in,
+                                           auth_in,
 #endif
-    NULL};
+                                          NULL};
 
 static int context;
 static int32_t value_in_force;
@@ -93,7 +96,8 @@ static racoon_status init(const racoon_host* host, void** ctx, racoon_error* err
     status = host->provide(host->ctx, RACOON_POINT_AUTH_METHOD, "test_method", NULL, &context, err);
     return status;
 #else
-    status = host->provide(host->ctx, RACOON_POINT_AUTH_METHOD, "test_method", &method, &context, err);
+    status =
+        host->provide(host->ctx, RACOON_POINT_AUTH_METHOD, "test_method", &method, &context, err);
 #if RACOON_TEST_FAULT == FAULT_UNDECLARED
     /* Ignores the status, as a careless plugin would. */
     host->provide(host->ctx, RACOON_POINT_AUTH_METHOD, "another", &method, &context, err);
@@ -106,7 +110,8 @@ static racoon_status init(const racoon_host* host, void** ctx, racoon_error* err
 }
 
 /* Takes "limit" from its block and refuses 13, so that rollback can be seen. */
-static racoon_status configure(void* ctx, const racoon_section* conf, void** pending, racoon_error* err) {
+static racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
+                               racoon_error* err) {
     const racoon_conf_service* service =
         (const racoon_conf_service*)the_host->get_service(the_host->ctx, RACOON_SERVICE_CONF);
     int64_t limit = 0;
@@ -147,7 +152,9 @@ static racoon_status start(void* ctx, racoon_error* err) {
     return RACOON_OK;
 #endif
 }
-static void destroy(void* ctx) { (void)ctx; }
+static void destroy(void* ctx) {
+    (void)ctx;
+}
 static racoon_status self_test(void* ctx, racoon_error* err) {
     (void)ctx;
 #if RACOON_TEST_FAULT == FAULT_SELF_TEST_FAILS
@@ -186,6 +193,7 @@ const racoon_plugin wrongly_named =
 #else
 RACOON_PLUGIN_ENTRY =
 #endif
-    {MAGIC,     ENTRY_SIZE, RACOON_ABI_MAJOR, MINOR,  0,        0,     racoon_manifest, MANIFEST_SIZE,
-     "test 1",  init,       configure,        commit, rollback, start, NULL,            destroy,
-     self_test};
+    {MAGIC,     ENTRY_SIZE,      RACOON_ABI_MAJOR, MINOR,    0,
+     0,         racoon_manifest, MANIFEST_SIZE,    "test 1", init,
+     configure, commit,          rollback,         start,    NULL,
+     destroy,   self_test};

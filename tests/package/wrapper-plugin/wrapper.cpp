@@ -14,14 +14,25 @@ class Session final : public rp::auth_method::session {
     std::uint32_t skeyid_recipe() override { return RACOON_SKEYID_PSK; }
 
     // The first byte of the hash says what to do.
-    rp::reply auth_out(rp::span hash, racoon_auth_out& out, rp::op<racoon_auth_out>& later) override {
+    rp::reply auth_out(rp::span hash, racoon_auth_out& out,
+                       rp::op<racoon_auth_out>& later) override {
         switch (hash.empty() ? '?' : *hash.data()) {
-            case 'n': out.payload_type = 8; return rp::done;
-            case 't': throw std::runtime_error("thrown in auth_out");
-            case 'p': return rp::pending;  // without taking the operation
-            case 'l': held_ = std::move(later); return rp::pending;
-            case 'd': { const auto dropped = std::move(later); return rp::pending; }
-            default: return rp::failure(RACOON_DENIED, "no");
+            case 'n':
+                out.payload_type = 8;
+                return rp::done;
+            case 't':
+                throw std::runtime_error("thrown in auth_out");
+            case 'p':
+                return rp::pending;  // without taking the operation
+            case 'l':
+                held_ = std::move(later);
+                return rp::pending;
+            case 'd': {
+                const auto dropped = std::move(later);
+                return rp::pending;
+            }
+            default:
+                return rp::failure(RACOON_DENIED, "no");
         }
     }
     rp::reply auth_in(rp::span, const racoon_payload*, std::size_t, const racoon_identity&,

@@ -33,22 +33,32 @@ void run(const char* name, std::size_t at_least) {
         for (const Diagnostic& d : r.diagnostics) {
             if (d.severity != Severity::Error) continue;
             any_error = true;
-            EXPECT_TRUE(d.where.line > 0 || d.message.find("more messages are not shown") != std::string::npos)
+            EXPECT_TRUE(d.where.line > 0 ||
+                        d.message.find("more messages are not shown") != std::string::npos)
                 << d.line();
             only_later = only_later && d.message.find("not supported yet") != std::string::npos;
         }
         EXPECT_TRUE(any_error) << "refused without a word";
         ++(only_later ? later : refused);
     }
-    std::printf("%s: %zu accepted, %zu wait for directives to come, %zu refused for other reasons\n", name, accepted,
-                later, refused);
+    std::printf(
+        "%s: %zu accepted, %zu wait for directives to come, %zu refused for other reasons\n", name,
+        accepted, later, refused);
     EXPECT_GE(accepted, at_least);
 }
 
-TEST(Corpus, EveryRealConfigurationIsAcceptedOrExplained) { run("corpus/racoon", 15); }
-TEST(Corpus, EverySyntheticFileIsAcceptedOrExplained) { run("corpus/synthetic", 0); }
-TEST(Corpus, EveryHistoricFileIsAcceptedOrExplained) { run("corpus/kame-historic", 0); }
-TEST(Corpus, EveryTemplateIsAcceptedOrExplained) { run("corpus/templates", 0); }
+TEST(Corpus, EveryRealConfigurationIsAcceptedOrExplained) {
+    run("corpus/racoon", 15);
+}
+TEST(Corpus, EverySyntheticFileIsAcceptedOrExplained) {
+    run("corpus/synthetic", 0);
+}
+TEST(Corpus, EveryHistoricFileIsAcceptedOrExplained) {
+    run("corpus/kame-historic", 0);
+}
+TEST(Corpus, EveryTemplateIsAcceptedOrExplained) {
+    run("corpus/templates", 0);
+}
 
 TEST(Corpus, EveryRealPolicyFileIsReadOrExplained) {
     const auto folder = test::test_data("corpus/setkey");
@@ -59,13 +69,15 @@ TEST(Corpus, EveryRealPolicyFileIsReadOrExplained) {
         Sources sources;
         Diagnostics diagnostics(sources);
         std::vector<Policy> out;
-        parse_policy_file(sources, sources.add(path.string(), read_file(path.string())), diagnostics, out);
+        parse_policy_file(sources, sources.add(path.string(), read_file(path.string())),
+                          diagnostics, out);
         policies += out.size();
         const bool errors = diagnostics.errors() > 0;
         ++(errors ? explained : clean);
         for (const Diagnostic& d : diagnostics.take()) EXPECT_GT(d.where.line, 0) << d.line();
     }
-    std::printf("corpus/setkey: %zu files without an error, %zu with, %zu policies\n", clean, explained, policies);
+    std::printf("corpus/setkey: %zu files without an error, %zu with, %zu policies\n", clean,
+                explained, policies);
     EXPECT_GE(clean, 25u);
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 std::vector<std::filesystem::path> conf_files(const char* folder) {
     std::vector<std::filesystem::path> out;
-    for (const auto& entry : std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/" + std::string(folder)))
+    for (const auto& entry : std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/" +
+                                                                 std::string(folder)))
         if (entry.path().extension() == ".conf") out.push_back(entry.path());
     std::sort(out.begin(), out.end());
     return out;
@@ -50,7 +51,8 @@ TEST(GoldenDiagnostics, EveryInvalidFileIsExplainedAsExpected) {
 }
 
 TEST(GoldenDiagnostics, NoExpectationIsLeftWithoutItsFile) {
-    for (const auto& entry : std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/invalid")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/invalid")) {
         auto conf = entry.path();
         EXPECT_TRUE(std::filesystem::exists(conf.replace_extension(".conf"))) << entry.path();
     }

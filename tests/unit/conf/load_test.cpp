@@ -52,10 +52,13 @@ TEST(Load, NeedsNoSpaceBetweenWordAndNumber) {
 
 TEST(Include, PutsTheFilesOfAPatternInItsPlaceInOrder) {
     FileBundle b;
-    b.globs["/etc/racoon/conf.d/*.conf"] = {"/etc/racoon/conf.d/a.conf", "/etc/racoon/conf.d/b.conf"};
+    b.globs["/etc/racoon/conf.d/*.conf"] = {"/etc/racoon/conf.d/a.conf",
+                                            "/etc/racoon/conf.d/b.conf"};
     b.files["/etc/racoon/conf.d/a.conf"] = remote_text("192.0.2.1");
     b.files["/etc/racoon/conf.d/b.conf"] = remote_text("192.0.2.2");
-    const Loaded l = load_text("path include \"/etc/racoon\";\ninclude \"conf.d/*.conf\";\n" + remote_text("192.0.2.3"), b);
+    const Loaded l = load_text(
+        "path include \"/etc/racoon\";\ninclude \"conf.d/*.conf\";\n" + remote_text("192.0.2.3"),
+        b);
     ASSERT_TRUE(l.ok()) << l.text();
     ASSERT_EQ(l.config().remotes.size(), 3u);
     EXPECT_EQ(l.config().remotes[0].name, "192.0.2.1[500]");
@@ -67,7 +70,9 @@ TEST(Include, NamesTheIncludedFileInItsErrors) {
     FileBundle b;
     b.files["/etc/racoon/more.conf"] = "\n\n  lgo info;\n";
     const Loaded l = load_text("include \"more.conf\";\n", b);
-    EXPECT_EQ(l.lines(), "/etc/racoon/more.conf:3:3: unknown word \"lgo\" in this file; did you mean \"log\"?\n");
+    EXPECT_EQ(
+        l.lines(),
+        "/etc/racoon/more.conf:3:3: unknown word \"lgo\" in this file; did you mean \"log\"?\n");
 }
 
 TEST(Include, StopsAtALoop) {
@@ -81,7 +86,8 @@ TEST(Include, StopsAtALoop) {
 TEST(Include, IsAtMostTenDeep) {
     FileBundle b;
     for (int i = 0; i < 12; ++i)
-        b.files["/etc/racoon/" + std::to_string(i) + ".conf"] = "include \"" + std::to_string(i + 1) + ".conf\";";
+        b.files["/etc/racoon/" + std::to_string(i) + ".conf"] =
+            "include \"" + std::to_string(i + 1) + ".conf\";";
     b.files["/etc/racoon/12.conf"] = "";
     const Loaded l = load_text("include \"0.conf\";", b);
     EXPECT_EQ(l.lines(), "/etc/racoon/9.conf:1:9: include is nested too deeply; the most is 10\n");
@@ -118,13 +124,15 @@ TEST_F(OnDisk, AMissingFileIsNamedWithTheReason) {
     DiskFiles files;
     const Loaded l{load(folder_ + "/none.conf", files, fake_catalog())};
     EXPECT_FALSE(l.ok());
-    EXPECT_EQ(l.lines(), folder_ + "/none.conf: cannot read the configuration: No such file or directory\n");
+    EXPECT_EQ(l.lines(),
+              folder_ + "/none.conf: cannot read the configuration: No such file or directory\n");
 }
 
 TEST_F(OnDisk, TheBundleOfALoadGivesTheSameLoadWithoutADisk) {
     write("b.conf", remote_text("192.0.2.2"));
     write("p.conf", "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n");
-    const std::string main = write("racoon.conf", "include \"b*.conf\";\npolicy file \"p.conf\";\n");
+    const std::string main =
+        write("racoon.conf", "include \"b*.conf\";\npolicy file \"p.conf\";\n");
     DiskFiles disk;
     const Loaded first{load(main, disk, fake_catalog())};
     ASSERT_TRUE(first.ok()) << first.text();
@@ -155,8 +163,9 @@ TEST(FileBundle, RefusesATruncatedRecord) {
 
 TEST(ModuleScan, FindsModulesEvenInAFileWithOtherErrors) {
     FileBundle b;
-    b.files["r.conf"] = "path module \"/opt/modules\";\nlog wrong;\nmodule \"acme-otp\" { isolate on; timeout 20 sec; }\n"
-                        "module \"kernel-xfrm\";\nkernel \"xfrm\";\nremote x {\n";
+    b.files["r.conf"] =
+        "path module \"/opt/modules\";\nlog wrong;\nmodule \"acme-otp\" { isolate on; timeout 20 sec; }\n"
+        "module \"kernel-xfrm\";\nkernel \"xfrm\";\nremote x {\n";
     BundleFiles files(b);
     const ModuleScan scan = scan_modules("r.conf", files);
     EXPECT_TRUE(scan.ok);
@@ -178,8 +187,9 @@ TEST(ModuleScan, ReportsAWrongModuleStatement) {
 }
 
 TEST(SaInfo, TakesTheListsInOrderAndAppendsWhenRepeated) {
-    const Loaded l = load_text("sainfo anonymous { encryption_algorithm aes 256, 3des; encryption_algorithm aes128;"
-                               " authentication_algorithm hmac_sha1; compression_algorithm deflate; }");
+    const Loaded l = load_text(
+        "sainfo anonymous { encryption_algorithm aes 256, 3des; encryption_algorithm aes128;"
+        " authentication_algorithm hmac_sha1; compression_algorithm deflate; }");
     ASSERT_TRUE(l.ok()) << l.text();
     const auto& e = l.config().sainfos.at(0).encryption;
     ASSERT_EQ(e.size(), 3u);
@@ -205,7 +215,10 @@ TEST(SaInfo, FromWithoutAValueIsNoCrash) {
 }
 
 TEST(SaInfo, WithOnlyAeadNeedsNoIntegrity) {
-    EXPECT_TRUE(load_text("sainfo anonymous { encryption_algorithm aes_gcm_16; compression_algorithm deflate; }").ok());
+    EXPECT_TRUE(
+        load_text(
+            "sainfo anonymous { encryption_algorithm aes_gcm_16; compression_algorithm deflate; }")
+            .ok());
 }
 
 TEST(Diagnostics, StopGrowingAndSayHowManyAreLeftOut) {

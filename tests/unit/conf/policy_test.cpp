@@ -40,7 +40,8 @@ TEST(PolicySyntax, SeesSelectorAndTunnelFromThisHostInBothDirections) {
 }
 
 TEST(PolicySyntax, TransportModeHasNoEndsAndNoForwardPolicy) {
-    const Parsed p = parse_lines("spdadd 2001:db8::1 2001:db8::2 any -P in ipsec esp/transport//use ah/transport//require;");
+    const Parsed p = parse_lines(
+        "spdadd 2001:db8::1 2001:db8::2 any -P in ipsec esp/transport//use ah/transport//require;");
     EXPECT_EQ(p.messages, "");
     ASSERT_EQ(p.policies.size(), 1u);
     ASSERT_EQ(p.policies[0].templates.size(), 2u);
@@ -80,7 +81,8 @@ TEST(PolicySyntax, ReadsTheFormsOfRealFiles) {
 TEST(PolicySyntax, ClearsHostBitsAndSaysSo) {
     const Parsed p = parse_lines("spdadd 10.1.2.3/16 10.2.0.0/16 any -P out none;");
     EXPECT_EQ(p.policies.at(0).selector.local.net.text(), "10.1.0.0/16");
-    EXPECT_EQ(p.messages, "p:1:8: warning: 10.1.2.3 has bits beyond its prefix; 10.1.0.0/16 is meant\n");
+    EXPECT_EQ(p.messages,
+              "p:1:8: warning: 10.1.2.3 has bits beyond its prefix; 10.1.0.0/16 is meant\n");
 }
 
 TEST(PolicySyntax, GoesOnAfterAnErrorAndReportsAll) {
@@ -99,16 +101,27 @@ TEST(PolicySyntax, GoesOnAfterAnErrorAndReportsAll) {
 }
 
 TEST(PolicySyntax, TheSecondPolicyForTheSameTrafficIsTold) {
-    const Parsed p = parse_lines("spdadd 10.1.0.0/16 10.2.0.0/16 any -P out none;\n"
-                                 "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out discard;\n"
-                                 "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 5 discard;\n");
+    const Parsed p = parse_lines(
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out none;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out discard;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 5 discard;\n");
     EXPECT_EQ(p.policies.size(), 2u) << "another priority is another policy";
-    EXPECT_EQ(p.messages, "p:2:1: warning: this policy is never used: the one at p:1:1 is for the same traffic\n");
+    EXPECT_EQ(
+        p.messages,
+        "p:2:1: warning: this policy is never used: the one at p:1:1 is for the same traffic\n");
 }
 
 TEST(PolicySyntax, TheEndOfATunnelIsOneHost) {
-    EXPECT_NE(parse_lines("spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/0.0.0.0-192.0.2.2/require;").messages, "");
-    EXPECT_NE(parse_lines("spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-224.0.0.1/require;").messages, "");
+    EXPECT_NE(
+        parse_lines(
+            "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/0.0.0.0-192.0.2.2/require;")
+            .messages,
+        "");
+    EXPECT_NE(
+        parse_lines(
+            "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-224.0.0.1/require;")
+            .messages,
+        "");
 }
 
 Config with(const std::string& text) {
@@ -161,25 +174,30 @@ TEST(PolicyIds, AreTheSameInTwoProcesses) {
 }
 
 TEST(PolicyIds, UniqueKeepsItsNumberAndNobodyElseGetsIt) {
-    Config c = with("spdadd 10.1.0.0/16 10.9.0.0/16 any -P out ipsec esp/transport//unique:41;\n" + std::string(kPair));
+    Config c = with("spdadd 10.1.0.0/16 10.9.0.0/16 any -P out ipsec esp/transport//unique:41;\n" +
+                    std::string(kPair));
     assign_policy_ids(nullptr, c);
     EXPECT_EQ(c.policies[0].templates[0].reqid.value, 41u);
-    for (std::size_t i = 1; i < c.policies.size(); ++i) EXPECT_NE(c.policies[i].templates[0].reqid.value, 41u);
+    for (std::size_t i = 1; i < c.policies.size(); ++i)
+        EXPECT_NE(c.policies[i].templates[0].reqid.value, 41u);
 }
 
 TEST(PolicyIds, TwoPoliciesThatDifferInPriorityDoNotShare) {
-    Config c = with("spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 1 ipsec esp/transport//require;\n"
-                    "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 2 ipsec esp/transport//require;\n");
+    Config c = with(
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 1 ipsec esp/transport//require;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 2 ipsec esp/transport//require;\n");
     assign_policy_ids(nullptr, c);
     EXPECT_NE(c.policies[0].templates[0].reqid, c.policies[1].templates[0].reqid);
 }
 
 TEST(PolicyIds, SurviveAReloadThroughLoad) {
-    const Loaded first = load_text("policy 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n");
+    const Loaded first =
+        load_text("policy 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n");
     ASSERT_TRUE(first.ok());
-    const Loaded second = load_text("log info;\npolicy 10.9.0.0/16 10.2.0.0/16 any -P out none;\n"
-                                    "policy 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n",
-                                    {}, {.previous = &first.config()});
+    const Loaded second = load_text(
+        "log info;\npolicy 10.9.0.0/16 10.2.0.0/16 any -P out none;\n"
+        "policy 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n",
+        {}, {.previous = &first.config()});
     ASSERT_TRUE(second.ok());
     EXPECT_EQ(second.config().policies[1].id, first.config().policies[0].id);
     EXPECT_NE(second.config().policies[0].id, first.config().policies[0].id);

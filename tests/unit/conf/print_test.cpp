@@ -139,7 +139,8 @@ void round_trip(const std::string& text) {
     for (const SaInfo& s : first.config().sainfos)
         if (s.encryption.empty() || s.integrity.empty()) {
             bool aead = !s.encryption.empty();
-            for (const Phase2Encryption& e : s.encryption) aead = aead && e.transform->kind == TransformKind::Aead;
+            for (const Phase2Encryption& e : s.encryption)
+                aead = aead && e.transform->kind == TransformKind::Aead;
             if (!aead) return;
         }
     const std::string printed = print(first.config());
@@ -151,7 +152,8 @@ void round_trip(const std::string& text) {
 
 TEST(Print, EveryValidFileGivesTheSameModelAgain) {
     std::size_t count = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/valid")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/valid")) {
         SCOPED_TRACE(entry.path());
         const std::string text = read_file(entry.path().string());
         ASSERT_TRUE(load_text(text).ok());
@@ -177,11 +179,13 @@ TEST(Print, WritesAnIdentityThatNoStringCanHoldInHexadecimal) {
 }
 
 TEST(Print, WritesPolicyLinesThatSetkeyWouldRead) {
-    const Loaded l = load_text("policy 10.2.0.0/16 10.1.0.0/16[80] tcp -P in prio 5 ipsec "
-                               "esp/tunnel/192.0.2.2-192.0.2.1/unique:9;");
+    const Loaded l = load_text(
+        "policy 10.2.0.0/16 10.1.0.0/16[80] tcp -P in prio 5 ipsec "
+        "esp/tunnel/192.0.2.2-192.0.2.1/unique:9;");
     ASSERT_TRUE(l.ok()) << l.text();
-    EXPECT_EQ(print(l.config().policies.at(0)),
-              "spdadd 10.2.0.0/16[any] 10.1.0.0/16[80] 6 -P in prio 5 ipsec esp/tunnel/192.0.2.2-192.0.2.1/unique:9;");
+    EXPECT_EQ(
+        print(l.config().policies.at(0)),
+        "spdadd 10.2.0.0/16[any] 10.1.0.0/16[80] 6 -P in prio 5 ipsec esp/tunnel/192.0.2.2-192.0.2.1/unique:9;");
 }
 
 }  // namespace

@@ -4,8 +4,9 @@
 namespace racoon::conf {
 namespace {
 
-const char* kProposal = "proposal { encryption_algorithm aes 256; hash_algorithm sha256; "
-                        "authentication_method pre_shared_key; dh_group 14; }";
+const char* kProposal =
+    "proposal { encryption_algorithm aes 256; hash_algorithm sha256; "
+    "authentication_method pre_shared_key; dh_group 14; }";
 
 TEST(Remote, HasRacoonsDefaults) {
     const Loaded l = load_text(remote_text("192.0.2.1"));
@@ -27,8 +28,9 @@ TEST(Remote, HasRacoonsDefaults) {
 }
 
 TEST(Remote, ResolvesAliasesAndGluedKeyLengths) {
-    const Loaded l = load_text("remote anonymous { exchange_mode main; proposal { encryption_algorithm rijndael192;"
-                               " hash_algorithm sha2_256; authentication_method pre_shared_key; dh_group 14; } }");
+    const Loaded l = load_text(
+        "remote anonymous { exchange_mode main; proposal { encryption_algorithm rijndael192;"
+        " hash_algorithm sha2_256; authentication_method pre_shared_key; dh_group 14; } }");
     ASSERT_TRUE(l.ok()) << l.text();
     const Phase1Proposal& p = l.config().remotes.at(0).proposals.at(0);
     EXPECT_EQ(p.cipher->name, "aes");
@@ -38,23 +40,27 @@ TEST(Remote, ResolvesAliasesAndGluedKeyLengths) {
 }
 
 TEST(Remote, FixedLengthCiphersHaveNoKeyLength) {
-    const Loaded l = load_text("remote anonymous { exchange_mode main; proposal { encryption_algorithm 3des;"
-                               " hash_algorithm sha1; authentication_method pre_shared_key; dh_group 2; } }");
+    const Loaded l = load_text(
+        "remote anonymous { exchange_mode main; proposal { encryption_algorithm 3des;"
+        " hash_algorithm sha1; authentication_method pre_shared_key; dh_group 2; } }");
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.at(0).proposals.at(0).key_bits, 0);
 }
 
 TEST(Remote, ALengthLeftOutIsTheCiphersStandard) {
-    const Loaded l = load_text("remote anonymous { exchange_mode main; proposal { encryption_algorithm aes;"
-                               " hash_algorithm sha1; authentication_method pre_shared_key; dh_group 2; } }");
+    const Loaded l = load_text(
+        "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes;"
+        " hash_algorithm sha1; authentication_method pre_shared_key; dh_group 2; } }");
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.at(0).proposals.at(0).key_bits, 128);
 }
 
 TEST(Inheritance, CopiesIdentitiesWholeAndLeavesTheParentAlone) {
     const Loaded l = load_text(
-        remote_text("\"parent\"", "verify_identifier on; peers_identifier fqdn \"gw.example.com\"; "
-                                  "peers_identifier address 192.0.2.7; peers_identifier user_fqdn \"a@b.example\";") +
+        remote_text(
+            "\"parent\"",
+            "verify_identifier on; peers_identifier fqdn \"gw.example.com\"; "
+            "peers_identifier address 192.0.2.7; peers_identifier user_fqdn \"a@b.example\";") +
         "remote \"child\" inherit \"parent\" { remote_address 192.0.2.1; peers_identifier fqdn \"x.example\"; }\n");
     ASSERT_TRUE(l.ok()) << l.text();
     const Remote& parent = l.config().remotes.at(0);
@@ -63,7 +69,8 @@ TEST(Inheritance, CopiesIdentitiesWholeAndLeavesTheParentAlone) {
     ASSERT_EQ(child.peers_identifiers.size(), 4u);
     EXPECT_EQ(child.peers_identifiers[0].value, "gw.example.com") << "not one byte short";
     EXPECT_EQ(child.peers_identifiers[1].address->text(), "192.0.2.7");
-    EXPECT_EQ(child.peers_identifiers[2].value, "a@b.example") << "an address does not end the list";
+    EXPECT_EQ(child.peers_identifiers[2].value, "a@b.example")
+        << "an address does not end the list";
     EXPECT_EQ(child.peers_identifiers[3].value, "x.example");
     EXPECT_TRUE(child.verify_identifier);
 }
@@ -94,7 +101,8 @@ TEST(Inheritance, WorksFromAnonymousAndFromAnOldFormAddress) {
 }
 
 TEST(Inheritance, ReplacesTheExchangeModes) {
-    const Loaded l = load_text(remote_text("\"a\"") + "remote \"b\" inherit \"a\" { exchange_mode main, main; }");
+    const Loaded l = load_text(remote_text("\"a\"") +
+                               "remote \"b\" inherit \"a\" { exchange_mode main, main; }");
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.at(1).modes, std::vector{ExchangeMode::Main});
 }
@@ -109,9 +117,11 @@ TEST(Remote, TheLifetimeHoldsForProposalsBeforeItToo) {
 TEST(Remote, KeyIdIsTheWholeContentOfAFileUnlessTagged) {
     FileBundle beside;
     beside.files["group.txt"] = "staff\n";
-    const Loaded l = load_text(remote_text("anonymous", "my_identifier keyid \"group.txt\"; "
-                                                        "peers_identifier keyid tag \"group.txt\"; "
-                                                        "peers_identifier keyid tag 0x00ff22;"), beside);
+    const Loaded l = load_text(remote_text("anonymous",
+                                           "my_identifier keyid \"group.txt\"; "
+                                           "peers_identifier keyid tag \"group.txt\"; "
+                                           "peers_identifier keyid tag 0x00ff22;"),
+                               beside);
     ASSERT_TRUE(l.ok()) << l.text();
     const Remote& r = l.config().remotes.at(0);
     EXPECT_EQ(r.my_identifier.type, 11);
@@ -126,13 +136,16 @@ TEST(Remote, AKnownAlgorithmWithoutItsModuleIsLeftOutWhileSomethingIsLeft) {
                                "authentication_method pre_shared_key; dh_group 2; } }");
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.at(0).proposals.size(), 1u);
-    EXPECT_EQ(l.lines(), "/etc/racoon/racoon.conf:3:33: warning: encryption_algorithm camellia: no loaded module "
-                         "provides it; installed: crypto-legacy; add: module \"crypto-legacy\";\n");
+    EXPECT_EQ(
+        l.lines(),
+        "/etc/racoon/racoon.conf:3:33: warning: encryption_algorithm camellia: no loaded module "
+        "provides it; installed: crypto-legacy; add: module \"crypto-legacy\";\n");
 }
 
 TEST(Remote, OfflineAMissingModuleIsOnlyAWarning) {
-    const std::string text = "remote anonymous { exchange_mode main; proposal { encryption_algorithm camellia; "
-                             "hash_algorithm sha1; authentication_method rsasig; dh_group 2; } }";
+    const std::string text =
+        "remote anonymous { exchange_mode main; proposal { encryption_algorithm camellia; "
+        "hash_algorithm sha1; authentication_method rsasig; dh_group 2; } }";
     EXPECT_FALSE(load_text(text).ok());
     EXPECT_TRUE(load_text(text, {}, {.offline = true}).ok());
 }
@@ -141,7 +154,8 @@ TEST(Remote, OldFormDuplicatesAreToldBecauseTheyTie) {
     const Loaded l = load_text(remote_text("192.0.2.1") + remote_text("192.0.2.1"));
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.size(), 2u);
-    EXPECT_NE(l.lines().find("warning: remote 192.0.2.1[500] is also defined at"), std::string::npos);
+    EXPECT_NE(l.lines().find("warning: remote 192.0.2.1[500] is also defined at"),
+              std::string::npos);
 }
 
 TEST(Remote, ManyChildrenOfALargeParentDoNotMultiplyMemory) {
@@ -155,8 +169,8 @@ TEST(Remote, ManyChildrenOfALargeParentDoNotMultiplyMemory) {
 }
 
 TEST(Numbers, BeyondTheirRangeAreErrorsAndNotCut) {
-    for (const char* wrong : {"nonce_size 65552;", "nonce_size 4294967312;", "ph1id 4294967296;", "dpd_delay 99999999;",
-                              "nonce_size 0;", "dpd_maxfail 0;"})
+    for (const char* wrong : {"nonce_size 65552;", "nonce_size 4294967312;", "ph1id 4294967296;",
+                              "dpd_delay 99999999;", "nonce_size 0;", "dpd_maxfail 0;"})
         EXPECT_FALSE(load_text(remote_text("anonymous", wrong)).ok()) << wrong;
 }
 

@@ -16,7 +16,8 @@ TEST(DirectiveTable, HasEveryWordOnceInItsBlock) {
 
 TEST(DirectiveTable, ExplainsEverythingThatWorks) {
     for (const Directive& d : directives()) {
-        if (d.standing != Standing::Works || d.form == Form::Choice || d.form == Form::AdminPort) continue;
+        if (d.standing != Standing::Works || d.form == Form::Choice || d.form == Form::AdminPort)
+            continue;
         EXPECT_FALSE(d.help.empty()) << d.keyword;
         EXPECT_FALSE(d.since.empty()) << d.keyword;
     }

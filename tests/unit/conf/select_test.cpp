@@ -5,7 +5,9 @@
 namespace racoon::conf {
 namespace {
 
-IpAddr ip(const char* text) { return *IpAddr::parse(text); }
+IpAddr ip(const char* text) {
+    return *IpAddr::parse(text);
+}
 
 class Select : public ::testing::Test {
   protected:
@@ -28,7 +30,8 @@ class Select : public ::testing::Test {
     std::optional<SectionIndex> index_;
 };
 
-constexpr Phase1Transform kTransform{.cipher = 7, .key_bits = 256, .hash = 4, .auth = 1, .group = 14};
+constexpr Phase1Transform kTransform{
+    .cipher = 7, .key_bits = 256, .hash = 4, .auth = 1, .group = 14};
 
 TEST_F(Select, ASpecificAddressBeatsAnonymous) {
     use(remote_text("anonymous") + remote_text("192.0.2.1"));
@@ -46,8 +49,9 @@ TEST_F(Select, TwoOfEqualRankAreATieAndNotTheFirst) {
     const RemoteChoice c = index_->choose({.peer = ip("192.0.2.9")});
     EXPECT_EQ(c.remote, nullptr);
     EXPECT_EQ(c.tied.size(), 2u);
-    EXPECT_EQ(c.problem, "remote sections \"a\" (/etc/racoon/racoon.conf:1:1) and \"b\" "
-                         "(/etc/racoon/racoon.conf:6:1) match 192.0.2.9 equally");
+    EXPECT_EQ(c.problem,
+              "remote sections \"a\" (/etc/racoon/racoon.conf:1:1) and \"b\" "
+              "(/etc/racoon/racoon.conf:6:1) match 192.0.2.9 equally");
 }
 
 TEST_F(Select, ExchangeModeTellsAnonymousSectionsApart) {
@@ -55,13 +59,15 @@ TEST_F(Select, ExchangeModeTellsAnonymousSectionsApart) {
     modes(1, {ExchangeMode::Aggressive});
     EXPECT_EQ(chosen({.peer = ip("192.0.2.9"), .mode = ExchangeMode::Main}), "a");
     EXPECT_EQ(chosen({.peer = ip("192.0.2.9"), .mode = ExchangeMode::Aggressive}), "b");
-    EXPECT_EQ(chosen({.peer = ip("192.0.2.9"), .mode = ExchangeMode::Base}), "no remote section for 192.0.2.9");
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.9"), .mode = ExchangeMode::Base}),
+              "no remote section for 192.0.2.9");
 }
 
 TEST_F(Select, PassiveSectionsAnswerButNeverInitiate) {
     use(remote_text("192.0.2.1", "passive on;"));
     EXPECT_EQ(chosen({.peer = ip("192.0.2.1")}), "192.0.2.1[500]");
-    EXPECT_EQ(chosen({.peer = ip("192.0.2.1"), .initiating = true}), "no remote section for 192.0.2.1");
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.1"), .initiating = true}),
+              "no remote section for 192.0.2.1");
 }
 
 TEST_F(Select, TheAgreedTransformNarrowsTheCandidates) {
@@ -118,7 +124,8 @@ TEST(Identity, WithoutAValueAcceptsItsOwnTypeOnly) {
     EXPECT_TRUE(matches(any_address, {1, v4}));
     EXPECT_TRUE(matches(any_address, {5, v6}));
     EXPECT_FALSE(matches(any_address, {2, as_bytes("gw.example.com")}));
-    EXPECT_TRUE(matches_any({}, {2, as_bytes("x")})) << "no peers_identifier at all accepts everybody";
+    EXPECT_TRUE(matches_any({}, {2, as_bytes("x")}))
+        << "no peers_identifier at all accepts everybody";
 }
 
 TEST(Identity, AnAddressComparesItsBytes) {
@@ -129,9 +136,10 @@ TEST(Identity, AnAddressComparesItsBytes) {
 }
 
 TEST(ProposalCheck, JudgesLifetimeAndKeyLengthByItsMode) {
-    const Loaded l = load_text("remote anonymous { exchange_mode main; proposal { encryption_algorithm aes 192; "
-                               "hash_algorithm sha256; authentication_method pre_shared_key; dh_group 14; "
-                               "lifetime time 1 hour; } }");
+    const Loaded l = load_text(
+        "remote anonymous { exchange_mode main; proposal { encryption_algorithm aes 192; "
+        "hash_algorithm sha256; authentication_method pre_shared_key; dh_group 14; "
+        "lifetime time 1 hour; } }");
     ASSERT_TRUE(l.ok());
     const Phase1Proposal& ours = l.config().remotes[0].proposals[0];
     const auto offer = [](std::uint16_t bits, int life) {
@@ -147,7 +155,8 @@ TEST(ProposalCheck, JudgesLifetimeAndKeyLengthByItsMode) {
         EXPECT_FALSE(acceptable(ours, check, offer(192, 3601)));
     }
     EXPECT_TRUE(acceptable(ours, ProposalCheck::Obey, offer(128, 99999)));
-    EXPECT_FALSE(acceptable(ours, ProposalCheck::Obey, offer(200, 60))) << "no length of this cipher";
+    EXPECT_FALSE(acceptable(ours, ProposalCheck::Obey, offer(200, 60)))
+        << "no length of this cipher";
     EXPECT_TRUE(acceptable(ours, ProposalCheck::Exact, offer(192, 3600)));
     EXPECT_FALSE(acceptable(ours, ProposalCheck::Exact, offer(256, 3600)));
     EXPECT_FALSE(acceptable(ours, ProposalCheck::Exact, offer(192, 60)));
@@ -158,11 +167,12 @@ TEST(ProposalCheck, JudgesLifetimeAndKeyLengthByItsMode) {
 
 class SelectSaInfo : public Select {
   protected:
-    int line(const char* local, const char* remote, std::uint8_t protocol = 0, std::uint32_t ph1id = 0,
-             std::optional<PeerId> id = {}) {
+    int line(const char* local, const char* remote, std::uint8_t protocol = 0,
+             std::uint32_t ph1id = 0, std::optional<PeerId> id = {}) {
         const auto net = [](std::string text) {
             const auto slash = text.find('/');
-            return *Prefix::make(ip(text.substr(0, slash).c_str()), static_cast<unsigned>(std::stoi(text.substr(slash + 1))));
+            return *Prefix::make(ip(text.substr(0, slash).c_str()),
+                                 static_cast<unsigned>(std::stoi(text.substr(slash + 1))));
         };
         SaInfoQuery q;
         q.selector.local.net = net(local);
@@ -177,8 +187,7 @@ class SelectSaInfo : public Select {
 };
 
 TEST_F(SelectSaInfo, ComparesNetsForEqualityAndPrefersTheMoreExplicit) {
-    use(sainfo_text("anonymous") +
-        sainfo_text("anonymous address 10.2.0.0/16 any") +
+    use(sainfo_text("anonymous") + sainfo_text("anonymous address 10.2.0.0/16 any") +
         sainfo_text("address 10.1.0.0/16[80] any address 10.2.0.0/16 any") +
         sainfo_text("address 10.1.0.0/16 tcp address 10.2.0.0/16 tcp"));
     EXPECT_EQ(line("10.1.0.0/16", "10.2.0.0/16"), 2);
@@ -207,8 +216,9 @@ TEST_F(SelectSaInfo, FromOutweighsNetsAndIsAWildcardWhenInitiating) {
 }
 
 TEST_F(SelectSaInfo, TheFirstInTheFileWinsAmongEquals) {
-    use(sainfo_text("anonymous address 10.2.0.0/16 any") + sainfo_text("address 10.1.0.0/16 any anonymous") +
-        sainfo_text("anonymous") + sainfo_text("anonymous"));
+    use(sainfo_text("anonymous address 10.2.0.0/16 any") +
+        sainfo_text("address 10.1.0.0/16 any anonymous") + sainfo_text("anonymous") +
+        sainfo_text("anonymous"));
     EXPECT_EQ(line("10.1.0.0/16", "10.2.0.0/16"), 0);
     EXPECT_EQ(line("10.7.0.0/16", "10.7.0.0/16"), 2);
 }

@@ -22,8 +22,9 @@ Lexed lex(std::string text, Lexer::Mode mode = Lexer::Mode::Racoon) {
 using Words = std::vector<std::string>;
 
 TEST(Lexer, CutsAddressesPortsAndPrefixesIntoTheirParts) {
-    EXPECT_EQ(lex("10.0.0.0/24[any] fe80::1%eth0 [500];").tokens,
-              (Words{"10.0.0.0", "/", "24", "[", "any", "]", "fe80::1%eth0", "[", "500", "]", ";"}));
+    EXPECT_EQ(
+        lex("10.0.0.0/24[any] fe80::1%eth0 [500];").tokens,
+        (Words{"10.0.0.0", "/", "24", "[", "any", "]", "fe80::1%eth0", "[", "500", "]", ";"}));
 }
 
 TEST(Lexer, EndsCommentsAtTheLineAndKeepsHashesInsideStrings) {
@@ -74,11 +75,13 @@ TEST(Lexer, SkipsEqualSignsAndParenthesesWithAWarning) {
 }
 
 TEST(Lexer, DoesNotAcceptEqualSignsInPolicyLines) {
-    EXPECT_NE(lex("a = b", Lexer::Mode::Setkey).messages.find("f:1:3: the character \"=\""), std::string::npos);
+    EXPECT_NE(lex("a = b", Lexer::Mode::Setkey).messages.find("f:1:3: the character \"=\""),
+              std::string::npos);
 }
 
 TEST(Lexer, TakesARunOfOneStrangeCharacterAsOneMistake) {
-    EXPECT_EQ(lex(std::string(5000, '!')).messages, "f:1:1: the character \"!\" means nothing here; remove it\n");
+    EXPECT_EQ(lex(std::string(5000, '!')).messages,
+              "f:1:1: the character \"!\" means nothing here; remove it\n");
 }
 
 TEST(Numbers, AreCheckedForOverflowAndNeverTakenForZero) {

@@ -27,7 +27,8 @@ TEST(ParseCommand, TooFewAndTooManyArgumentsAreInsufficient) {
 }
 
 TEST(ParseCommand, EstablishTakesSectionWaitAndSelectors) {
-    const auto c = parse_command({"es", "-n", "hq", "-w", "esp", "inet", "10.1.0.0/16", "10.2.0.0/16[80]", "tcp"});
+    const auto c = parse_command(
+        {"es", "-n", "hq", "-w", "esp", "inet", "10.1.0.0/16", "10.2.0.0/16[80]", "tcp"});
     ASSERT_TRUE(c) << c.error().text();
     EXPECT_EQ(text_of(c->args, "section"), "hq");
     EXPECT_TRUE(control::flag_of(c->args, "wait"));

@@ -6,7 +6,9 @@
 namespace racoon::exchange {
 namespace {
 
-IpAddr ip(std::string_view text) { return *IpAddr::parse(text); }
+IpAddr ip(std::string_view text) {
+    return *IpAddr::parse(text);
+}
 
 SaInstall sample_install() {
     SaInstall r;

@@ -160,7 +160,8 @@ class Guard : public testing::Test {
     }
     HalfOpen* admit(std::string_view addr, bool configured = false, Bytes offer = Bytes(100, 1),
                     TimePoint now = {}) {
-        return guard.admit(cookies(), {ip("192.0.2.1"), 500}, {ip(addr), 500}, offer, 1, configured, now);
+        return guard.admit(cookies(), {ip("192.0.2.1"), 500}, {ip(addr), 500}, offer, 1, configured,
+                           now);
     }
 };
 

@@ -50,7 +50,8 @@ struct Up {
         auto view = isakmp::QuickMode1::parse(*clear, isakmp::MessageKind::QuickMode2);
         if (!view) return false;
         their_spi = view->sa.proposals[0].spi_value()->value;
-        auto h = exchange::hash_3(catalog().hash, peer.keys.a.view(), MessageId{id}, peer.ni, view->nonce);
+        auto h = exchange::hash_3(catalog().hash, peer.keys.a.view(), MessageId{id}, peer.ni,
+                                  view->nonce);
         peer.say(peer.encrypt(peer.header(ExchangeType::QuickMode, id),
                               {{PayloadType::Hash, to_bytes(h->view())}}, *chain));
         return w.b->sas.size() == 2;
@@ -129,12 +130,15 @@ TEST(State, ARefusalKeepsNoStateAndItsCookieOpensNothing) {
     ASSERT_TRUE(info);
     EXPECT_EQ(info->notifications[0].type, NotifyType::NoProposalChosen);
     // Every cookie ever seen in an answer, in every exchange.
-    for (const Cookie& r : {refusal->header().cookies.responder, refusal->header().cookies.initiator})
-        for (const auto type : {ExchangeType::IdentityProtection, ExchangeType::Aggressive,
-                                ExchangeType::Base, ExchangeType::Informational, ExchangeType::QuickMode,
-                                ExchangeType::Transaction, ExchangeType::NewGroupMode}) {
+    for (const Cookie& r :
+         {refusal->header().cookies.responder, refusal->header().cookies.initiator})
+        for (const auto type :
+             {ExchangeType::IdentityProtection, ExchangeType::Aggressive, ExchangeType::Base,
+              ExchangeType::Informational, ExchangeType::QuickMode, ExchangeType::Transaction,
+              ExchangeType::NewGroupMode}) {
             peer.cookies.responder = r;
-            peer.say(peer.clear(type, {{PayloadType::KeyExchange, peer.gxi}, {PayloadType::Nonce, peer.ni}}, 5));
+            peer.say(peer.clear(
+                type, {{PayloadType::KeyExchange, peer.gxi}, {PayloadType::Nonce, peer.ni}}, 5));
         }
     EXPECT_EQ(w.b->op_count.size(), 0u) << "no operation was started";
     EXPECT_TRUE(w.b->engine->phase1_status(w.now).empty());
@@ -146,13 +150,13 @@ TEST(State, WhatFollowsTheDeleteOfItsOwnSaIsNotLookedAt) {
     ASSERT_TRUE(up.quick_mode());
     const Bytes own = isakmp::Delete::body_of(up.peer.cookies);
     const Bytes pair = isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{up.peer_spi});
-    up.peer.say(up.peer.protected_message(ExchangeType::Informational, 0x99,
-                                          {{PayloadType::Delete, own},
-                                           {PayloadType::Delete, own},
-                                           {PayloadType::Delete, pair},
-                                           {PayloadType::Notification,
-                                            up.peer.notify(NotifyType::RUThere,
-                                                           isakmp::spi_bytes(up.peer.cookies), Bytes(4, 1))}}));
+    up.peer.say(up.peer.protected_message(
+        ExchangeType::Informational, 0x99,
+        {{PayloadType::Delete, own},
+         {PayloadType::Delete, own},
+         {PayloadType::Delete, pair},
+         {PayloadType::Notification,
+          up.peer.notify(NotifyType::RUThere, isakmp::spi_bytes(up.peer.cookies), Bytes(4, 1))}}));
     EXPECT_TRUE(up.w.b->engine->phase1_status(up.w.now).empty());
     EXPECT_TRUE(up.w.b->sas.empty()) << "the last ISAKMP-SA takes its IPsec-SAs along";
     // And once more, for an SA that is gone.
@@ -178,8 +182,8 @@ TEST(State, APeerCannotDeleteTheSaOfAnother) {
     EXPECT_EQ(state_of(*w.b, w.now), before);
     std::uint32_t spi = 0;
     ASSERT_NE(w.b->outbound(World::kPolicy, &spi), nullptr);
-    mallory.say(mallory.informational(PayloadType::Delete,
-                                      isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{spi}), 0x55));
+    mallory.say(mallory.informational(
+        PayloadType::Delete, isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{spi}), 0x55));
     EXPECT_EQ(state_of(*w.b, w.now), before);
 }
 
@@ -214,9 +218,11 @@ TEST(State, OnlyTheVerifiedLastMessageEstablishes) {
             peer.say(peer.encrypt(peer.header(ExchangeType::IdentityProtection), payloads, chain));
         }
         peer.say(peer.clear(ExchangeType::IdentityProtection, peer.message_5_payloads()));
-        peer.say(peer.protected_message(ExchangeType::QuickMode, 0x77, peer.quick_mode_1_payloads(0x5000)));
-        peer.say(peer.informational(PayloadType::Notification,
-                                    peer.notify(NotifyType::InitialContact, isakmp::spi_bytes(peer.cookies))));
+        peer.say(peer.protected_message(ExchangeType::QuickMode, 0x77,
+                                        peer.quick_mode_1_payloads(0x5000)));
+        peer.say(peer.informational(
+            PayloadType::Notification,
+            peer.notify(NotifyType::InitialContact, isakmp::spi_bytes(peer.cookies))));
         for (int type = 0; type < 256; ++type) {
             isakmp::Header h = peer.header(static_cast<ExchangeType>(type), 0x44);
             for (const bool encrypted : {false, true}) {
@@ -226,7 +232,8 @@ TEST(State, OnlyTheVerifiedLastMessageEstablishes) {
             }
         }
         w.run_for(1s);
-        for (const auto& s : w.b->engine->phase1_status(w.now)) EXPECT_LT(s.state, 9) << "step " << step;
+        for (const auto& s : w.b->engine->phase1_status(w.now))
+            EXPECT_LT(s.state, 9) << "step " << step;
         EXPECT_EQ(w.b->events_of(0x0100), 0u) << "step " << step;
         EXPECT_TRUE(w.b->sas.empty());
         if (step == 2) {
@@ -253,7 +260,8 @@ TEST(State, OnlyMessageThreeWithItsHashMakesAQuickModeCount) {
                                     {{PayloadType::Hash, hash}}, copy));
     }
     EXPECT_EQ(up.w.b->events_of(0x0201), 0u);
-    EXPECT_EQ(up.w.b->sas.size(), 1u) << "inbound alone: outbound only when the peer has proved itself";
+    EXPECT_EQ(up.w.b->sas.size(), 1u)
+        << "inbound alone: outbound only when the peer has proved itself";
     up.w.run_for(100s);
     EXPECT_TRUE(up.w.b->sas.empty()) << "and gone when it never does";
 }
@@ -289,7 +297,8 @@ TEST(State, EverySubsetOfPayloadsInEveryMessageIsSurvivedAndOnlyTheWholeOneCount
              {PayloadType::Certificate, Bytes(10, 4)}},
             [&](const auto& p) {
                 exchange::IvChain chain = peer.chain;
-                peer.say(peer.encrypt(peer.header(ExchangeType::IdentityProtection), p, chain), 1ms);
+                peer.say(peer.encrypt(peer.header(ExchangeType::IdentityProtection), p, chain),
+                         1ms);
             });
     EXPECT_EQ(w.b->events_of(0x0100), 0u);
     peer.say(peer.message_5(peer.message_5_payloads()));
@@ -338,8 +347,9 @@ TEST(State, AnUnprovedAddressGetsNeverMoreBytesThanItSentAndNothingByTimer) {
         peer.cookies.initiator.bytes[0] = static_cast<std::uint8_t>(i);
         const Bytes m1 = peer.message_1();
         for (int k = 0; k < 6; ++k) count(m1);
-        for (const auto type : {ExchangeType::Aggressive, ExchangeType::Base, ExchangeType::Informational,
-                                ExchangeType::QuickMode, ExchangeType::Transaction})
+        for (const auto type :
+             {ExchangeType::Aggressive, ExchangeType::Base, ExchangeType::Informational,
+              ExchangeType::QuickMode, ExchangeType::Transaction})
             count(peer.clear(type, {{PayloadType::Nonce, Bytes(8, 1)}}, 5));
         CookiePair keep = peer.cookies;
         peer.cookies.responder.bytes[0] = 9;  // a guessed cookie
@@ -361,7 +371,8 @@ TEST(State, ReplayedDpdRequestsAreNotAnswered) {
     const auto probe = [&](std::uint32_t sequence, std::uint32_t id) {
         up.peer.heard.clear();
         up.peer.say(up.peer.informational(
-            PayloadType::Notification, up.peer.notify(NotifyType::RUThere, cookies, spi4(sequence)), id));
+            PayloadType::Notification, up.peer.notify(NotifyType::RUThere, cookies, spi4(sequence)),
+            id));
         return up.peer.heard.size();
     };
     EXPECT_EQ(probe(100, 1), 1u);
@@ -393,10 +404,11 @@ TEST(State, ASilentOldSaGoesAloneWhenThePeerIsHeardThroughANewerOne) {
             if (!heard) continue;
             for (const auto& p : heard->payloads)
                 if (p.type == PayloadType::Notification && p.body.size() == 28)
-                    new_one.send(new_one.informational(
-                        PayloadType::Notification,
-                        new_one.notify(NotifyType::RUThereAck, cookies, Bytes(p.body.end() - 4, p.body.end())),
-                        ++id));
+                    new_one.send(
+                        new_one.informational(PayloadType::Notification,
+                                              new_one.notify(NotifyType::RUThereAck, cookies,
+                                                             Bytes(p.body.end() - 4, p.body.end())),
+                                              ++id));
         }
     }
     const auto left = w.b->engine->phase1_status(w.now);
@@ -438,7 +450,8 @@ TEST(State, AnAuthenticatedRefusalEndsTheQuickModeAtOnceAndAnUnauthenticatedOneD
 }
 
 TEST(State, ManyAddressesThatEchoTheirCookiesDoNotStartUnboundedWork) {
-    auto config = std::make_shared<conf::Config>(*make_config(ip("192.0.2.2"), ip("192.0.2.1"), {}));
+    auto config =
+        std::make_shared<conf::Config>(*make_config(ip("192.0.2.2"), ip("192.0.2.1"), {}));
     conf::Remote anonymous = config->remotes[0];
     anonymous.name = "anonymous";
     anonymous.address.reset();
@@ -447,7 +460,8 @@ TEST(State, ManyAddressesThatEchoTheirCookiesDoNotStartUnboundedWork) {
     w.b->engine->reconfigure(config, 2, w.now);
     w.b->answer_ops = false;  // workers that never come back
     for (int i = 0; i < 400; ++i) {
-        ScriptedPeer peer(w, ip("198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1)));
+        ScriptedPeer peer(
+            w, ip("198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1)));
         peer.cookies.initiator.bytes[0] = static_cast<std::uint8_t>(i);
         peer.say(peer.message_1(), 1ms);
         if (peer.take_message_2()) peer.say(peer.message_3(), 1ms);
@@ -496,7 +510,8 @@ TEST(State, TheInitiatorWaitsForConnectedWhenTheResponderSetsTheCommitBit) {
     b.add(PayloadType::Nonce, Bytes(16, 5));
     b.add(PayloadType::Identification, view->id_ci->body);
     b.add(PayloadType::Identification, view->id_cr->body);
-    auto hash = exchange::hash_2(catalog().hash, peer.keys.a.view(), MessageId{id}, view->nonce, b.after_hash());
+    auto hash = exchange::hash_2(catalog().hash, peer.keys.a.view(), MessageId{id}, view->nonce,
+                                 b.after_hash());
     b.set_hash(hash->view());
     isakmp::Padding padding;
     padding.randomize = false;
@@ -512,8 +527,9 @@ TEST(State, TheInitiatorWaitsForConnectedWhenTheResponderSetsTheCommitBit) {
     auto m3 = isakmp::Message::parse(peer.heard[0]);
     chain->advance(m3->body());
     // As racoon sends it: message 4 of the quick mode.
-    peer.say(peer.protected_message_on(*chain, ExchangeType::QuickMode, id,
-                                       {{PayloadType::Notification, peer.notify(NotifyType::Connected, spi4(0x6000))}}));
+    peer.say(peer.protected_message_on(
+        *chain, ExchangeType::QuickMode, id,
+        {{PayloadType::Notification, peer.notify(NotifyType::Connected, spi4(0x6000))}}));
     EXPECT_EQ(w.b->sas.size(), 2u);
     EXPECT_EQ(w.b->events_of(0x0201), 1u);
 }

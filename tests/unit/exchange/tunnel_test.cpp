@@ -61,7 +61,8 @@ TEST(Tunnel, StatusShowsBothPhasesWithTheirAlgorithms) {
     const auto p2 = w.b->engine->phase2_status(w.now);
     ASSERT_EQ(p2.size(), 1u);
     EXPECT_TRUE(p2[0].established);
-    EXPECT_EQ(p2[0].encryption + "/" + p2[0].integrity + "/" + p2[0].pfs_group, "aes/hmac_sha256/small2");
+    EXPECT_EQ(p2[0].encryption + "/" + p2[0].integrity + "/" + p2[0].pfs_group,
+              "aes/hmac_sha256/small2");
     EXPECT_EQ(p2[0].spi_in, w.a->engine->phase2_status(w.now)[0].spi_out);
 }
 
@@ -79,7 +80,8 @@ TEST(Tunnel, ServesTransportModeAndAeadAndSeveralPoliciesAtOnce) {
             EXPECT_EQ(w.pairs(*w.a), 3u);
             for (const auto& [key, sa] : w.a->sas) {
                 EXPECT_EQ(sa.encryption, gcm ? "aes_gcm_16" : "aes");
-                EXPECT_EQ(sa.key.size(), gcm ? 36u : 16u + 32u) << "key and salt, or key and MAC key";
+                EXPECT_EQ(sa.key.size(), gcm ? 36u : 16u + 32u)
+                    << "key and salt, or key and MAC key";
             }
             EXPECT_EQ(w.end_and_find_leaks(), "");
         }
@@ -97,7 +99,8 @@ TEST(Tunnel, WhatTheKernelCannotDoIsNotOffered) {
     w.run_for(2s);
     ASSERT_EQ(w.pairs(*w.a), 1u);
     for (const auto& [key, sa] : w.a->sas) {
-        EXPECT_EQ(sa.encryption + "/" + sa.integrity, "aes/hmac_sha1") << "no AEAD, no 128 bits of SHA2-256";
+        EXPECT_EQ(sa.encryption + "/" + sa.integrity, "aes/hmac_sha1")
+            << "no AEAD, no 128 bits of SHA2-256";
         EXPECT_EQ(sa.replay_window, 32u);
     }
 }
@@ -112,7 +115,8 @@ TEST(Tunnel, TheInboundSaIsThereBeforeThePeerCanSendWithIt) {
         for (const auto& [mine, theirs] :
              {std::pair(w.a.get(), w.b.get()), std::pair(w.b.get(), w.a.get())})
             for (const auto& [key, sa] : mine->sas)
-                if (!sa.inbound && !theirs->sas.contains(key)) wrong = "outbound SA before its inbound";
+                if (!sa.inbound && !theirs->sas.contains(key))
+                    wrong = "outbound SA before its inbound";
         return true;
     };
     w.acquire(*w.a);
@@ -144,14 +148,15 @@ TEST(Tunnel, AMissingSainfoIsToldToThePeerWhoGivesUpAtOnce) {
     w.run_for(3s);
     EXPECT_EQ(log.count("failed to get sainfo"), 1u) << log.all();
     EXPECT_EQ(log.count("the peer answers INVALID-ID-INFORMATION"), 1u);
-    ASSERT_TRUE(w.a->acquires.contains(7)) << "the kernel was told within seconds, not after a time-out";
+    ASSERT_TRUE(w.a->acquires.contains(7))
+        << "the kernel was told within seconds, not after a time-out";
     EXPECT_FALSE(w.a->acquires[7]);
     EXPECT_EQ(w.end_and_find_leaks(), "");
 }
 
 TEST(Tunnel, AKernelThatFailsLeavesNoHalfOfAPairAnywhere) {
-    for (const auto kind : {OpKind::SpiGet, OpKind::SaInstall, OpKind::DhGenerate, OpKind::DhCompute,
-                            OpKind::Phase1Open, OpKind::Phase1Skeyid})
+    for (const auto kind : {OpKind::SpiGet, OpKind::SaInstall, OpKind::DhGenerate,
+                            OpKind::DhCompute, OpKind::Phase1Open, OpKind::Phase1Skeyid})
         for (const bool at_a : {true, false})
             for (const int which : {1, 2}) {
                 ConfigOptions o;
@@ -161,7 +166,8 @@ TEST(Tunnel, AKernelThatFailsLeavesNoHalfOfAPairAnywhere) {
                 h.fail_next[kind] = which;
                 w.acquire(*w.a);
                 w.run_for(200s);
-                EXPECT_EQ(w.compare(), "") << static_cast<int>(kind) << " at " << (at_a ? "a" : "b");
+                EXPECT_EQ(w.compare(), "")
+                    << static_cast<int>(kind) << " at " << (at_a ? "a" : "b");
                 EXPECT_EQ(w.a->larval.size() + w.b->larval.size(), 0u);
                 EXPECT_TRUE(w.a->acquires.contains(7));
                 EXPECT_EQ(w.end_and_find_leaks(), "") << static_cast<int>(kind);
@@ -225,7 +231,9 @@ TEST(Tunnel, RequestsOfTheAdministratorHearHowTheyEnd) {
     World w(13);
     std::vector<std::string> heard;
     const auto note = [&](const char* who) {
-        return [&heard, who](Status s) { heard.push_back(std::string(who) + (s ? " ok" : " failed")); };
+        return [&heard, who](Status s) {
+            heard.push_back(std::string(who) + (s ? " ok" : " failed"));
+        };
     };
     w.a->engine->establish_phase1({w.addr_b, 500}, "", w.now, note("phase1"));
     w.a->engine->establish_policy(World::kPolicy, w.now, note("policy"));

@@ -19,7 +19,8 @@ class Elf {
         Bytes content;
         std::uint64_t address;
     };
-    Elf& segment(std::uint32_t type, Bytes content, std::uint32_t flags = 4, std::uint64_t address = 0) {
+    Elf& segment(std::uint32_t type, Bytes content, std::uint32_t flags = 4,
+                 std::uint64_t address = 0) {
         segments_.push_back({type, flags, std::move(content), address});
         return *this;
     }
@@ -54,8 +55,13 @@ class Elf {
     Bytes build() const {
         const std::size_t header = is_64_ ? 64 : 52;
         const std::size_t entry = is_64_ ? 56 : 32;
-        Bytes out = {0x7f, 'E', 'L', 'F', static_cast<std::uint8_t>(is_64_ ? 2 : 1),
-                     static_cast<std::uint8_t>(big_ ? 2 : 1), 1};
+        Bytes out = {0x7f,
+                     'E',
+                     'L',
+                     'F',
+                     static_cast<std::uint8_t>(is_64_ ? 2 : 1),
+                     static_cast<std::uint8_t>(big_ ? 2 : 1),
+                     1};
         out.resize(16);
         append(out, number(3, 2));
         append(out, number(62, 2));
@@ -120,7 +126,8 @@ TEST_P(ElfNote, SeesAnExecutableStackAndTheLackOfAPromiseNotToNeedOne) {
 TEST_P(ElfNote, SeesTextRelocationsInBothForms) {
     for (const auto& entry : {std::pair<std::uint64_t, std::uint64_t>{22, 0}, {30, 4}}) {
         Elf e = elf;
-        const auto facts = read_elf_facts(e.segment(kStack, {}, 6).segment(2, e.dynamic({entry})).build());
+        const auto facts =
+            read_elf_facts(e.segment(kStack, {}, 6).segment(2, e.dynamic({entry})).build());
         ASSERT_TRUE(facts);
         EXPECT_TRUE(facts->text_relocations);
         EXPECT_FALSE(check_elf_facts(*facts));
@@ -128,14 +135,18 @@ TEST_P(ElfNote, SeesTextRelocationsInBothForms) {
 }
 
 TEST_P(ElfNote, RefusesARunpathEntryThatIsNotAbsolute) {
-    for (const auto& [path, bad] : std::vector<std::pair<std::string, bool>>{
-             {"/usr/lib:/opt/lib", false}, {"/usr/lib:lib", true}, {"$ORIGIN/..", true}, {":/usr/lib", true}}) {
+    for (const auto& [path, bad] :
+         std::vector<std::pair<std::string, bool>>{{"/usr/lib:/opt/lib", false},
+                                                   {"/usr/lib:lib", true},
+                                                   {"$ORIGIN/..", true},
+                                                   {":/usr/lib", true}}) {
         Elf e = elf;
         Bytes strings = {0};
         append(strings, as_bytes(path));
         strings.push_back(0);
         e.segment(kStack, {}, 6).segment(1, strings, 4, 0x1000);
-        const auto facts = read_elf_facts(e.segment(2, e.dynamic({{5, 0x1000}, {29, 1}, {0, 0}})).build());
+        const auto facts =
+            read_elf_facts(e.segment(2, e.dynamic({{5, 0x1000}, {29, 1}, {0, 0}})).build());
         ASSERT_TRUE(facts) << facts.error().text();
         EXPECT_EQ(facts->relative_runpath.has_value(), bad) << path;
     }
@@ -153,8 +164,7 @@ TEST_P(ElfNote, SurvivesEveryTruncationAndEveryBrokenByte) {
     elf.segment(4, notes).segment(1, strings, 4, 0x1000);
     const Bytes whole = elf.segment(2, elf.dynamic({{5, 0x1000}, {29, 1}, {0, 0}})).build();
     ASSERT_TRUE(read_elf_facts(whole));
-    for (std::size_t n = 0; n < whole.size(); ++n)
-        (void)read_elf_facts(ByteView(whole).first(n));
+    for (std::size_t n = 0; n < whole.size(); ++n) (void)read_elf_facts(ByteView(whole).first(n));
     for (std::size_t i = 0; i < whole.size(); ++i)
         for (const unsigned v : {0x00u, 0xffu, 0x7fu, 0x80u}) {
             Bytes broken = whole;

@@ -9,10 +9,11 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string with(const std::string& more, const std::string& provides =
-                     R"([{"point": "racoon.kernel/1", "key": "x"}])") {
+std::string with(const std::string& more,
+                 const std::string& provides = R"([{"point": "racoon.kernel/1", "key": "x"}])") {
     return R"({"name": "acme-otp", "version": "1.4.2", "summary": "one-time codes", "abi": "1.0",
-              "provides": )" + provides + (more.empty() ? "" : ", " + more) + "}";
+              "provides": )" +
+           provides + (more.empty() ? "" : ", " + more) + "}";
 }
 
 std::string error_of(const std::string& json) {
@@ -48,27 +49,42 @@ TEST(Manifest, ReadsEverything) {
 }
 
 TEST(Manifest, SaysWhereAndWhatWasFoundAndExpected) {
-    EXPECT_THAT(error_of(with(R"("standard": "yes")")), AllOf(HasSubstr("standard"), HasSubstr("\"yes\""), HasSubstr("true or false")));
-    EXPECT_THAT(error_of(with(R"("max_inflight": 0)")), AllOf(HasSubstr("max_inflight"), HasSubstr("found 0"), HasSubstr("1 to 65536")));
+    EXPECT_THAT(error_of(with(R"("standard": "yes")")),
+                AllOf(HasSubstr("standard"), HasSubstr("\"yes\""), HasSubstr("true or false")));
+    EXPECT_THAT(error_of(with(R"("max_inflight": 0)")),
+                AllOf(HasSubstr("max_inflight"), HasSubstr("found 0"), HasSubstr("1 to 65536")));
     EXPECT_THAT(error_of(with(R"("max_inflight": 18446744073709551615)")), HasSubstr("1 to 65536"));
-    EXPECT_THAT(error_of(with(R"("min_host": "1")")), AllOf(HasSubstr("min_host"), HasSubstr("MAJOR.MINOR")));
+    EXPECT_THAT(error_of(with(R"("min_host": "1")")),
+                AllOf(HasSubstr("min_host"), HasSubstr("MAJOR.MINOR")));
     EXPECT_THAT(error_of(with(R"("min_host": "1.1")")), HasSubstr("at most abi (1.0)"));
-    EXPECT_THAT(error_of(with(R"("needs": "racoon.log/1")")), AllOf(HasSubstr("needs"), HasSubstr("a list")));
+    EXPECT_THAT(error_of(with(R"("needs": "racoon.log/1")")),
+                AllOf(HasSubstr("needs"), HasSubstr("a list")));
     EXPECT_THAT(error_of(with(R"("needs": ["a", 5])")), HasSubstr("needs[1]"));
-    EXPECT_THAT(error_of(with(R"("config": {"t": {"type": "tiem"}})")), AllOf(HasSubstr("config.t.type"), HasSubstr("tiem")));
-    EXPECT_THAT(error_of(with(R"("helpers": [{"program": "bin/x", "user": "nobody"}])")), AllOf(HasSubstr("helpers[0].program"), HasSubstr("absolute")));
+    EXPECT_THAT(error_of(with(R"("config": {"t": {"type": "tiem"}})")),
+                AllOf(HasSubstr("config.t.type"), HasSubstr("tiem")));
+    EXPECT_THAT(error_of(with(R"("helpers": [{"program": "bin/x", "user": "nobody"}])")),
+                AllOf(HasSubstr("helpers[0].program"), HasSubstr("absolute")));
     EXPECT_THAT(error_of(with("", "[]")), AllOf(HasSubstr("provides"), HasSubstr("0 entries")));
-    EXPECT_THAT(error_of(with("", R"([{"point": "racoon.cipher/1", "key": "aes", "ike": 7}])")), HasSubstr("provides[0].key_bits"));
-    EXPECT_THAT(error_of(with("", R"([{"point": "racoon.hash/1", "key": "a", "ike": 1, "digest": 65}])")), AllOf(HasSubstr("digest"), HasSubstr("64")));
-    EXPECT_THAT(error_of(with("", R"([{"point": "racoon.hash/1", "key": "a", "ike": 70000, "digest": 16}])")), HasSubstr("65535"));
-    EXPECT_THAT(error_of(with("", R"([{"point": "p", "key": "a"}, {"point": "p", "key": "a"}])")), AllOf(HasSubstr("provides[1]"), HasSubstr("again")));
+    EXPECT_THAT(error_of(with("", R"([{"point": "racoon.cipher/1", "key": "aes", "ike": 7}])")),
+                HasSubstr("provides[0].key_bits"));
+    EXPECT_THAT(
+        error_of(with("", R"([{"point": "racoon.hash/1", "key": "a", "ike": 1, "digest": 65}])")),
+        AllOf(HasSubstr("digest"), HasSubstr("64")));
+    EXPECT_THAT(error_of(with(
+                    "", R"([{"point": "racoon.hash/1", "key": "a", "ike": 70000, "digest": 16}])")),
+                HasSubstr("65535"));
+    EXPECT_THAT(error_of(with("", R"([{"point": "p", "key": "a"}, {"point": "p", "key": "a"}])")),
+                AllOf(HasSubstr("provides[1]"), HasSubstr("again")));
     EXPECT_THAT(error_of(R"({"name": "Acme"})"), HasSubstr("[a-z0-9-]"));
 }
 
 TEST(Manifest, RefusesUnknownKeysOfItsOwnAbiAndBearsThoseOfANewerOne) {
-    EXPECT_THAT(error_of(with(R"("colour": "blue")")), AllOf(HasSubstr("colour"), HasSubstr("unknown key")));
-    EXPECT_THAT(error_of(with("", R"([{"point": "p", "key": "a", "size": 1}])")), HasSubstr("provides[0].size"));
-    const auto newer = parse_manifest(R"({"name": "x", "version": "1", "summary": "s", "abi": "1.9", "min_host": "1.0",
+    EXPECT_THAT(error_of(with(R"("colour": "blue")")),
+                AllOf(HasSubstr("colour"), HasSubstr("unknown key")));
+    EXPECT_THAT(error_of(with("", R"([{"point": "p", "key": "a", "size": 1}])")),
+                HasSubstr("provides[0].size"));
+    const auto newer = parse_manifest(
+        R"({"name": "x", "version": "1", "summary": "s", "abi": "1.9", "min_host": "1.0",
         "colour": "blue", "provides": [{"point": "p", "key": "a", "size": 1}]})");
     EXPECT_TRUE(newer) << "a plugin built with a newer SDK must stay readable";
 }
@@ -83,7 +99,8 @@ TEST(Manifest, ReportsBrokenJsonWithItsPosition) {
 }
 
 TEST(Manifest, RefusesAKeyThatStandsTwice) {
-    EXPECT_THAT(error_of(R"({"name": "a", "name": "b"})"), AllOf(HasSubstr("\"name\""), HasSubstr("twice")));
+    EXPECT_THAT(error_of(R"({"name": "a", "name": "b"})"),
+                AllOf(HasSubstr("\"name\""), HasSubstr("twice")));
 }
 
 TEST(Manifest, SurvivesDeepNestingAndHugeNumbers) {

@@ -204,8 +204,9 @@ TEST(OpsModel, AnyOrderOfEventsAnswersEachOperationOnce) {
                 case 1: {
                     const std::size_t index = all.size();
                     all.emplace_back();
-                    auto op = ops.create("m", "x", 100000, Duration(1s) * (1 + random() % 50),
-                                         [&all, index](racoon_status, Bytes) { ++all[index].answers; });
+                    auto op =
+                        ops.create("m", "x", 100000, Duration(1s) * (1 + random() % 50),
+                                   [&all, index](racoon_status, Bytes) { ++all[index].answers; });
                     ASSERT_TRUE(op);
                     all[index].op = *op;
                     open.push_back(index);
@@ -221,13 +222,19 @@ TEST(OpsModel, AnyOrderOfEventsAnswersEachOperationOnce) {
                     if (!open.empty()) {
                         Known& k = all[open[random() % open.size()]];
                         if (k.answers == 0) k.end = End::Dropped;
-                        if (random() % 2 == 0) ops.cancel(k.op);
-                        else ops.retire(k.op);
+                        if (random() % 2 == 0)
+                            ops.cancel(k.op);
+                        else
+                            ops.retire(k.op);
                         EXPECT_FALSE(ops.alive(k.op));
                     }
                     break;
-                case 4: runtime.run_posted(); break;
-                case 5: runtime.advance(Duration(1s) * (random() % 3)); break;
+                case 4:
+                    runtime.run_posted();
+                    break;
+                case 5:
+                    runtime.advance(Duration(1s) * (random() % 3));
+                    break;
             }
         }
         over = true;
@@ -235,8 +242,10 @@ TEST(OpsModel, AnyOrderOfEventsAnswersEachOperationOnce) {
         runtime.run_posted();
         runtime.advance(300s);
         for (const Known& k : all) {
-            if (k.end == End::Dropped) EXPECT_EQ(k.answers, 0) << "seed " << seed;
-            else EXPECT_EQ(k.answers, 1) << "seed " << seed;
+            if (k.end == End::Dropped)
+                EXPECT_EQ(k.answers, 0) << "seed " << seed;
+            else
+                EXPECT_EQ(k.answers, 1) << "seed " << seed;
         }
         EXPECT_EQ(ops.counters().pending, 0u) << "seed " << seed;
         EXPECT_EQ(runtime.timers(), 0u) << "seed " << seed;

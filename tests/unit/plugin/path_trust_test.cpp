@@ -81,7 +81,8 @@ TEST_F(PathTrust, TrustsTheBuilderInHisTreeOnly) {
     policy.build_tree = root;
     EXPECT_TRUE(walk_trusted(root + "/modules/x.so", policy).trusted);
     policy.build_tree = root + "/modu";
-    EXPECT_FALSE(walk_trusted(root + "/modules/x.so", policy).trusted) << "a prefix of the name is not the folder";
+    EXPECT_FALSE(walk_trusted(root + "/modules/x.so", policy).trusted)
+        << "a prefix of the name is not the folder";
     policy.build_tree.clear();
     EXPECT_FALSE(walk_trusted(root + "/modules/x.so", policy).trusted);
 }

@@ -9,17 +9,24 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Manifest module(const std::string& name, const std::string& provides, const std::string& more = {}) {
-    auto m = parse_manifest(R"({"name": ")" + name + R"(", "version": "1", "summary": "s", "abi": "1.0", "provides": )" +
+Manifest module(const std::string& name, const std::string& provides,
+                const std::string& more = {}) {
+    auto m = parse_manifest(R"({"name": ")" + name +
+                            R"(", "version": "1", "summary": "s", "abi": "1.0", "provides": )" +
                             provides + more + "}");
     EXPECT_TRUE(m) << m.error().text();
     return std::move(*m);
 }
 
-const std::string kHash = R"([{"point": "racoon.hash/1", "key": "sha256", "aliases": ["sha2_256"], "ike": 4, "digest": 32)";
+const std::string kHash =
+    R"([{"point": "racoon.hash/1", "key": "sha256", "aliases": ["sha2_256"], "ike": 4, "digest": 32)";
 
-racoon_status digest(void*, const racoon_span*, std::size_t, std::uint8_t*) noexcept { return RACOON_OK; }
-racoon_status hmac(void*, racoon_span, const racoon_span*, std::size_t, std::uint8_t*) noexcept { return RACOON_OK; }
+racoon_status digest(void*, const racoon_span*, std::size_t, std::uint8_t*) noexcept {
+    return RACOON_OK;
+}
+racoon_status hmac(void*, racoon_span, const racoon_span*, std::size_t, std::uint8_t*) noexcept {
+    return RACOON_OK;
+}
 const racoon_hash kTable = {sizeof(racoon_hash), digest, hmac};
 
 TEST(Registry, FindsByNameAndAliasWithTheFactsOfTheManifest) {
@@ -55,7 +62,9 @@ TEST(Registry, PrefersByConfigurationThenPriorityThenLoadOrder) {
 
 TEST(Registry, ANameWinsOverAnAlias) {
     Registry r(Zone::Both);
-    ASSERT_TRUE(r.add_module(module("a", R"([{"point": "racoon.hash/1", "key": "x", "aliases": ["y"], "ike": 1, "digest": 16, "priority": 9},
+    ASSERT_TRUE(r.add_module(module(
+        "a",
+        R"([{"point": "racoon.hash/1", "key": "x", "aliases": ["y"], "ike": 1, "digest": 16, "priority": 9},
                                              {"point": "racoon.hash/1", "key": "y", "ike": 2, "digest": 20}])")));
     r.finish();
     EXPECT_EQ(r.hash("y")->ike_id, 2);
@@ -91,15 +100,19 @@ TEST(Registry, TablesAreKeptOnlyInTheirZone) {
     const std::string cipher = R"([{"point": "racoon.cipher/1", "key": "aes", "ike": 7, "block": 16,
         "key_bits": {"min": 128, "max": 256, "step": 64, "default": 128}}])";
     const racoon_cipher table = {
-        sizeof(racoon_cipher), [](void*, const std::uint8_t*, std::size_t, void**) noexcept { return racoon_status{0}; },
+        sizeof(racoon_cipher),
+        [](void*, const std::uint8_t*, std::size_t, void**) noexcept { return racoon_status{0}; },
         [](void*, void*) noexcept {},
-        [](void*, void*, std::int32_t, std::uint8_t*, std::uint8_t*, std::size_t) noexcept { return racoon_status{0}; }};
+        [](void*, void*, std::int32_t, std::uint8_t*, std::uint8_t*, std::size_t) noexcept {
+            return racoon_status{0};
+        }};
     for (const Zone zone : {Zone::Engine, Zone::Keeper}) {
         Registry r(zone);
         ASSERT_TRUE(r.add_module(module("a", cipher)));
         ASSERT_TRUE(r.bind("a", "racoon.cipher/1", "aes", &table, nullptr));
         r.finish();
-        ASSERT_NE(r.cipher("aes"), nullptr) << "the facts are needed to parse racoon.conf in either";
+        ASSERT_NE(r.cipher("aes"), nullptr)
+            << "the facts are needed to parse racoon.conf in either";
         EXPECT_EQ(r.cipher("aes")->table != nullptr, zone == Zone::Engine);
     }
 }
@@ -126,8 +139,10 @@ TEST(Registry, EspTransformsOfOneNameAndDifferentKindsCoexist) {
 
 TEST(LoadOrder, PutsWhatIsNeededFirst) {
     const Manifest a = module("a", kHash + "}]", R"(, "needs": ["racoon.kernel/1"])");
-    const Manifest b = module("b", R"([{"point": "racoon.kernel/1", "key": "k"}])", R"(, "wants": ["racoon.credential/1:c"])");
-    const Manifest c = module("c", R"([{"point": "racoon.credential/1", "key": "c"}])", R"(, "needs": ["racoon.log/1"])");
+    const Manifest b = module("b", R"([{"point": "racoon.kernel/1", "key": "k"}])",
+                              R"(, "wants": ["racoon.credential/1:c"])");
+    const Manifest c = module("c", R"([{"point": "racoon.credential/1", "key": "c"}])",
+                              R"(, "needs": ["racoon.log/1"])");
     EXPECT_EQ(*load_order({&a, &b, &c}), (std::vector<std::size_t>{2, 1, 0}));
     EXPECT_EQ(*load_order({&c, &a}), (std::vector<std::size_t>{0, 1})) << "otherwise as named";
 }

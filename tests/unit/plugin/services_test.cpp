@@ -26,7 +26,8 @@ struct Services : testing::Test {
     explicit Services(const std::string& more = {}) {
         manifest = *parse_manifest(
             R"({"name": "m", "version": "1", "summary": "s", "abi": "1.0",
-                "provides": [{"point": "racoon.kernel/1", "key": "k"}])" + more + "}");
+                "provides": [{"point": "racoon.kernel/1", "key": "k"}])" +
+            more + "}");
         module = std::make_unique<ModuleContext>(shared, manifest);
     }
     template <typename T>
@@ -44,7 +45,9 @@ struct Services : testing::Test {
     std::unique_ptr<ModuleContext> module;
 };
 
-void count(void* arg) noexcept { ++*static_cast<int*>(arg); }
+void count(void* arg) noexcept {
+    ++*static_cast<int*>(arg);
+}
 
 TEST_F(Services, UnknownOnesAreNullAndTheProcServiceIsTheKeepersAlone) {
     EXPECT_EQ(get<void>("racoon.teleport/1"), nullptr);
@@ -144,21 +147,26 @@ TEST_F(Services, RandomFills) {
 // Helpers are real programs: shell scripts in a folder of the build tree.
 struct Helpers : Services {
     static std::string write_script(const std::string& body) {
-        const std::string path = std::string(RACOON_BUILD_DIR) + "/helper-" + std::to_string(::getpid()) + ".sh";
+        const std::string path =
+            std::string(RACOON_BUILD_DIR) + "/helper-" + std::to_string(::getpid()) + ".sh";
         std::ofstream(path) << "#!/bin/sh\n" << body;
         ::chmod(path.c_str(), 0755);
         return path;
     }
     static std::string manifest_for(const std::string& path) {
-        return R"(, "helpers": [{"program": ")" + path + R"(", "user": ")" + ::getpwuid(::geteuid())->pw_name + "\"}]";
+        return R"(, "helpers": [{"program": ")" + path + R"(", "user": ")" +
+               ::getpwuid(::geteuid())->pw_name + "\"}]";
     }
     Helpers() : Services(manifest_for(write_script("head -c 9 <&3 >&3; exit 5"))) {}
     ~Helpers() override { ::unlink(manifest.helpers[0].program.c_str()); }
 
     static void on_message(void* arg, racoon_span bytes) noexcept {
-        static_cast<Helpers*>(arg)->messages.emplace_back(reinterpret_cast<const char*>(bytes.data), bytes.size);
+        static_cast<Helpers*>(arg)->messages.emplace_back(reinterpret_cast<const char*>(bytes.data),
+                                                          bytes.size);
     }
-    static void on_ended(void* arg, std::int32_t status) noexcept { static_cast<Helpers*>(arg)->status = status; }
+    static void on_ended(void* arg, std::int32_t status) noexcept {
+        static_cast<Helpers*>(arg)->status = status;
+    }
     /// Waits for the helper's descriptor and its end; a minute at most.
     void run_until_ended() {
         for (int i = 0; i < 3000 && !status; ++i) {
@@ -179,7 +187,8 @@ TEST_F(Helpers, ExchangeFramedMessagesAndReportTheirEnd) {
     std::uint64_t token = 0;
     racoon_error err = empty_error();
     ASSERT_EQ(s->start(ctx(), 0, nullptr, 0, &events, this, &token, &err), RACOON_OK) << err.text;
-    ASSERT_EQ(s->send(ctx(), token, {reinterpret_cast<const std::uint8_t*>("hello"), 5}), RACOON_OK);
+    ASSERT_EQ(s->send(ctx(), token, {reinterpret_cast<const std::uint8_t*>("hello"), 5}),
+              RACOON_OK);
     run_until_ended();
     EXPECT_EQ(messages, std::vector<std::string>{"hello"});
     ASSERT_TRUE(status);

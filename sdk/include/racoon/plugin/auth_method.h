@@ -57,7 +57,8 @@ typedef struct racoon_auth_verdict {
 typedef struct racoon_auth_method {
     uint32_t struct_size;
     /* [M] One session per phase 1 negotiation. */
-    racoon_status (*begin)(void* impl, const racoon_auth_params* params, void** session) RACOON_NOEXCEPT;
+    racoon_status (*begin)(void* impl, const racoon_auth_params* params,
+                           void** session) RACOON_NOEXCEPT;
     void (*end)(void* impl, void* session) RACOON_NOEXCEPT;
     /* [M] RACOON_SKEYID_… */
     uint32_t (*skeyid_recipe)(void* impl, void* session) RACOON_NOEXCEPT;

@@ -35,7 +35,8 @@ extern "C" {
                              sizeof((p)->member))
 #else
 #define RACOON_HAS(p, member) \
-    ((p)->struct_size >= (size_t)((const char*)&(p)->member - (const char*)(p)) + sizeof((p)->member))
+    ((p)->struct_size >=      \
+     (size_t)((const char*)&(p)->member - (const char*)(p)) + sizeof((p)->member))
 #endif
 
 /* Result of a call. An unknown negative value from a newer plugin is taken as RACOON_INTERNAL. */
@@ -123,7 +124,8 @@ typedef struct racoon_plugin {
 
     /* [M] Registers extension points through host->provide. No I/O, no threads, no files: it also
      * runs under `racoon -t`. *ctx is handed to all other functions. */
-    racoon_status (*init)(const struct racoon_host* host, void** ctx, racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*init)(const struct racoon_host* host, void** ctx,
+                          racoon_error* err) RACOON_NOEXCEPT;
     /* [M] Builds a new configuration from the module's block (null: none was given), without side
      * effects; may be called many times. Null: the plugin has no configuration. */
     racoon_status (*configure)(void* ctx, const racoon_section* conf, void** pending,
@@ -147,11 +149,11 @@ typedef struct racoon_plugin {
 /* The one exported symbol, constant in C and C++. After
  * "racoon_manifest.h", which racoon_add_plugin() generates:
  *     RACOON_PLUGIN_ENTRY = {RACOON_PLUGIN_HEADER, "build id", init, …};  */
-#define RACOON_PLUGIN_ENTRY                                                                    \
+#define RACOON_PLUGIN_ENTRY                                                                      \
     RACOON_EXTERN_C __attribute__((visibility("default"))) const racoon_plugin racoon_plugin_v1; \
     const racoon_plugin racoon_plugin_v1
-#define RACOON_PLUGIN_HEADER                                                                   \
-    RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0,      \
+#define RACOON_PLUGIN_HEADER                                                              \
+    RACOON_PLUGIN_MAGIC, sizeof(racoon_plugin), RACOON_ABI_MAJOR, RACOON_ABI_MINOR, 0, 0, \
         racoon_manifest, RACOON_MANIFEST_SIZE
 
 #ifdef __cplusplus

@@ -17,7 +17,8 @@ extern "C" {
 typedef struct racoon_cipher {
     uint32_t struct_size;
     /* [M] A key schedule from key_size bytes. */
-    racoon_status (*key_new)(void* impl, const uint8_t* key, size_t key_size, void** out) RACOON_NOEXCEPT;
+    racoon_status (*key_new)(void* impl, const uint8_t* key, size_t key_size,
+                             void** out) RACOON_NOEXCEPT;
     void (*key_free)(void* impl, void* key) RACOON_NOEXCEPT; /* wipes it */
     /* [M] CBC in place. iv: one block, read and replaced by the last ciphertext block. size must be a
      * multiple of the block; 0 is allowed and leaves iv alone. encrypt: 1 or 0. */

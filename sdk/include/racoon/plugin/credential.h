@@ -20,7 +20,8 @@ typedef struct racoon_psk_query {
     racoon_addr peer;
     racoon_identity peer_id;
     racoon_span section; /* name of the `remote`, for the log */
-    uint32_t address_fallback; /* with a peer id: 1 to try the address after it (verify_identifier off) */
+    uint32_t
+        address_fallback; /* with a peer id: 1 to try the address after it (verify_identifier off) */
 } racoon_psk_query;
 
 typedef struct racoon_credential {

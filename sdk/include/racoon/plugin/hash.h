@@ -18,7 +18,8 @@ extern "C" {
 typedef struct racoon_hash {
     uint32_t struct_size;
     /* [A] Digest of the concatenated parts into out, which has the digest's size. */
-    racoon_status (*digest)(void* impl, const racoon_span* parts, size_t count, uint8_t* out) RACOON_NOEXCEPT;
+    racoon_status (*digest)(void* impl, const racoon_span* parts, size_t count,
+                            uint8_t* out) RACOON_NOEXCEPT;
     /* [A] HMAC (RFC 2104) with a key of any length. */
     racoon_status (*hmac)(void* impl, racoon_span key, const racoon_span* parts, size_t count,
                           uint8_t* out) RACOON_NOEXCEPT;

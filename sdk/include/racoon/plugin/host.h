@@ -17,7 +17,7 @@ typedef struct racoon_host {
     void* ctx;           /* first argument of every function of the host and its services */
 
     /* [M] The service's table, or null if this host has none of that name. Valid for ever. */
-    const void* (*get_service)(void* ctx, const char* name) RACOON_NOEXCEPT;
+    const void* (*get_service)(void* ctx, const char* name)RACOON_NOEXCEPT;
     /* [M] In init only: offers `vtable` (a table of the point's type, static) under (point, key).
      * Must be declared in the manifest. The host copies the table. `impl` comes back as the first
      * argument of the table's functions. */
@@ -83,8 +83,8 @@ typedef struct racoon_post_service {
 typedef struct racoon_work_service {
     uint32_t struct_size;
     racoon_status (*submit)(void* host, void (*job)(void* arg) RACOON_NOEXCEPT,
-                            void (*done)(void* arg, racoon_status status) RACOON_NOEXCEPT, void* arg,
-                            uint64_t* token) RACOON_NOEXCEPT;
+                            void (*done)(void* arg, racoon_status status) RACOON_NOEXCEPT,
+                            void* arg, uint64_t* token) RACOON_NOEXCEPT;
     void (*cancel)(void* host, uint64_t token) RACOON_NOEXCEPT;
 } racoon_work_service;
 
@@ -120,7 +120,8 @@ typedef struct racoon_conf_service {
     racoon_status (*get_duration_ns)(void* host, const racoon_section* s, const char* key,
                                      int64_t* out) RACOON_NOEXCEPT;
     racoon_status (*get_text)(void* host, const racoon_section* s, const char* key,
-                              racoon_span* out) RACOON_NOEXCEPT; /* borrowed until configure returns */
+                              racoon_span* out)
+        RACOON_NOEXCEPT; /* borrowed until configure returns */
     /* A `path KIND "…";` of racoon.conf, e.g. "pre_shared_key"; with a null section. */
     racoon_status (*get_path)(void* host, const char* kind, racoon_span* out) RACOON_NOEXCEPT;
 } racoon_conf_service;
@@ -129,10 +130,11 @@ typedef struct racoon_conf_service {
 #define RACOON_SERVICE_SECRET "racoon.secret/1"
 typedef struct racoon_secret_service {
     uint32_t struct_size;
-    void* (*allocate)(void* host, size_t size) RACOON_NOEXCEPT; /* zeroed; null: no memory */
+    void* (*allocate)(void* host, size_t size)RACOON_NOEXCEPT; /* zeroed; null: no memory */
     void (*free)(void* host, void* memory, size_t size) RACOON_NOEXCEPT;
     void (*wipe)(void* host, void* memory, size_t size) RACOON_NOEXCEPT;
-    int32_t (*equal)(void* host, racoon_span a, racoon_span b) RACOON_NOEXCEPT; /* constant time; 1 = equal */
+    int32_t (*equal)(void* host, racoon_span a,
+                     racoon_span b) RACOON_NOEXCEPT; /* constant time; 1 = equal */
 } racoon_secret_service;
 
 /* "racoon.random/1": the system's generator. The status must be looked at. [A] */

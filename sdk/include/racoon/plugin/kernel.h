@@ -56,11 +56,11 @@ typedef struct racoon_selector {
 
 /* An algorithm as a backend needs it: names and numbers from the esp-transform's manifest. */
 typedef struct racoon_kernel_alg {
-    char name[32];       /* racoon.conf name, "" = none */
-    char xfrm_name[48];  /* Linux crypto API name */
+    char name[32];      /* racoon.conf name, "" = none */
+    char xfrm_name[48]; /* Linux crypto API name */
     uint32_t pfkey_id;
-    uint32_t icv_bits;   /* integrity and aead */
-    uint32_t key_size;   /* bytes in key, with the salt of an aead at its end */
+    uint32_t icv_bits; /* integrity and aead */
+    uint32_t key_size; /* bytes in key, with the salt of an aead at its end */
     uint8_t key[128];
 } racoon_kernel_alg;
 
@@ -77,12 +77,12 @@ typedef struct racoon_kernel_sa {
     racoon_kernel_alg enc; /* encryption or aead (is_aead) */
     racoon_kernel_alg auth;
     uint32_t is_aead;
-    uint32_t replay_window;  /* packets; 0 for outbound SAs */
-    uint32_t flags;          /* RACOON_SA_… */
-    uint32_t policy_id;      /* the outbound policy that it serves */
-    int64_t soft_ns;         /* since installation; 0 = none */
+    uint32_t replay_window; /* packets; 0 for outbound SAs */
+    uint32_t flags;         /* RACOON_SA_… */
+    uint32_t policy_id;     /* the outbound policy that it serves */
+    int64_t soft_ns;        /* since installation; 0 = none */
     int64_t hard_ns;
-    uint64_t soft_bytes;     /* 0 = none */
+    uint64_t soft_bytes; /* 0 = none */
     uint64_t hard_bytes;
 } racoon_kernel_sa;
 #define RACOON_SA_UDP_ENCAP 1u
@@ -138,8 +138,8 @@ typedef struct racoon_kernel_sa_info {
     uint32_t state; /* 0 larval, 1 mature, 2 dying, 3 dead */
     uint64_t bytes;
     uint64_t packets;
-    int64_t idle_ns;         /* since the last packet; -1 = never used or not known */
-    uint32_t replay_window;  /* as installed, packets */
+    int64_t idle_ns;        /* since the last packet; -1 = never used or not known */
+    uint32_t replay_window; /* as installed, packets */
     uint32_t direction;
     uint32_t protocol;
     uint32_t mode;
@@ -149,14 +149,14 @@ typedef struct racoon_kernel_sa_info {
     racoon_addr dst;
 } racoon_kernel_sa_info;
 
-#define RACOON_KERNEL_ACQUIRE 1u        /* traffic hit `policy_id` and found no SA */
+#define RACOON_KERNEL_ACQUIRE 1u /* traffic hit `policy_id` and found no SA */
 #define RACOON_KERNEL_EXPIRE_SOFT 2u
 #define RACOON_KERNEL_EXPIRE_HARD 3u
-#define RACOON_KERNEL_OVERRUN 4u        /* events were lost: the core reconciles by dump */
-#define RACOON_KERNEL_SA_DELETED 5u     /* by somebody else */
+#define RACOON_KERNEL_OVERRUN 4u    /* events were lost: the core reconciles by dump */
+#define RACOON_KERNEL_SA_DELETED 5u /* by somebody else */
 #define RACOON_KERNEL_POLICY_CHANGED 6u
-#define RACOON_KERNEL_MAPPING 7u        /* NAT: the peer's address or port changed */
-#define RACOON_KERNEL_FAILED 8u         /* the data path died; text in the log */
+#define RACOON_KERNEL_MAPPING 7u /* NAT: the peer's address or port changed */
+#define RACOON_KERNEL_FAILED 8u  /* the data path died; text in the log */
 typedef struct racoon_kernel_event {
     uint32_t struct_size;
     uint32_t type;
@@ -182,30 +182,42 @@ typedef struct racoon_kernel {
     racoon_status (*probe)(void* impl, racoon_error* err) RACOON_NOEXCEPT;
     racoon_status (*capabilities)(void* impl, racoon_kernel_caps* out) RACOON_NOEXCEPT;
     /* Opens it; events come until close. Removes what an earlier run of ours left (journal). */
-    racoon_status (*open)(void* impl, const racoon_kernel_events* events, racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*open)(void* impl, const racoon_kernel_events* events,
+                          racoon_error* err) RACOON_NOEXCEPT;
     void (*close)(void* impl) RACOON_NOEXCEPT; /* removes the policies and SAs that it installed */
     /* IKE sockets bypass IPsec. */
-    racoon_status (*bind_socket)(void* impl, int32_t fd, uint32_t family, racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*bind_socket)(void* impl, int32_t fd, uint32_t family,
+                                 racoon_error* err) RACOON_NOEXCEPT;
 
     racoon_status (*spi_get)(void* impl, const racoon_kernel_spi_request* request, racoon_op op,
                              racoon_kernel_spi_result* out, racoon_error* err) RACOON_NOEXCEPT;
     /* sa_update: turns the larval SA of spi_get into a full one (falls back to add when it has gone);
      * sa_add: an SA whose SPI the peer chose. No result record. */
-    racoon_status (*sa_update)(void* impl, const racoon_kernel_sa* sa, racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
-    racoon_status (*sa_add)(void* impl, const racoon_kernel_sa* sa, racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
-    racoon_status (*sa_delete)(void* impl, const racoon_kernel_sa_id* id, racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*sa_update)(void* impl, const racoon_kernel_sa* sa, racoon_op op,
+                               racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*sa_add)(void* impl, const racoon_kernel_sa* sa, racoon_op op,
+                            racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*sa_delete)(void* impl, const racoon_kernel_sa_id* id, racoon_op op,
+                               racoon_error* err) RACOON_NOEXCEPT;
     racoon_status (*sa_query)(void* impl, const racoon_kernel_sa_id* id, racoon_op op,
                               racoon_kernel_sa_info* out, racoon_error* err) RACOON_NOEXCEPT;
     /* Calls `each` for every SA that this backend installed; synchronous. */
-    racoon_status (*sa_dump)(void* impl, void (*each)(void* arg, const racoon_kernel_sa_info* sa) RACOON_NOEXCEPT,
+    racoon_status (*sa_dump)(void* impl,
+                             void (*each)(void* arg, const racoon_kernel_sa_info* sa)
+                                 RACOON_NOEXCEPT,
                              void* arg, racoon_error* err) RACOON_NOEXCEPT;
 
-    racoon_status (*policy_add)(void* impl, const racoon_kernel_policy* policy, racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
-    racoon_status (*policy_delete)(void* impl, uint32_t policy_id, racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
-    racoon_status (*policy_dump)(void* impl, void (*each)(void* arg, const racoon_kernel_policy* policy) RACOON_NOEXCEPT,
+    racoon_status (*policy_add)(void* impl, const racoon_kernel_policy* policy, racoon_op op,
+                                racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*policy_delete)(void* impl, uint32_t policy_id, racoon_op op,
+                                   racoon_error* err) RACOON_NOEXCEPT;
+    racoon_status (*policy_dump)(void* impl,
+                                 void (*each)(void* arg, const racoon_kernel_policy* policy)
+                                     RACOON_NOEXCEPT,
                                  void* arg, racoon_error* err) RACOON_NOEXCEPT;
     /* How the negotiation that an acquire caused has ended; lets new acquires come at once. */
-    racoon_status (*acquire_done)(void* impl, uint64_t acquire_token, racoon_status status) RACOON_NOEXCEPT;
+    racoon_status (*acquire_done)(void* impl, uint64_t acquire_token,
+                                  racoon_status status) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus

@@ -23,7 +23,7 @@ class span {
     constexpr span() = default;
     constexpr span(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
     constexpr span(racoon_span s) : data_(s.data), size_(s.size) {}  // NOLINT: meant to convert
-    span(std::string_view text)  // NOLINT
+    span(std::string_view text)                                      // NOLINT
         : data_(reinterpret_cast<const std::uint8_t*>(text.data())), size_(text.size()) {}
     constexpr operator racoon_span() const { return {data_, size_}; }  // NOLINT
     constexpr const std::uint8_t* data() const { return data_; }
@@ -78,7 +78,8 @@ class result<void> {
 };
 
 /// return failure(RACOON_IO, "found …, expected …");
-inline error failure(racoon_status status, std::string text, std::string key = {}, int os_errno = 0) {
+inline error failure(racoon_status status, std::string text, std::string key = {},
+                     int os_errno = 0) {
     return {status, std::move(text), std::move(key), os_errno};
 }
 
@@ -145,7 +146,8 @@ class host {
 
     /// Any thread. RACOON_LOG_…; text without secrets.
     void log(std::uint32_t level, std::string_view text) const noexcept {
-        if (log_ && log_->enabled(ctx(), level)) log_->write(ctx(), level, text.data(), text.size());
+        if (log_ && log_->enabled(ctx(), level))
+            log_->write(ctx(), level, text.data(), text.size());
     }
     /// False: do not use the bytes.
     [[nodiscard]] bool fill_random(std::uint8_t* out, std::size_t size) const noexcept {
@@ -213,7 +215,8 @@ class secret {
 /// that nobody waits for ever.
 template <typename R>
 class op {
-    static_assert(std::is_void_v<R> || std::is_trivially_copyable_v<R>, "a result is one flat record");
+    static_assert(std::is_void_v<R> || std::is_trivially_copyable_v<R>,
+                  "a result is one flat record");
 
   public:
     op() = default;
@@ -263,8 +266,9 @@ class op {
 class reply {
   public:
     enum kind_type : int { done_kind, pending_kind, failed_kind };
-    constexpr reply(kind_type kind) : kind_(kind) {}                                 // NOLINT
-    reply(error e) : kind_(failed_kind), status_(e.status < 0 ? e.status : RACOON_INTERNAL) {}  // NOLINT
+    constexpr reply(kind_type kind) : kind_(kind) {}  // NOLINT
+    reply(error e)
+        : kind_(failed_kind), status_(e.status < 0 ? e.status : RACOON_INTERNAL) {}  // NOLINT
     kind_type kind() const { return kind_; }
     racoon_status status() const { return status_; }
 
@@ -314,22 +318,26 @@ class section {
 
     result<bool> flag(const char* key) const {
         std::int32_t v = 0;
-        if (auto s = get(&racoon_conf_service::get_flag, key, &v); s != RACOON_OK) return wrong(s, key);
+        if (auto s = get(&racoon_conf_service::get_flag, key, &v); s != RACOON_OK)
+            return wrong(s, key);
         return v != 0;
     }
     result<std::int64_t> integer(const char* key) const {
         std::int64_t v = 0;
-        if (auto s = get(&racoon_conf_service::get_integer, key, &v); s != RACOON_OK) return wrong(s, key);
+        if (auto s = get(&racoon_conf_service::get_integer, key, &v); s != RACOON_OK)
+            return wrong(s, key);
         return v;
     }
     result<std::int64_t> duration_ns(const char* key) const {
         std::int64_t v = 0;
-        if (auto s = get(&racoon_conf_service::get_duration_ns, key, &v); s != RACOON_OK) return wrong(s, key);
+        if (auto s = get(&racoon_conf_service::get_duration_ns, key, &v); s != RACOON_OK)
+            return wrong(s, key);
         return v;
     }
     result<std::string> text(const char* key) const {
         racoon_span v{};
-        if (auto s = get(&racoon_conf_service::get_text, key, &v); s != RACOON_OK) return wrong(s, key);
+        if (auto s = get(&racoon_conf_service::get_text, key, &v); s != RACOON_OK)
+            return wrong(s, key);
         return std::string(span(v).text());
     }
     /// A `path KIND "…";` of racoon.conf.
@@ -348,7 +356,9 @@ class section {
         return c ? (c->*getter)(host_.ctx(), raw_, key, out) : RACOON_NOT_SUPPORTED;
     }
     static error wrong(racoon_status status, const char* key) {
-        return failure(status, status == RACOON_NOT_FOUND ? "not set, and there is no default" : "not readable", key);
+        return failure(
+            status,
+            status == RACOON_NOT_FOUND ? "not set, and there is no default" : "not readable", key);
     }
     const host& host_;
     const racoon_section* raw_;

@@ -23,7 +23,8 @@ class cipher : public point {
       public:
         virtual ~key() = default;  // wipes the key
         /// CBC in place; `iv` is replaced by the last ciphertext block.
-        virtual result<void> crypt(bool encrypt, std::uint8_t* iv, std::uint8_t* data, std::size_t size) = 0;
+        virtual result<void> crypt(bool encrypt, std::uint8_t* iv, std::uint8_t* data,
+                                   std::size_t size) = 0;
     };
     virtual result<std::unique_ptr<key>> key_new(span bytes) = 0;
 };
@@ -31,12 +32,14 @@ class cipher : public point {
 class hash : public point {
   public:
     virtual result<void> digest(const racoon_span* parts, std::size_t count, std::uint8_t* out) = 0;
-    virtual result<void> hmac(span key, const racoon_span* parts, std::size_t count, std::uint8_t* out) = 0;
+    virtual result<void> hmac(span key, const racoon_span* parts, std::size_t count,
+                              std::uint8_t* out) = 0;
 };
 
 class prf : public point {
   public:
-    virtual result<void> compute(span key, const racoon_span* parts, std::size_t count, std::uint8_t* out) = 0;
+    virtual result<void> compute(span key, const racoon_span* parts, std::size_t count,
+                                 std::uint8_t* out) = 0;
 };
 
 class dh_group : public point {
@@ -79,7 +82,9 @@ class credential : public point {
 
 namespace detail {
 
-inline racoon_status plain(const result<void>& r) { return r ? RACOON_OK : report(nullptr, r.why()); }
+inline racoon_status plain(const result<void>& r) {
+    return r ? RACOON_OK : report(nullptr, r.why());
+}
 
 template <typename Handle, typename R>
 racoon_status hand_out(R made, void** out, racoon_error* err = nullptr) {
@@ -99,7 +104,9 @@ inline const racoon_cipher& cipher_table() {
         sizeof(racoon_cipher),
         [](void* impl, const std::uint8_t* key, std::size_t size, void** out) noexcept {
             auto& c = self<cipher>(impl);
-            return guard(c.the_host, nullptr, [&] { return hand_out<cipher::key>(c.key_new({key, size}), out); });
+            return guard(c.the_host, nullptr, [&] {
+                return hand_out<cipher::key>(c.key_new({key, size}), out);
+            });
         },
         [](void*, void* key) noexcept { delete static_cast<cipher::key*>(key); },
         [](void* impl, void* key, std::int32_t encrypt, std::uint8_t* iv, std::uint8_t* data,
@@ -121,17 +128,19 @@ inline const racoon_hash& hash_table() {
         [](void* impl, racoon_span key, const racoon_span* parts, std::size_t count,
            std::uint8_t* out) noexcept {
             auto& h = self<hash>(impl);
-            return guard(h.the_host, nullptr, [&] { return plain(h.hmac(key, parts, count, out)); });
+            return guard(h.the_host, nullptr,
+                         [&] { return plain(h.hmac(key, parts, count, out)); });
         }};
     return table;
 }
 
 inline const racoon_prf& prf_table() {
     static const racoon_prf table = {
-        sizeof(racoon_prf), [](void* impl, racoon_span key, const racoon_span* parts, std::size_t count,
-                               std::uint8_t* out) noexcept {
+        sizeof(racoon_prf), [](void* impl, racoon_span key, const racoon_span* parts,
+                               std::size_t count, std::uint8_t* out) noexcept {
             auto& p = self<prf>(impl);
-            return guard(p.the_host, nullptr, [&] { return plain(p.compute(key, parts, count, out)); });
+            return guard(p.the_host, nullptr,
+                         [&] { return plain(p.compute(key, parts, count, out)); });
         }};
     return table;
 }
@@ -141,7 +150,8 @@ inline const racoon_dh_group& dh_group_table() {
         sizeof(racoon_dh_group),
         [](void* impl, std::uint8_t* public_out, void** key) noexcept {
             auto& g = self<dh_group>(impl);
-            return guard(g.the_host, nullptr, [&] { return hand_out<dh_group::key>(g.generate(public_out), key); });
+            return guard(g.the_host, nullptr,
+                         [&] { return hand_out<dh_group::key>(g.generate(public_out), key); });
         },
         [](void* impl, racoon_span peer) noexcept {
             auto& g = self<dh_group>(impl);
@@ -149,8 +159,9 @@ inline const racoon_dh_group& dh_group_table() {
         },
         [](void* impl, void* key, racoon_span peer, std::uint8_t* out) noexcept {
             auto& g = self<dh_group>(impl);
-            return guard(g.the_host, nullptr,
-                         [&] { return plain(g.compute(*static_cast<dh_group::key*>(key), peer, out)); });
+            return guard(g.the_host, nullptr, [&] {
+                return plain(g.compute(*static_cast<dh_group::key*>(key), peer, out));
+            });
         },
         [](void*, void* key) noexcept { delete static_cast<dh_group::key*>(key); }};
     return table;
@@ -162,7 +173,8 @@ inline const racoon_auth_method& auth_method_table() {
         sizeof(racoon_auth_method),
         [](void* impl, const racoon_auth_params* params, void** out) noexcept {
             auto& m = self<auth_method>(impl);
-            return guard(m.the_host, nullptr, [&] { return hand_out<session>(m.begin(*params), out); });
+            return guard(m.the_host, nullptr,
+                         [&] { return hand_out<session>(m.begin(*params), out); });
         },
         [](void*, void* s) noexcept { delete static_cast<session*>(s); },
         [](void* impl, void* s) noexcept -> std::uint32_t {
@@ -182,14 +194,16 @@ inline const racoon_auth_method& auth_method_table() {
             later.release();  // after an exception: the status says it all
             return status;
         },
-        [](void* impl, void* s, racoon_span expected, const racoon_payload* payloads, std::size_t count,
-           const racoon_identity* id, racoon_op token, racoon_auth_verdict* out) noexcept {
+        [](void* impl, void* s, racoon_span expected, const racoon_payload* payloads,
+           std::size_t count, const racoon_identity* id, racoon_op token,
+           racoon_auth_verdict* out) noexcept {
             const host& h = self<auth_method>(impl).the_host;
             op<racoon_auth_verdict> later(h, token);
             out->verdict = RACOON_AUTH_NONE;
             const racoon_status status = guard(h, nullptr, [&] {
-                return settle(static_cast<session*>(s)->auth_in(expected, payloads, count, *id, *out, later),
-                              later);
+                return settle(
+                    static_cast<session*>(s)->auth_in(expected, payloads, count, *id, *out, later),
+                    later);
             });
             later.release();
             if (status != RACOON_OK && status != RACOON_PENDING) out->verdict = RACOON_AUTH_NONE;
@@ -209,13 +223,15 @@ inline const racoon_credential& credential_table() {
         sizeof(racoon_credential),
         [](void* impl, const racoon_psk_query* query, void** handle, racoon_error* err) noexcept {
             auto& c = self<credential>(impl);
-            return guard(c.the_host, err,
-                         [&] { return hand_out<credential::key>(c.psk_find(*query), handle, err); });
+            return guard(c.the_host, err, [&] {
+                return hand_out<credential::key>(c.psk_find(*query), handle, err);
+            });
         },
         [](void* impl, void* handle, const char* hash, const racoon_span* parts, std::size_t count,
            racoon_buffer* out) noexcept {
             return guard(self<credential>(impl).the_host, nullptr, [&] {
-                return plain(static_cast<credential::key*>(handle)->psk_prf(hash, parts, count, *out));
+                return plain(
+                    static_cast<credential::key*>(handle)->psk_prf(hash, parts, count, *out));
             });
         },
         [](void*, void* handle) noexcept { delete static_cast<credential::key*>(handle); }};
