@@ -16,6 +16,7 @@ core_holds() {
     LC_ALL=C grep -qaF -- "$2" "$work/core.$1"
     local found=$?
     rm -f "$work/core.$1"
+    [ $found -le 1 ] || { echo "the core image of $1 could not be searched"; core_size=0; return 0; }
     return $found
 }
 
