@@ -66,7 +66,7 @@ static const racoon_auth_method method = {sizeof(racoon_auth_method),
 #if RACOON_TEST_FAULT == FAULT_NULL_FUNCTION
                                           NULL,
 #else
-                                           auth_in,
+                                          auth_in,
 #endif
                                           NULL};
 
