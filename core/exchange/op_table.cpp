@@ -1,10 +1,16 @@
 #include "exchange/op_table.hpp"
 
+#include <fmt/format.h>
+
 #include "exchange/engine.hpp"
+#include "log/log.hpp"
 
 namespace racoon::exchange {
 
 namespace {
+
+/// A kernel that is out of buffers for a moment must not leave an SA behind.
+constexpr unsigned kDeleteAttempts = 3;
 
 bool creates_something(OpKind kind) {
     return kind == OpKind::DhGenerate || kind == OpKind::Phase1Open || kind == OpKind::SpiGet ||
@@ -26,7 +32,8 @@ OpToken OpTable::start(OpKind kind, Bytes request, OpWaiter* waiter) {
     const OpToken token{++last_};
     if (has_answer(kind)) {
         Bytes kept;
-        if (kind == OpKind::SpiGet || kind == OpKind::SaInstall) kept = request;
+        if (kind == OpKind::SpiGet || kind == OpKind::SaInstall || kind == OpKind::SaDelete)
+            kept = request;
         pending_.emplace(token, Pending{kind, waiter, std::move(kept)});
     }
     output_.start(Operation{token, kind, std::move(request)});
@@ -59,6 +66,19 @@ void OpTable::complete(OpToken token, const Result<Bytes>& result) {
         op.waiter->completed(token, result);
     else if (result)
         undo(op, *result);
+    else if (op.kind == OpKind::SaDelete && result.error().code() != Errc::NotFound)
+        delete_again(op, result.error());
+}
+
+void OpTable::delete_again(const Pending& op, const Error& error) {
+    if (op.attempts >= kDeleteAttempts) {
+        if (auto d = decode<SaDelete>(op.request))
+            LOGE("", fmt::format("cannot remove the SA spi={}(0x{:x}) of {}: {}", d->spi.value,
+                                 d->spi.value, d->dst.text(), error.text()));
+        return;
+    }
+    const OpToken token = start(op.kind, op.request, nullptr);
+    pending_.at(token).attempts = op.attempts + 1;
 }
 
 void OpTable::undo(const Pending& op, const Bytes& answer) {

@@ -6,7 +6,8 @@
 //     ops.abandon(token);                      // the waiter goes: see below
 //
 // What an abandoned operation would have created (a DH key, a phase 1 at the keeper, an SPI, an SA)
-// is given back when its answer comes: those answers are waited for, the others are cancelled.
+// is given back when its answer comes: those answers are waited for, the others are cancelled. An SA
+// that could not be removed is tried again, since nobody else would.
 #pragma once
 
 #include <cstddef>
@@ -51,8 +52,10 @@ class OpTable {
     struct Pending {
         OpKind kind;
         OpWaiter* waiter;
-        Bytes request;  // kept only where an answer may have to be undone
+        Bytes request;  // kept only where an answer may have to be undone, or asked for again
+        unsigned attempts = 1;
     };
+    void delete_again(const Pending& op, const Error& error);
     void undo(const Pending& op, const Bytes& answer);
     Output& output_;
     std::unordered_map<OpToken, Pending> pending_;

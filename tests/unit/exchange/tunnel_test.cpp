@@ -174,6 +174,30 @@ TEST(Tunnel, AKernelThatFailsLeavesNoHalfOfAPairAnywhere) {
             }
 }
 
+TEST(Tunnel, ARemovalThatTheKernelRefusesForAMomentIsAskedForAgain) {
+    World w(14);
+    w.acquire(*w.a);
+    w.run_for(2s);
+    ASSERT_EQ(w.pairs(*w.a), 1u);
+    w.a->fail_next[OpKind::SaDelete] = 2;
+    EXPECT_EQ(w.a->engine->flush_phase2(50, w.now), 1u);
+    w.run_for(2s);
+    EXPECT_TRUE(w.a->sas.empty()) << "an SA stayed behind that nobody would ever remove";
+    EXPECT_EQ(w.a->engine->pending_operations(), 0u);
+}
+
+TEST(Tunnel, ARemovalThatTheKernelKeepsRefusingIsReported) {
+    LogCapture log;
+    World w(15);
+    w.acquire(*w.a);
+    w.run_for(2s);
+    w.a->fail_next[OpKind::SaDelete] = 100;
+    w.a->engine->flush_phase2(50, w.now);
+    w.run_for(2s);
+    EXPECT_EQ(log.count("cannot remove the SA"), 2u) << "one line for each SA of the pair";
+    EXPECT_EQ(w.a->engine->pending_operations(), 0u) << "it gives up";
+}
+
 TEST(Tunnel, ADeleteEndsThePairAtBothEndsAndShutdownEndsEverything) {
     World w(10);
     w.acquire(*w.a);
