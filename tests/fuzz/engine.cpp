@@ -141,6 +141,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 // An engine gives up on an SA that cannot be removed three times: not a leak of its own.
                 const auto kind = static_cast<OpKind>(s.u8() % 56);
                 if (kind == OpKind::SaDelete && ++failed_removals > 2) break;
+                if (!exchange::has_answer(kind)) break;  // nobody would hear of it
                 w.b->fail_next[kind] = 1;
                 break;
             }
