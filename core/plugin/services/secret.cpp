@@ -10,7 +10,8 @@ namespace racoon::plugin {
 
 namespace {
 
-constexpr std::size_t kMaxSecret = 1 << 20;
+// A psk.txt of 200,000 lines fits, and the page after the largest file of keys.
+constexpr std::size_t kMaxSecret = std::size_t{32} << 20;
 
 std::size_t mapped_size(std::size_t size) {
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

@@ -131,6 +131,10 @@ TEST_F(Services, SecretsAreZeroedAndComparedWhole) {
     EXPECT_EQ(p[3], 0);
     s->free(ctx(), p, 40);
     EXPECT_EQ(s->allocate(ctx(), std::size_t{1} << 40), nullptr);
+    constexpr std::size_t kLargestKeyFile = (std::size_t{16} << 20) + 1;
+    void* whole_file = s->allocate(ctx(), kLargestKeyFile);
+    ASSERT_NE(whole_file, nullptr) << "a psk.txt of the size that its reader takes";
+    s->free(ctx(), whole_file, kLargestKeyFile);
     const ByteView a = as_bytes("abc");
     EXPECT_EQ(s->equal(ctx(), {a.data(), 3}, {a.data(), 3}), 1);
     EXPECT_EQ(s->equal(ctx(), {a.data(), 3}, {a.data(), 2}), 0);
