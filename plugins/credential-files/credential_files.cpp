@@ -1,20 +1,22 @@
-// credential-files: pre-shared keys from `path pre_shared_key` (psk.txt). Served by the keeper; a
-// key never leaves this module, only prf(key, ...) does.
+// credential-files: pre-shared keys from `path pre_shared_key` (psk.txt) and plain RSA keys from the
+// files that a `remote` names. Served by the keeper; a key never leaves this module, only
+// prf(key, ...) and signatures do.
 #include <arpa/inet.h>
 #include <cstdint>
 #include <memory>
 #include <net/if.h>
-#include <new>
 #include <string>
+#include <utility>
 
-#include "psk_store.hpp"
+#include "keys.hpp"
 #include "racoon_manifest.h"
 
 namespace {
 
+using credential_files::Handle;
 using credential_files::LoadedFile;
+using credential_files::Plugin;
 using credential_files::PskEntry;
-using credential_files::PskStore;
 using credential_files::report;
 using credential_files::Services;
 
@@ -23,15 +25,13 @@ constexpr std::uint32_t kIdIpv4Addr = 1;
 constexpr std::uint32_t kIdFqdn = 2;
 constexpr std::uint32_t kIdUserFqdn = 3;
 constexpr std::uint32_t kIdIpv6Addr = 5;
+constexpr std::uint32_t kIdDerAsn1Dn = 9;
 constexpr std::uint32_t kIdKeyId = 11;
 
-struct Plugin {
-    Services services;
-    PskStore store{services};
-};
-
 /// A key in use. Holds the state of the file that it is from, which may since have been replaced.
-struct Handle {
+struct PskHandle final : Handle {
+    PskHandle(std::shared_ptr<const LoadedFile> f, const PskEntry* e)
+        : file(std::move(f)), entry(e) {}
     std::shared_ptr<const LoadedFile> file;
     const PskEntry* entry;
 };
@@ -46,6 +46,17 @@ std::string address_text(unsigned family, const std::uint8_t* bytes, std::uint32
     return text;
 }
 
+/// A distinguished name is not parsed here, where private keys are: it came from the peer.
+std::string name_text(racoon_span der) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string out = "~";
+    for (std::size_t i = 0; i < der.size; ++i) {
+        out += kDigits[der.data[i] >> 4];
+        out += kDigits[der.data[i] & 15];
+    }
+    return out;
+}
+
 /// The identity as psk.txt writes it; empty: of a kind that psk.txt has no text for.
 std::string identity_text(const racoon_identity& id) {
     switch (id.type) {
@@ -57,15 +68,19 @@ std::string identity_text(const racoon_identity& id) {
             return id.data.size == 4 ? address_text(4, id.data.data, 0) : std::string();
         case kIdIpv6Addr:
             return id.data.size == 16 ? address_text(6, id.data.data, 0) : std::string();
+        case kIdDerAsn1Dn:
+            return name_text(id.data);
         default:
             return {};
     }
 }
 
+constexpr std::size_t kMaxShown = 128;  // characters
+
 /// For the log: an identity comes from the peer.
 std::string printable(const std::string& text) {
     std::string out;
-    for (const char c : text.substr(0, 64)) out += c >= 0x20 && c < 0x7f ? c : '?';
+    for (const char c : text.substr(0, kMaxShown)) out += c >= 0x20 && c < 0x7f ? c : '?';
     return out;
 }
 
@@ -84,7 +99,7 @@ racoon_status psk_find(void* impl, const racoon_psk_query* query, void** handle,
         return not_found(plugin.services, err,
                          "racoon.conf has no `path pre_shared_key \"/etc/racoon/psk.txt\";`");
     const std::string file_name(reinterpret_cast<const char*>(path.data), path.size);
-    auto file = plugin.store.current(file_name, err);
+    auto file = plugin.psk.current(file_name, err);
     if (!file) {
         if (err->status == RACOON_NOT_FOUND)
             return not_found(plugin.services, err, std::string(err->text));
@@ -116,9 +131,7 @@ racoon_status psk_find(void* impl, const racoon_psk_query* query, void** handle,
     if (entry->problem)
         return report(err, RACOON_CONFIG, 0,
                       file_name + ":" + std::to_string(entry->line) + ": " + entry->problem);
-    auto* made = new (std::nothrow) Handle{std::move(file), entry};
-    if (!made) return report(err, RACOON_NO_MEMORY, 0, "no memory");
-    *handle = made;
+    *handle = static_cast<Handle*>(new PskHandle(std::move(file), entry));
     return RACOON_OK;
 }
 
@@ -126,7 +139,9 @@ racoon_status psk_find(void* impl, const racoon_psk_query* query, void** handle,
 racoon_status psk_prf(void* impl, void* handle, const char* hash, const racoon_span* parts,
                       std::size_t count, racoon_buffer* out) noexcept {
     const Services& services = static_cast<Plugin*>(impl)->services;
-    const auto key = static_cast<const Handle*>(handle)->entry->key;
+    const auto* found = dynamic_cast<const PskHandle*>(static_cast<const Handle*>(handle));
+    if (!found) return RACOON_INVALID_ARGUMENT;
+    const auto key = found->entry->key;
     return services.crypto->hmac(services.host, hash, {key.data(), key.size()}, parts, count, out);
 }
 
@@ -134,7 +149,14 @@ void release(void*, void* handle) noexcept {
     delete static_cast<Handle*>(handle);
 }
 
-const racoon_credential kCredential = {sizeof(racoon_credential), psk_find, psk_prf, release};
+const racoon_credential kCredential = {sizeof(racoon_credential),
+                                       psk_find,
+                                       psk_prf,
+                                       release,
+                                       credential_files::check_file,
+                                       credential_files::key_find,
+                                       credential_files::sign,
+                                       credential_files::public_key};
 
 template <typename Service>
 bool get(const racoon_host* host, const char* name, const Service*& out) {

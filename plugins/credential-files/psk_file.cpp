@@ -1,6 +1,9 @@
 #include "psk_file.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <string>
 
 namespace credential_files {
 namespace {
@@ -33,6 +36,54 @@ const char* decode_hex(std::span<std::uint8_t> key, std::span<const std::uint8_t
         key[i] =
             static_cast<std::uint8_t>(hex_digit(digits[2 * i]) << 4 | hex_digit(digits[2 * i + 1]));
     out = key.first(digits.size() / 2);
+    return nullptr;
+}
+
+/// Addresses are looked up as the resolver prints them; another spelling never matches.
+bool is_other_spelling(std::string_view id) {
+    in6_addr address{};
+    char printed[INET6_ADDRSTRLEN];
+    if (id.size() >= sizeof printed || id.find(':') == std::string_view::npos) return false;
+    const std::string text(id);
+    return ::inet_pton(AF_INET6, text.c_str(), &address) == 1 &&
+           ::inet_ntop(AF_INET6, &address, printed, sizeof printed) && text != printed;
+}
+
+constexpr std::size_t kEnoughText = 20;  // characters
+constexpr std::size_t kEnoughHex = 16;   // bytes
+
+/// Keys of manuals and samples, and what a guesser begins with. Shorter ones need no entry.
+constexpr std::array<std::string_view, 6> kWellKnown = {
+    "micropachycephalosaurus", "the-long-random-key",  "your-pre-shared-key-here",
+    "thisisaverysecretkey",    "replace-this-key-now", "correct horse battery staple"};
+
+char lower(std::uint8_t c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+bool same_text(std::span<const std::uint8_t> key, std::string_view text) {
+    return key.size() == text.size() &&
+           std::equal(key.begin(), key.end(), text.begin(),
+                      [](std::uint8_t a, char b) { return lower(a) == b; });
+}
+
+/// Null: strong enough, as far as one can see.
+const char* why_weak(const PskEntry& entry) {
+    const auto& key = entry.key;
+    if (std::all_of(key.begin(), key.end(), [&](std::uint8_t c) { return c == key[0]; }))
+        return "the key is one character repeated; make one with: openssl rand -hex 32";
+    if (entry.hex && key.size() < kEnoughHex)
+        return "the key is shorter than 16 bytes and can be guessed; make one with: openssl rand "
+               "-hex 32";
+    if (!entry.hex && key.size() < kEnoughText)
+        return "the key is shorter than 20 characters and can be guessed; make one with: openssl "
+               "rand -hex 32";
+    for (const std::string_view known : kWellKnown)
+        if (same_text(key, known))
+            return "the key is that of a manual, everybody knows it; make one with: openssl rand "
+                   "-hex 32";
+    if (text_of(key) == entry.id)
+        return "the key is the identifier; make one with: openssl rand -hex 32";
     return nullptr;
 }
 
@@ -72,13 +123,16 @@ void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
     }
     if (key.empty()) return remark(number, "skipped: no key after the identifier");
 
-    PskEntry entry{number, text_of(id), key, nullptr};
+    PskEntry entry{number, text_of(id), key, nullptr, false};
     if (line.size() > kMaxLine) {
         entry.problem = "the line is longer than 1023 bytes";
     } else if (std::find(line.begin(), line.end(), std::uint8_t{0}) != line.end()) {
         entry.problem = "a NUL character; write keys that are no text in hex, as 0x...";
     } else if (key.size() >= 2 && key[0] == '0' && key[1] == 'x') {
         entry.problem = decode_hex(key, entry.key);
+        entry.hex = true;
+    } else if (key.size() >= 2 && key[0] == '0' && key[1] == 'X') {
+        remark(number, "the key is taken as text; write 0x in lower case if it is meant as hex");
     } else if (key.back() == '\r') {
         // As racoon takes it, but hardly what anybody wants.
         remark(number,
@@ -88,6 +142,9 @@ void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
         entry.key = {};
         remark(number, entry.problem);
     }
+    if (is_other_spelling(entry.id))
+        remark(number,
+               "never looked up: write the address in its short form with lower case letters");
     entries_.push_back(entry);
     if (entry.id == "*") {
         if (wildcard_ == kNone) wildcard_ = entries_.size() - 1;
@@ -100,6 +157,16 @@ const PskEntry* PskIndex::find(std::string_view id) const {
     const auto literal = first_.find(id);
     const std::size_t at = std::min(literal == first_.end() ? kNone : literal->second, wildcard_);
     return at == kNone ? nullptr : &entries_[at];
+}
+
+std::vector<PskRemark> PskIndex::weak_keys() const {
+    std::vector<PskRemark> weak;
+    for (const PskEntry& entry : entries_) {
+        if (weak.size() == kMaxRemarks) break;
+        if (entry.problem) continue;
+        if (const char* why = why_weak(entry)) weak.push_back({entry.line, why});
+    }
+    return weak;
 }
 
 }  // namespace credential_files

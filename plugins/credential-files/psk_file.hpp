@@ -3,6 +3,7 @@
 //     # comment, in the first column
 //     192.0.2.1           the key, with blanks, up to the end of the line
 //     vpn.example.org     0x6b6579        # (hex: this comment would be an error)
+//     ~300d310b3009...    a distinguished name, as the hex digits of its DER in lower case
 //     *                   for everybody else
 //
 // The first line whose identifier matches decides, be it literal or "*". Lines without a key are
@@ -20,8 +21,7 @@
 
 namespace credential_files {
 
-inline constexpr std::size_t kMaxLine = 1023;       // bytes, without the newline
-inline constexpr std::size_t kMaxFile = 16u << 20;  // bytes
+inline constexpr std::size_t kMaxLine = 1023;  // bytes, without the newline
 inline constexpr std::size_t kMaxEntries = 200'000;
 inline constexpr std::size_t kMaxRemarks = 20;  // more are counted, not kept
 
@@ -30,6 +30,7 @@ struct PskEntry {
     std::string_view id;
     std::span<const std::uint8_t> key;
     const char* problem = nullptr;  // not null: the line cannot be used
+    bool hex = false;               // the key was written as 0x...
 };
 
 /// Something the administrator should know; never holds key material.
@@ -49,6 +50,10 @@ class PskIndex {
 
     const std::vector<PskEntry>& entries() const { return entries_; }
     const std::vector<PskRemark>& remarks() const { return remarks_; }
+
+    /// Keys that are short or that everybody tries first (RFC 2409's pre-shared keys can be guessed
+    /// by whoever saw or took part in one negotiation). At most kMaxRemarks.
+    std::vector<PskRemark> weak_keys() const;
 
   private:
     void add_line(std::span<std::uint8_t> line, unsigned number);

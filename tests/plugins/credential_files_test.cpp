@@ -198,6 +198,34 @@ TEST_F(CredentialFiles, WhatIsNoRegularFileIsDeniedWithoutBlocking) {
     EXPECT_NE(ask(main_mode()).status, RACOON_OK);
 }
 
+TEST_F(CredentialFiles, ALinkIsFollowedAndTheFileBehindItCounts) {
+    const auto real = folder_ / "real";
+    std::ofstream(real) << "192.0.2.1 key\n";
+    ASSERT_EQ(::chmod(real.c_str(), 0600), 0);
+    std::filesystem::create_symlink(real, file_);
+    EXPECT_EQ(ask(main_mode()).prf, under("key"));
+    ASSERT_EQ(::chmod(real.c_str(), 0640), 0);
+    EXPECT_EQ(ask(main_mode()).status, RACOON_DENIED);
+}
+
+TEST_F(CredentialFiles, AKeyIdIsComparedAsAllItsBytes) {
+    write("branch by key id\n* for the rest\n");
+    EXPECT_EQ(ask(aggressive(11, "branch", false)).prf, under("by key id"));
+    for (const std::string_view other :
+         {std::string_view("branch\0x", 8), std::string_view("branch\n"), std::string_view("bran"),
+          std::string_view("branch.evil.example"), std::string_view("")})
+        EXPECT_EQ(ask(aggressive(11, other, false)).prf, under("for the rest")) << other;
+}
+
+TEST_F(CredentialFiles, ADistinguishedNameIsLookedUpAsTheHexOfItsDer) {
+    write("~300d310b3009060355040613024445 by name\n");
+    const std::string_view der("\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02\x44\x45", 15);
+    EXPECT_EQ(ask(aggressive(9, der, false)).prf, under("by name"));
+    const Answer other = ask(aggressive(9, der.substr(1), false));
+    EXPECT_EQ(other.status, RACOON_NOT_FOUND);
+    EXPECT_NE(other.error.find("\"~0d310b30"), std::string::npos) << other.error;
+}
+
 TEST_F(CredentialFiles, AMissingFileOrPathIsNotFound) {
     Answer answer = ask(main_mode());
     EXPECT_EQ(answer.status, RACOON_NOT_FOUND);

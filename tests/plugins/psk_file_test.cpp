@@ -92,6 +92,34 @@ TEST_F(PskFile, ACarriageReturnStaysInTheKeyAndIsRemarked) {
     ASSERT_EQ(index_.remarks().size(), 1u);
 }
 
+TEST_F(PskFile, AnAddressInAnotherSpellingIsRemarked) {
+    parse("2001:DB8::1 a\n2001:db8:0::2 b\n2001:db8::3 c\n192.0.2.1 d\nfe80::1%eth0 e\n");
+    EXPECT_EQ(key("2001:db8::1"), "<none>") << "compared as text, as racoon has always done";
+    EXPECT_EQ(key("2001:db8::3"), "c");
+    ASSERT_EQ(index_.remarks().size(), 2u);
+    EXPECT_EQ(index_.remarks()[0].line, 1u);
+    EXPECT_EQ(index_.remarks()[1].line, 2u);
+}
+
+TEST_F(PskFile, ACapitalXMakesNoHexAndIsRemarked) {
+    parse("a 0X41\n");
+    EXPECT_EQ(key("a"), "0X41");
+    ASSERT_EQ(index_.remarks().size(), 1u);
+}
+
+TEST_F(PskFile, WeakKeysAreFoundWithoutBrokenLines) {
+    parse(
+        "a 0x123\nb twenty and one chars.\nc twenty characters!!!\nd 0x00112233445566778899aabbccddee\n"
+        "host.name.of.some.length host.name.of.some.length\n* 0x00112233445566778899aabbccddeeff\n");
+    std::vector<unsigned> lines;
+    for (const PskRemark& r : index_.weak_keys()) lines.push_back(r.line);
+    EXPECT_EQ(lines, (std::vector<unsigned>{4, 5}));
+    std::string many;
+    for (int i = 0; i < 100; ++i) many += "x y\n";
+    parse(many);
+    EXPECT_EQ(index_.weak_keys().size(), kMaxRemarks);
+}
+
 TEST_F(PskFile, ANulIsRefused) {
     parse(std::string("a k\0y\n* star\n", 13));
     EXPECT_EQ(key("a").rfind("<problem: ", 0), 0u);
