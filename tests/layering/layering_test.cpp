@@ -111,7 +111,7 @@ TEST(Layering, LibrariesStayInTheirRooms) {
     const std::map<std::string, std::set<std::string>> owners = {
         {"nlohmann/", {"control", "plugin"}},
         {"uv.h", {"loop"}},
-        {"openssl/", {}},
+        {"openssl/", {"rsagen"}},
     };
     for (const fs::path& file : sources_below(kSource / "core")) {
         const std::string room = *fs::relative(file, kSource / "core").begin();
