@@ -1,12 +1,9 @@
 #include "daemon/reload.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/build_config.hpp"
+#include "daemon/key_files.hpp"
 #include "log/log.hpp"
 
 namespace racoon::daemon {
@@ -75,31 +72,13 @@ Status check_same_modules(const WantedModules& wanted, const plugin::PluginHost&
     return ok();
 }
 
-/// A key file that cannot serve is told now and not at the first negotiation. Its content is the
-/// credential module's.
-Status check_key_file(const conf::Config& config) {
-    const auto named = config.paths.find("pre_shared_key");
-    const bool wanted =
-        std::any_of(config.remotes.begin(), config.remotes.end(), [](const conf::Remote& r) {
-            return std::any_of(
-                r.proposals.begin(), r.proposals.end(), [](const conf::Phase1Proposal& p) {
-                    return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk;
-                });
-        });
-    if (named == config.paths.end() || !wanted) return ok();
-    const std::string& path = named->second;
-    const std::string what = "pre-shared key file " + path + " (`path pre_shared_key`)";
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) {
-        // Who only tests a configuration may not be allowed to look.
-        if (errno == EACCES && ::geteuid() != 0) return ok();
-        return fail(Errc::Config, what + ": " + std::strerror(errno) +
-                                      "; create it with mode 0600 or correct the path");
-    }
-    if (!S_ISREG(info.st_mode)) return fail(Errc::Config, what + " is not a regular file");
-    if ((info.st_mode & 077) != 0)
-        return fail(Errc::Config, what + " can be used by others; run: chmod 600 " + path);
-    return ok();
+/// Logs what is wrong with the files of keys; the first error.
+std::optional<Error> log_key_files(const conf::Config& config, const plugin::Registry& registry) {
+    const KeyFileFindings found = check_key_files(config, registry);
+    for (const auto& w : found.warnings)
+        LOGW("", (w.where.line == 0 ? w.where.file : w.where.text()) + ": warning: " + w.text +
+                     " [" + w.name + "]");
+    return log_all(found.errors);
 }
 
 Status try_reload(const Options& options, plugin::PluginHost& host, privsep::Keeper& keeper,
@@ -148,12 +127,8 @@ Result<privsep::ParsedConfig> read_config(const Options& options, const plugin::
     const auto first = log_all(result.diagnostics);
     if (!result.config)
         return first ? fail(*first) : fail(Errc::Config, "the configuration cannot be used");
-    if (!options.offline) {
-        if (const Status usable = check_key_file(*result.config); !usable) {
-            LOGE("", usable.error().text());
-            return fail(usable.error());
-        }
-    }
+    if (!options.offline)
+        if (auto wrong = log_key_files(*result.config, host.registry())) return fail(*wrong);
     return privsep::ParsedConfig{result.config, files.bundle(), options.config_file,
                                  effective_level(*result.config, options)};
 }

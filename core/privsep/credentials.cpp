@@ -1,5 +1,6 @@
 #include "privsep/credentials.hpp"
 
+#include "log/log.hpp"
 #include "plugin/callout.hpp"
 #include "privsep/kernel.hpp"
 
@@ -94,6 +95,60 @@ Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& p
         return fail(Errc::Config,
                     "no credential module is loaded; add: module \"credential-files\";");
     return fail(Errc::NotFound, "couldn't find the proper pskey for " + phase1.peer.addr.text());
+}
+
+namespace {
+
+constexpr std::size_t kMaxRemarks = 100;  // of one file
+
+struct Collector {
+    const std::string& path;
+    std::vector<KeyRemark>& remarks;
+    std::size_t count = 0;
+};
+
+std::string text_of(racoon_span bytes) {
+    return log::escaped({reinterpret_cast<const char*>(bytes.data), bytes.size}, 300);
+}
+
+void collect(void* arg, const racoon_key_remark* remark) noexcept {
+    auto& to = *static_cast<Collector*>(arg);
+    if (remark == nullptr || !RACOON_HAS(remark, text) || to.count++ >= kMaxRemarks) return;
+    KeyRemark out;
+    out.name = text_of(remark->name);
+    out.where.file = to.path;
+    out.where.line = static_cast<int>(remark->line);
+    out.where.column = static_cast<int>(remark->column);
+    out.text = text_of(remark->text);
+    to.remarks.push_back(std::move(out));
+}
+
+}  // namespace
+
+Status check_key_file(const plugin::Registry& registry, const KeyFile& file,
+                      std::vector<KeyRemark>& remarks) {
+    racoon_key_file query{};
+    query.struct_size = sizeof query;
+    query.use = file.use;
+    query.format = span_of(as_bytes(file.format));
+    query.path = span_of(as_bytes(file.path));
+    Collector collector{file.path, remarks};
+    for (const plugin::Provider* provider : registry.ranked(RACOON_POINT_CREDENTIAL)) {
+        const auto* table = provider->as<racoon_credential>();
+        if (table == nullptr || table->check_file == nullptr) continue;
+        racoon_error error = plugin::empty_error();
+        racoon_status status = RACOON_INTERNAL;
+        {
+            // Before the loop serves anybody, or on a reload: a large file may take its time.
+            const Callout callout(provider->module, "check_file", Callout::Budget::None);
+            status = plugin::known_status(
+                table->check_file(provider->impl, &query, collect, &collector, &error));
+        }
+        if (status == RACOON_NOT_FOUND) continue;
+        if (status != RACOON_OK) return plugin::plugin_failure(error, status);
+        return ok();
+    }
+    return ok();
 }
 
 }  // namespace racoon::privsep

@@ -2,7 +2,11 @@
 // found" decides. Keys never leave the module: what comes out is SKEYID.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/secret.hpp"
+#include "conf/config.hpp"
 #include "exchange/operations.hpp"
 #include "plugin/registry.hpp"
 #include "privsep/rules.hpp"
@@ -14,5 +18,25 @@ namespace racoon::privsep {
 /// module.
 Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& phase1,
                           ByteView our_nonce, const exchange::Phase1Skeyid& request);
+
+/// A file with keys that racoon.conf names.
+struct KeyFile {
+    std::uint32_t use = 0;  // RACOON_KEY_…
+    std::string format;     // "psk", "plain_rsa"
+    std::string path;
+};
+
+/// What a module says about a file that can be used.
+struct KeyRemark {
+    std::string name;  // of the warning, as "weak_psk"
+    conf::Location where;
+    std::string text;
+};
+
+/// Lets the credential modules judge a file, whose content only they know. Ok as well when none of
+/// them has this format. Errors: Denied, Io (with errno), Config; the text begins with the place in
+/// the file, or names the file.
+Status check_key_file(const plugin::Registry& registry, const KeyFile& file,
+                      std::vector<KeyRemark>& remarks);
 
 }  // namespace racoon::privsep

@@ -1,0 +1,25 @@
+// The files with keys that a configuration names, judged when it is read and not at the first
+// negotiation.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "conf/config.hpp"
+#include "conf/diagnostic.hpp"
+#include "plugin/registry.hpp"
+#include "privsep/credentials.hpp"
+
+namespace racoon::daemon {
+
+struct KeyFileFindings {
+    std::vector<conf::Diagnostic> errors;  // the configuration cannot be used
+    std::vector<privsep::KeyRemark> warnings;
+};
+
+/// psk.txt where a proposal asks for a pre-shared key, and the plain RSA key files of each `remote`.
+/// Their content is the credential modules'. A file that only root may read is passed over by
+/// others, who test a configuration.
+KeyFileFindings check_key_files(const conf::Config& config, const plugin::Registry& registry);
+
+}  // namespace racoon::daemon
