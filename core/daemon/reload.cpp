@@ -75,9 +75,7 @@ Status check_same_modules(const WantedModules& wanted, const plugin::PluginHost&
 /// Logs what is wrong with the files of keys; the first error.
 std::optional<Error> log_key_files(const conf::Config& config, const plugin::Registry& registry) {
     const KeyFileFindings found = check_key_files(config, registry);
-    for (const auto& w : found.warnings)
-        LOGW("", (w.where.line == 0 ? w.where.file : w.where.text()) + ": warning: " + w.text +
-                     " [" + w.name + "]");
+    for (const auto& w : found.warnings) LOGW("", w.line());
     return log_all(found.errors);
 }
 

@@ -125,6 +125,13 @@ void collect(void* arg, const racoon_key_remark* remark) noexcept {
 
 }  // namespace
 
+std::string KeyRemark::line() const {
+    std::string out = where.file;
+    if (where.line != 0) out += ":" + std::to_string(where.line);
+    if (where.column != 0) out += ":" + std::to_string(where.column);
+    return out + ": warning: " + text + " [" + name + "]";
+}
+
 Status check_key_file(const plugin::Registry& registry, const KeyFile& file,
                       std::vector<KeyRemark>& remarks) {
     racoon_key_file query{};

@@ -28,9 +28,11 @@ struct KeyFile {
 
 /// What a module says about a file that can be used.
 struct KeyRemark {
-    std::string name;  // of the warning, as "weak_psk"
-    conf::Location where;
+    std::string name;      // of the warning, as "weak_psk"
+    conf::Location where;  // line 0: the file as a whole; column 0: the line as a whole
     std::string text;
+    /// "psk.txt:3: warning: … [weak_psk]"
+    std::string line() const;
 };
 
 /// Lets the credential modules judge a file, whose content only they know. Ok as well when none of

@@ -124,6 +124,22 @@ TEST_F(ProgramTest, AKeyFileThatCannotServeIsNamedWithTheRemedy) {
     EXPECT_EQ(r.status, 0) << r.out << r.err;
 }
 
+TEST_F(ProgramTest, LinesAndKeysOfPskTxtAreWarnedOfByNameAndPlace) {
+    const std::string key = (dir_ / "psk.txt").string();
+    const std::string file =
+        config(std::string(kModules) + "path pre_shared_key \"" + key + "\";\n" + kRemote);
+    std::ofstream(key) << "# ours\n192.0.2.1 geheim\n192.0.2.2 0x123\n";
+    ::chmod(key.c_str(), 0600);
+    const Ran r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    EXPECT_THAT(r.out, HasSubstr(key + ":2: warning: the key is shorter than 20 characters"));
+    EXPECT_THAT(r.out, HasSubstr("[weak_psk]"));
+    EXPECT_THAT(r.out, HasSubstr(key + ":3: warning: an odd number of hex digits"));
+    EXPECT_THAT(r.out, HasSubstr("[psk_line]"));
+    EXPECT_THAT(r.out + r.err, Not(HasSubstr("geheim")));
+    EXPECT_THAT(run("-t --offline -f " + file).out, Not(HasSubstr("psk.txt:")));
+}
+
 TEST_F(ProgramTest, OfflineJudgesTheTextAlone) {
     const std::string file = config(
         "module \"crypto-openssl\"; module \"auth-psk\";\n"
