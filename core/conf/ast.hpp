@@ -11,9 +11,19 @@
 //   Identifier  [0] type, its number: 1 `tag`, 2 `file`; [1] value when there is one
 //   Algorithm   [0] name; number: key length. Algorithms: one per name
 //   Group       [0] name or number as a word
-//   Remote      [0] name (String), address or "anonymous", number: port; [1] the parent's
-//   SaInfo      [0..3] local, [4..7] remote, [8] and [9] `from`; a side is type or "anonymous",
-//               address or string (number: port), prefix length (number), protocol
+//   Remote      [0] name (String), address, host or "anonymous", number: port; [1] prefix length
+//               (number) or nothing; [2] and [3] the parent's
+//   Peer        [0] and [1] like Remote
+//   SaInfo      [0..3] local, [4..7] remote; a side is type, "anonymous" or "clientaddr", address,
+//               range or string (number: port), prefix length (number), protocol. Then [8] "from",
+//               [9] type, its number as in Identifier, [10] value when there is one; or [8] "group",
+//               [9] its name
+//   OwnCertificate, PeersCertificate   [0] kind, then its files
+//   CaFile      [0] file
+//   Script      [0] file, [1] hook
+//   IpAddress   [0]; Addresses, Texts: one per item
+//   Networks    [0] kind, then address and prefix length (number) of each
+//   RadiusServer [0] host, number: port; [1] secret
 //   Module      [0] name
 //   Policy      [0] String: a file; Word: the statement's text without `policy` and `;`
 //   a module's key: all tokens

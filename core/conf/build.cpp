@@ -6,7 +6,6 @@
 #include "conf/nearest.hpp"
 #include "conf/policy_syntax.hpp"
 #include "conf/token.hpp"
-#include "log/log.hpp"
 
 namespace racoon::conf {
 
@@ -24,6 +23,7 @@ std::string resolve_path(std::string_view name, std::string_view base, std::stri
 
 std::shared_ptr<Config> Builder::run(std::string file) {
     config_->file = std::move(file);
+    find_parents();
     for (const Statement& s : in_.statements) {
         if (s.broken) continue;
         switch (s.directive->word) {
@@ -64,6 +64,28 @@ std::shared_ptr<Config> Builder::run(std::string file) {
             case Word::SaInfo:
                 sainfo(s);
                 break;
+            case Word::ComplexBundle:
+                config_->complex_bundle = on(s.values[0]);
+                if (!config_->complex_bundle) offer_only(s, "each rule keeps its own mode");
+                break;
+            case Word::PfkeyBuffer:
+                if (const auto n = number(s))
+                    config_->pfkey_buffer = static_cast<std::uint32_t>(*n);
+                if (config_->pfkey_buffer != 0) offer_only(s, "the buffer is left as it is");
+                break;
+            case Word::GssIdEnc:
+                config_->gss_id_enc =
+                    s.values[0].text == "latin1" ? GssIdEncoding::Latin1 : GssIdEncoding::Utf16Le;
+                break;
+            case Word::ModeCfgBlock:
+                mode_cfg(s);
+                break;
+            case Word::RadiusCfgBlock:
+                radius_cfg(s);
+                break;
+            case Word::LdapCfgBlock:
+                ldap_cfg(s);
+                break;
             default:
                 break;
         }
@@ -74,11 +96,12 @@ std::shared_ptr<Config> Builder::run(std::string file) {
 
 // --- small things ---
 
-std::optional<std::uint64_t> Builder::number(const Value& v, std::string_view directive,
-                                             std::uint64_t least, std::uint64_t most) {
-    if (v.number >= least && v.number <= most) return v.number;
+std::optional<std::uint64_t> Builder::number(const Statement& s) {
+    const Value& v = s.values[0];
+    const Directive& d = *s.directive;
+    if (v.number >= d.least && v.number <= d.most) return v.number;
     diagnostics_.error(v.where, fmt::format("{} takes a number from {} to {}, found {}",
-                                            quoted(directive), least, most, v.number));
+                                            quoted(d.keyword), d.least, d.most, v.number));
     return std::nullopt;
 }
 
@@ -98,8 +121,34 @@ std::optional<IpAddr> Builder::address(const Value& v) {
     for (const char c : v.text) name = name || (is_letter(c) && v.text.find(':') == v.text.npos);
     diagnostics_.error(v.where,
                        fmt::format("{} is not a numeric IPv4 or IPv6 address{}", quoted(v.text),
-                                   name ? "; host names are not supported yet" : ""));
+                                   name ? "; names are not looked up here" : ""));
     return std::nullopt;
+}
+
+std::optional<Prefix> Builder::net(const Value& where, const Value& length) {
+    const auto addr = address(where);
+    if (!addr) return std::nullopt;
+    if (!length.has_number) return Prefix::host(*addr);
+    if (length.number > addr->bits()) {
+        diagnostics_.error(length.where, fmt::format("a prefix of {} has 0 to {} bits, found {}",
+                                                     addr->family == Family::V4 ? "IPv4" : "IPv6",
+                                                     addr->bits(), length.number));
+        return std::nullopt;
+    }
+    const Prefix out = *Prefix::make(*addr, static_cast<unsigned>(length.number));
+    if (out.addr != *addr)
+        diagnostics_.warning(where.where, fmt::format("{} has bits beyond its prefix; {} is meant",
+                                                      where.text, out.text()));
+    return out;
+}
+
+/// Told once for each feature: the rest works without it.
+void Builder::offer_only(const Statement& s, std::string_view instead) {
+    const Feature feature = s.directive->feature;
+    if (has(feature) || !told_features_.insert(feature).second) return;
+    diagnostics_.warning(
+        s.where, fmt::format("{}: this release has no support for {}; {}", s.directive->keyword,
+                             feature_name(feature), instead));
 }
 
 std::optional<Endpoint> Builder::endpoint(const Value& v) {
@@ -123,6 +172,7 @@ void Builder::path(const Statement& s) {
             v.where, fmt::format("path module takes an absolute name, found {}", quoted(v.text)));
         return;
     }
+    if (s.directive->feature != Feature::None) offer_only(s, "nothing is written there");
     config_->paths.insert_or_assign(std::string(kind), std::string(v.text));
 }
 
@@ -210,180 +260,6 @@ void Builder::kernel(const Statement& s) {
     config_->kernel = std::string(v.text);
 }
 
-void Builder::listen(const Statement& block) {
-    for (const Statement& s : block.body) {
-        if (s.broken) continue;
-        switch (s.directive->word) {
-            case Word::Isakmp:
-                if (const auto e = endpoint(s.values[0])) config_->listen.isakmp.push_back(*e);
-                break;
-            case Word::IsakmpNatt:
-                if (const auto e = endpoint(s.values[0])) config_->listen.isakmp_natt.push_back(*e);
-                if (!s.values[0].has_number)
-                    diagnostics_.warning(
-                        s.values[0].where,
-                        fmt::format("isakmp_natt without a port means port 500; write \"{} "
-                                    "[4500]\"",
-                                    log::escaped(s.values[0].text, 80)));
-                break;
-            case Word::StrictAddress:
-                config_->listen.strict_address = true;
-                break;
-            case Word::AdminSock:
-                admin_socket(s);
-                break;
-            default:
-                break;
-        }
-    }
-}
-
-void Builder::admin_socket(const Statement& s) {
-    AdminSocket socket;
-    const Value& first = s.values[0];
-    if (first.kind == Value::Kind::Word) {
-        socket.disabled = true;
-        config_->listen.adminsock = socket;
-        return;
-    }
-    const std::string_view path = first.text;
-    const std::string_view last =
-        path.substr(path.rfind('/') == path.npos ? 0 : path.rfind('/') + 1);
-    const bool suffix =
-        (last.ends_with(".sock") || last.ends_with(".socket")) && !last.starts_with('.');
-    bool dots = false;
-    for (std::size_t at = 0; at <= path.size();) {
-        auto end = path.find('/', at);
-        if (end == path.npos) end = path.size();
-        dots = dots || path.substr(at, end - at) == "..";
-        at = end + 1;
-    }
-    if (!path.starts_with('/'))
-        diagnostics_.error(first.where,
-                           fmt::format("adminsock takes an absolute path, found {}", quoted(path)));
-    else if (dots)
-        diagnostics_.error(first.where, "the path of adminsock may not hold \"..\"");
-    else if (!suffix)
-        diagnostics_.error(
-            first.where,
-            fmt::format("the path of adminsock ends in .sock or .socket, found {}", quoted(last)));
-    else if (path.size() > 107)
-        diagnostics_.error(first.where,
-                           "the path of adminsock is too long for a socket; the most is 107 bytes");
-    socket.path = std::string(path);
-    if (s.values.size() == 4) {
-        socket.owner = std::string(s.values[1].text);
-        socket.group = std::string(s.values[2].text);
-        socket.mode = static_cast<unsigned>(s.values[3].number);
-        if (socket.mode > 0777)
-            diagnostics_.error(s.values[3].where,
-                               fmt::format("the mode of adminsock is at most 0777, found {}",
-                                           quoted(s.values[3].text)));
-    }
-    config_->listen.adminsock = std::move(socket);
-}
-
-void Builder::timer(const Statement& block) {
-    Timer& t = config_->timer;
-    t.given = true;
-    for (const Statement& s : block.body) {
-        if (s.broken) continue;
-        const Value& v = s.values[0];
-        const std::string_view word = s.directive->keyword;
-        const auto period = [&](seconds& out) {
-            if (v.number >= 1 && v.number <= 86400)
-                out = time(v);
-            else
-                diagnostics_.error(v.where,
-                                   fmt::format("{} takes 1 second to 24 hours, found {} seconds",
-                                               quoted(word), v.number));
-        };
-        switch (s.directive->word) {
-            case Word::Counter:
-                if (const auto n = number(v, word, 1, 1000)) t.counter = static_cast<unsigned>(*n);
-                break;
-            case Word::Persend:
-                if (const auto n = number(v, word, 1, 10)) t.persend = static_cast<unsigned>(*n);
-                break;
-            case Word::Interval:
-                period(t.interval);
-                break;
-            case Word::Phase1:
-                period(t.phase1);
-                break;
-            case Word::Phase2:
-                period(t.phase2);
-                break;
-            case Word::NattKeepalive:
-                if (v.number == 0)
-                    t.natt_keepalive = seconds(0);
-                else
-                    period(t.natt_keepalive);
-                break;
-            default:
-                break;
-        }
-    }
-}
-
-void Builder::padding(const Statement& block) {
-    Padding& p = config_->padding;
-    for (const Statement& s : block.body) {
-        if (s.broken) continue;
-        const Value& v = s.values[0];
-        switch (s.directive->word) {
-            case Word::Randomize:
-                p.randomize = on(v);
-                break;
-            case Word::RandomizeLength:
-                p.randomize_length = on(v);
-                break;
-            case Word::ExclusiveTail:
-                p.exclusive_tail = on(v);
-                break;
-            case Word::StrictCheck:
-                p.strict_check = on(v);
-                break;
-            case Word::MaximumLength:
-                if (const auto n = number(v, s.directive->keyword, 0, 255))
-                    p.maximum_length = static_cast<std::uint8_t>(*n);
-                break;
-            default:
-                break;
-        }
-    }
-}
-
-void Builder::privsep(const Statement& block) {
-    if (!config_->privsep) config_->privsep.emplace();
-    for (const Statement& s : block.body) {
-        if (s.broken) continue;
-        const std::string text(s.values[0].text);
-        if (text.empty()) {
-            diagnostics_.error(s.values[0].where, fmt::format("{} takes a name that is not empty",
-                                                              quoted(s.directive->keyword)));
-            continue;
-        }
-        switch (s.directive->word) {
-            case Word::User:
-                config_->privsep->user = text;
-                break;
-            case Word::Group:
-                config_->privsep->group = text;
-                break;
-            case Word::Chroot:
-                if (!text.starts_with('/'))
-                    diagnostics_.error(
-                        s.values[0].where,
-                        fmt::format("chroot takes an absolute folder, found {}", quoted(text)));
-                config_->privsep->chroot = text;
-                break;
-            default:
-                break;
-        }
-    }
-}
-
 void Builder::policy(const Statement& s) {
     const Value& v = s.values[0];
     if (v.kind == Value::Kind::Word) {
@@ -406,6 +282,12 @@ void Builder::policy(const Statement& s) {
 }
 
 void Builder::check_whole() {
+    for (const Remote& r : config_->remotes)
+        if (r.start && !r.address && r.host.empty() && !parents_.contains(r.name))
+            diagnostics_.warning(
+                r.where, fmt::format("remote {}: start on needs one peer, by address or host name; "
+                                     "nothing is brought up for this section",
+                                     quoted(r.name)));
     bool compression = false;
     for (const SaInfo& info : config_->sainfos)
         compression = compression || !info.compression.empty();

@@ -1,91 +1,195 @@
-// `remote` sections: inheritance, identities, proposals.
+// `remote` sections: whom they are for, inheritance, proposals, and what this release lacks for them.
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "conf/builder.hpp"
 #include "conf/nearest.hpp"
+#include "conf/token.hpp"
 
 namespace racoon::conf {
 
 namespace {
 
 constexpr std::size_t kMaxProposals = 64;  // transforms of one offer; the wire's limit is 255
-constexpr std::size_t kMaxIdentifiers = 4096;
-constexpr std::size_t kMaxInherited = 500'000;  // copies in all, so that memory stays linear
+constexpr std::size_t kMaxInherited = 64u << 20;  // bytes of copies, so that memory stays linear
+constexpr std::size_t kMaxHostName = 253;
 
-/// Aggressive and base mode are read, but no exchange of ours runs them so far.
-bool runs(ExchangeMode mode) {
-    return mode == ExchangeMode::Main;
+/// A name that DNS could know. A last label of digits would be a mistyped address.
+bool is_host_name(std::string_view name) {
+    if (name.empty() || name.size() > kMaxHostName) return false;
+    std::string_view label;
+    for (std::string_view rest = name; !rest.empty();) {
+        const auto dot = rest.find('.');
+        label = rest.substr(0, dot);
+        if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-')
+            return false;
+        for (const char c : label)
+            if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_') return false;
+        rest = dot == rest.npos ? std::string_view{} : rest.substr(dot + 1);
+        if (dot != rest.npos && rest.empty()) break;  // the root's dot
+    }
+    return !std::all_of(label.begin(), label.end(), is_digit);
 }
 
-/// The name under which `inherit` finds an old-form section.
-std::string old_form_name(const std::optional<Endpoint>& address) {
-    return address ? address->text() : "anonymous";
+/// "camellia 128"
+std::string as_written(const Value& v) {
+    return v.has_number ? fmt::format("{} {}", v.text, v.number) : std::string(v.text);
+}
+
+/// What a copy of a section costs, about.
+std::size_t bytes_of(const RemoteDraft& draft) {
+    std::size_t out = sizeof draft + draft.proposals.size() * sizeof(ProposalDraft);
+    for (const IdentitySpec& id : draft.made.peers_identifiers)
+        out += sizeof id + (id.value ? id.value->size() : 0);
+    for (const PeersCertificate& c : draft.made.peers_certificates) out += sizeof c + c.file.size();
+    for (const std::string* text : {&draft.made.host, &draft.made.ca_file, &draft.made.xauth_login,
+                                    &draft.made.scripts.phase1_up, &draft.made.scripts.phase1_down,
+                                    &draft.made.scripts.phase1_dead})
+        out += text->size();
+    if (draft.made.my_identifier.value) out += draft.made.my_identifier.value->size();
+    if (draft.made.certificate)
+        out += draft.made.certificate->certificate.size() + draft.made.certificate->key.size();
+    for (const ProposalDraft& p : draft.proposals) {
+        out += p.missing.size() * 200 + p.written.encryption.size() + p.written.hash.size() +
+               p.written.method.size() + p.written.group.size();
+        if (p.made.gss_id) out += p.made.gss_id->size();
+    }
+    return out;
 }
 
 }  // namespace
+
+std::string PeerSpec::text() const {
+    if (address) return address->text();
+    if (net) return fmt::format("{}[{}]", net->text(), port);
+    if (!host.empty()) return fmt::format("{}[{}]", host, port);
+    return "anonymous";
+}
+
+/// An address, a net, or a host's name. Bare, a name needs a dot, so that a mistyped word is told as
+/// one; in double quotes (remote_address only) any name will do.
+std::optional<PeerSpec> Builder::peer(const Value& where, const Value& length) {
+    PeerSpec out;
+    if (where.has_number) out.port = static_cast<std::uint16_t>(where.number);
+    const std::string_view text = where.text;
+    const bool name = is_host_name(text) &&
+                      (where.kind == Value::Kind::String || text.find('.') != text.npos) &&
+                      !IpAddr::parse(text);
+    if (name && !length.present()) {
+        out.host = std::string(text.ends_with('.') ? text.substr(0, text.size() - 1) : text);
+        return out;
+    }
+    if (name) {
+        diagnostics_.error(length.where, "a host's name has no prefix length");
+        return std::nullopt;
+    }
+    if (where.kind == Value::Kind::Word && is_host_name(text) && is_letter(text.front())) {
+        diagnostics_.error(where.where,
+                           fmt::format("{} is neither an address nor a host's name with a dot; a "
+                                       "section's name stands in double quotes{}",
+                                       quoted(text), did_you_mean(text, {"anonymous"})));
+        return std::nullopt;
+    }
+    const auto n = net(where, length);
+    if (!n) return std::nullopt;
+    if (length.has_number && !n->is_host()) {
+        out.net = n;
+        return out;
+    }
+    IpAddr addr = n->addr;
+    if (!length.has_number)
+        if (const auto written = address(where)) addr = *written;  // with its interface
+    out.address = Endpoint{addr, out.port};
+    return out;
+}
+
+/// The name of a section in `inherit`; empty: reported.
+std::string Builder::index_name(const Value& v, const Value& length) {
+    if (v.kind == Value::Kind::String || v.text == "anonymous") return std::string(v.text);
+    const auto p = peer(v, length);
+    return p ? p->text() : std::string();
+}
+
+/// Which names are inherited from: only those sections are kept in the form that children need.
+void Builder::find_parents() {
+    Diagnostics unheard(in_.sources);
+    Builder probe(in_, unheard);
+    for (const Statement& s : in_.statements)
+        if (s.directive->word == Word::Remote && s.values.size() > 2)
+            parents_.insert(probe.index_name(s.values[2], s.values[3]));
+}
+
+/// Copies the parent into the draft. False: reported.
+bool Builder::inherit(const Statement& s, RemoteDraft& draft) {
+    const Value& v = s.values[2];
+    const std::string parent = index_name(v, s.values[3]);
+    const auto found = drafts_.find(parent);
+    if (found == drafts_.end()) {
+        std::vector<std::string> names;
+        if (remote_places_.size() <= 100)  // so that many such errors cost no more than many lines
+            for (const auto& [known, unused] : remote_places_) names.push_back(known);
+        std::sort(names.begin(), names.end());
+        if (!parent.empty())
+            diagnostics_.error(v.where,
+                               fmt::format("no remote section {} before this one to inherit from{}",
+                                           quoted(parent), did_you_mean(parent, names)));
+        return false;
+    }
+    inherited_ += bytes_of(found->second);
+    if (inherited_ > kMaxInherited) {
+        diagnostics_.error(v.where, "too much is inherited in this file");
+        return false;
+    }
+    draft = found->second;  // a copy: the parent never changes
+    draft.has_address = false;
+    return true;
+}
 
 void Builder::remote(const Statement& s) {
     const Value& head = s.values[0];
     RemoteDraft draft;
     bool good = true;
-    bool old_form = head.kind == Value::Kind::Word;
-    std::optional<Endpoint> address;
+    const bool old_form = head.kind == Value::Kind::Word;
+    PeerSpec whom;
     if (old_form && head.text != "anonymous") {
-        address = endpoint(head);
-        good = address.has_value();
+        if (auto p = peer(head, s.values[1]))
+            whom = std::move(*p);
+        else
+            good = false;
+    } else if (old_form && s.values[1].present()) {
+        diagnostics_.error(s.values[1].where, "anonymous has no prefix length");
+        good = false;
     }
-    std::string name = old_form ? old_form_name(address) : std::string(head.text);
+    std::string name = old_form ? whom.text() : std::string(head.text);
     if (!old_form && name.empty()) {
         diagnostics_.error(head.where, "a remote section needs a name that is not empty");
         good = false;
     }
-
-    if (s.values.size() > 1) {
-        const Value& v = s.values[1];
-        std::string parent;
-        if (v.kind == Value::Kind::String || v.text == "anonymous")
-            parent = std::string(v.text);
-        else if (const auto e = endpoint(v))
-            parent = e->text();
-        const auto found = drafts_.find(parent);
-        if (found == drafts_.end()) {
-            std::vector<std::string> names;
-            if (drafts_.size() <= 100)  // so that many such errors cost no more than many lines
-                for (const auto& [known, unused] : drafts_) names.push_back(known);
-            if (!parent.empty())
-                diagnostics_.error(
-                    v.where, fmt::format("no remote section {} before this one to inherit from{}",
-                                         quoted(parent), did_you_mean(parent, names)));
-            good = false;
-        } else {
-            inherited_ +=
-                found->second.proposals.size() + found->second.made.peers_identifiers.size();
-            if (inherited_ > kMaxInherited) {
-                diagnostics_.error(v.where, "too much is inherited in this file");
-                good = false;
-            } else {
-                draft = found->second;  // a copy: the parent never changes
-            }
-        }
-    }
+    if (s.values.size() > 2 && !inherit(s, draft)) good = false;
     draft.made.name = name;
     draft.made.where = location(s.where);
     draft.named = !old_form;
-    if (old_form) draft.made.address = address;
+    if (old_form) {
+        draft.made.address = whom.address;
+        draft.made.net = whom.net;
+        draft.made.host = whom.host;
+        draft.made.port = whom.port;
+    }
 
-    const auto earlier = drafts_.find(name);
-    if (earlier != drafts_.end() && good) {
+    const auto earlier = remote_places_.find(name);
+    if (earlier != remote_places_.end() && good) {
+        const std::string place = location(earlier->second).text();
         if (!old_form) {
-            diagnostics_.error(head.where,
-                               fmt::format("remote {} is already defined at {}", quoted(name),
-                                           earlier->second.made.where.text()));
+            diagnostics_.error(
+                head.where, fmt::format("remote {} is already defined at {}", quoted(name), place));
             good = false;
         } else {
             diagnostics_.warning(
                 head.where,
                 fmt::format("remote {} is also defined at {}: unless mode or proposal tell "
                             "them apart, neither is used",
-                            name, earlier->second.made.where.text()));
+                            name, place));
         }
     }
 
@@ -93,215 +197,16 @@ void Builder::remote(const Statement& s) {
     for (const Statement& inner : s.body) remote_statement(inner, draft);
     if (!good) return;
     // Kept even with errors inside, so that a child is not told that its parent does not exist.
-    drafts_.insert_or_assign(name, draft);
+    remote_places_.insert_or_assign(name, s.where);
+    if (parents_.contains(name)) drafts_.insert_or_assign(name, draft);
     if (diagnostics_.errors() == errors) finish_remote(s, draft);
-}
-
-void Builder::remote_statement(const Statement& s, RemoteDraft& draft) {
-    Remote& r = draft.made;
-    const Value v = s.values.empty() ? Value{} : s.values[0];
-    const std::string_view word = s.directive->keyword;
-    if (s.broken) {
-        draft.has_modes = draft.has_modes || s.directive->word == Word::ExchangeMode;
-        return;
-    }
-    switch (s.directive->word) {
-        case Word::RemoteAddress:
-            if (v.text == "anonymous") {
-                diagnostics_.error(v.where, "for any peer, leave remote_address out");
-            } else if (const auto e = endpoint(v)) {
-                if (!draft.named)
-                    diagnostics_.error(
-                        s.where,
-                        fmt::format("remote_address belongs into a named section; this one "
-                                    "is already for {}",
-                                    r.name));
-                r.address = e;
-            }
-            break;
-        case Word::ExchangeMode:
-            exchange_mode(s, draft);
-            break;
-        case Word::Situation:
-            if (v.text != "identity_only")
-                diagnostics_.error(
-                    v.where,
-                    fmt::format("situation {} is not supported; only identity_only is", v.text));
-            break;
-        case Word::MyIdentifier:
-            if (auto id = identity(s.values, s, true)) r.my_identifier = std::move(*id);
-            break;
-        case Word::PeersIdentifier:
-            if (r.peers_identifiers.size() >= kMaxIdentifiers)
-                diagnostics_.error(
-                    s.where,
-                    fmt::format("more than {} peers_identifier in one section", kMaxIdentifiers));
-            else if (auto id = identity(s.values, s, false))
-                r.peers_identifiers.push_back(std::move(*id));
-            break;
-        case Word::VerifyIdentifier:
-            r.verify_identifier = on(v);
-            break;
-        case Word::NonceSize:
-            if (const auto n = number(v, word, 8, 256))
-                r.nonce_size = static_cast<std::uint16_t>(*n);
-            break;
-        case Word::ProposalCheck:
-            r.proposal_check = v.text == "obey"    ? ProposalCheck::Obey
-                               : v.text == "claim" ? ProposalCheck::Claim
-                               : v.text == "exact" ? ProposalCheck::Exact
-                                                   : ProposalCheck::Strict;
-            break;
-        case Word::SupportProxy:
-            r.support_proxy = on(v);
-            break;
-        case Word::InitialContact:
-            r.initial_contact = on(v);
-            break;
-        case Word::Passive:
-            r.passive = on(v);
-            break;
-        case Word::Rekey:
-            r.rekey = v.text == "off" ? Rekey::Off : v.text == "force" ? Rekey::Force : Rekey::On;
-            break;
-        case Word::Dpd:
-            r.dpd.enabled = on(v);
-            break;
-        case Word::DpdDelay:
-            if (const auto n = number(v, word, 0, 86400))
-                r.dpd.delay = seconds(static_cast<std::int64_t>(*n));
-            break;
-        case Word::DpdRetry:
-            if (const auto n = number(v, word, 1, 3600))
-                r.dpd.retry = seconds(static_cast<std::int64_t>(*n));
-            break;
-        case Word::DpdMaxfail:
-            if (const auto n = number(v, word, 1, 1000)) r.dpd.max_fail = static_cast<unsigned>(*n);
-            break;
-        case Word::Ph1id:
-            if (const auto n = number(v, word, 0, 0xffffffff))
-                r.ph1id = static_cast<std::uint32_t>(*n);
-            break;
-        case Word::Lifetime:
-            if (s.values.empty()) break;
-            if (v.number == 0)
-                diagnostics_.error(v.where, "a lifetime is at least 1 second");
-            else
-                draft.lifetime = time(v);
-            break;
-        case Word::Proposal:
-            proposal(s, draft);
-            break;
-        default:
-            break;
-    }
-}
-
-void Builder::exchange_mode(const Statement& s, RemoteDraft& draft) {
-    draft.made.modes.clear();  // the last occurrence wins
-    draft.has_modes = true;
-    bool unsupported = false;
-    for (const Value& v : s.values) {
-        const ExchangeMode mode = v.text == "main"         ? ExchangeMode::Main
-                                  : v.text == "aggressive" ? ExchangeMode::Aggressive
-                                                           : ExchangeMode::Base;
-        if (!runs(mode)) {
-            unsupported = true;
-            continue;
-        }
-        bool known = false;
-        for (const ExchangeMode m : draft.made.modes) known = known || m == mode;
-        if (!known) draft.made.modes.push_back(mode);
-    }
-    if (!unsupported) return;
-    for (const Value& v : s.values) {
-        if (v.text == "main") continue;
-        const std::string message = fmt::format("exchange_mode {} is not supported yet", v.text);
-        if (draft.made.modes.empty() && !in_.offline)
-            diagnostics_.error(v.where, message + "; write \"main\"");
-        else
-            diagnostics_.warning(
-                v.where, message + (draft.made.modes.empty() ? "" : "; only main mode is used"));
-    }
-}
-
-std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values, const Statement& s,
-                                              bool mine) {
-    const Value& type = values[0];
-    const Value* value = values.size() > 1 && values[1].present() ? &values[1] : nullptr;
-    const std::string_view word = s.directive->keyword;
-    IdentitySpec out;
-    out.where = location(s.where);
-    if (type.text == "asn1dn") {
-        diagnostics_.error(type.where, fmt::format("{} asn1dn is not supported yet", word));
-        return std::nullopt;
-    }
-    if (type.text == "address") {
-        out.type = 1;
-        if (!value) return out;
-        const auto a = address(*value);
-        if (!a) return std::nullopt;
-        out.address = a;
-        return out;
-    }
-    out.type = type.text == "fqdn" ? 2 : type.text == "user_fqdn" ? 3 : 11;
-    if (!value) {
-        diagnostics_.error(type.where,
-                           fmt::format("{} {} takes a text in double quotes", word, type.text));
-        return std::nullopt;
-    }
-    if (value->text.empty()) {
-        diagnostics_.error(value->where, "an identity cannot be empty");
-        return std::nullopt;
-    }
-    if (value->kind == Value::Kind::Word && type.number == 1 && value->text.starts_with("0x")) {
-        const auto bytes =
-            from_hex(value->text.substr(2));  // keyid tag 0x00ff: bytes no string can hold
-        if (!bytes || bytes->empty()) {
-            diagnostics_.error(
-                value->where, fmt::format("expected pairs of hexadecimal digits after 0x, found {}",
-                                          quoted(value->text)));
-            return std::nullopt;
-        }
-        out.value = std::string(as_text(*bytes));
-        return out;
-    }
-    if (value->kind == Value::Kind::Word) {
-        diagnostics_.error(value->where,
-                           fmt::format("{} {} takes a text in double quotes: write {}", word,
-                                       type.text, quoted(value->text)));
-        return std::nullopt;
-    }
-    if (type.text != "keyid" || type.number == 1) {
-        out.value = std::string(value->text);
-        return out;
-    }
-    // keyid without `tag`: the string names a file whose whole content is the identity.
-    auto bytes = in_.files.read(std::string(value->text));
-    if (!bytes || bytes->empty() || bytes->size() > 65535 - 8) {
-        const std::string message = fmt::format(
-            "cannot take the key id from the file {}: {}; for the text itself write \"keyid tag {}\"",
-            quoted(value->text),
-            !bytes           ? bytes.error().text()
-            : bytes->empty() ? "it is empty"
-                             : "it is too long",
-            quoted(value->text).substr(1, quoted(value->text).size() - 2));
-        if (in_.offline && !bytes) {
-            diagnostics_.warning(value->where, message);
-            out.value = mine ? std::string("?") : std::string(value->text);
-            return out;
-        }
-        diagnostics_.error(value->where, message);
-        return std::nullopt;
-    }
-    out.value = std::move(*bytes);
-    return out;
 }
 
 void Builder::proposal(const Statement& block, RemoteDraft& draft) {
     ProposalDraft p;
     p.made.where = location(block.where);
-    bool encryption = false, hashing = false, method = false, dh = false;
+    bool encryption = false, hashing = false, method = false, dh = false, is_gssapi = false;
+    const Statement* gss_id = nullptr;
     const std::size_t errors = diagnostics_.errors();
     missing_ = false;
     std::vector<std::pair<Span, std::string>> missing;
@@ -312,18 +217,32 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
             case Word::EncryptionAlgorithm:
                 encryption = true;
                 if (!s.broken) p.made.cipher = cipher(v, p.made.key_bits);
+                p.written.encryption = as_written(v);
                 break;
             case Word::HashAlgorithm:
                 hashing = true;
                 if (!s.broken) p.made.hash = hash(v);
+                p.written.hash = as_written(v);
                 break;
             case Word::AuthenticationMethod:
                 method = true;
+                is_gssapi = v.text == "gssapi_krb";
                 if (!s.broken) p.made.auth = auth_method(v);
+                p.written.method = as_written(v);
                 break;
             case Word::DhGroup:
                 dh = true;
                 if (!s.broken) p.made.group = group(v, "dh_group");
+                p.written.group = as_written(v);
+                break;
+            case Word::GssId:
+                if (!s.broken) p.made.gss_id = std::string(v.text);
+                gss_id = &s;
+                if (!method)
+                    diagnostics_.error(s.where,
+                                       fmt::format("{} belongs behind authentication_method "
+                                                   "gssapi_krb in the same proposal",
+                                                   s.directive->keyword));
                 break;
             case Word::Lifetime:
                 if (s.broken || s.values.empty()) break;
@@ -336,6 +255,10 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
         }
         if (missing_) missing.emplace_back(missing_where_, missing_message_);
     }
+    if (gss_id && method && !is_gssapi)
+        diagnostics_.error(gss_id->where,
+                           fmt::format("{} is for authentication_method gssapi_krb only",
+                                       gss_id->directive->keyword));
     std::string absent;
     for (const auto& [there, what] : {std::pair{encryption, "encryption_algorithm"},
                                       {hashing, "hash_algorithm"},
@@ -354,8 +277,7 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
     if (diagnostics_.errors() == errors) draft.proposals.push_back(std::move(p));
 }
 
-void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
-    Remote r = draft.made;
+void Builder::finish_proposals(const RemoteDraft& draft, Remote& r) {
     bool any_usable = false;
     for (const ProposalDraft& p : draft.proposals) any_usable = any_usable || p.usable;
     for (const ProposalDraft& p : draft.proposals) {
@@ -366,11 +288,23 @@ void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
             else
                 diagnostics_.error(where, message);
         }
-        if (!p.usable) continue;
-        Phase1Proposal made = p.made;
-        if (!p.has_lifetime && draft.lifetime) made.lifetime = *draft.lifetime;
-        r.proposals.push_back(made);
+        const seconds lifetime =
+            !p.has_lifetime && draft.lifetime ? *draft.lifetime : p.made.lifetime;
+        if (p.usable) {
+            r.proposals.push_back(p.made);
+            r.proposals.back().lifetime = lifetime;
+        } else {
+            r.unavailable.push_back(p.written);
+            r.unavailable.back().at = r.proposals.size();
+            r.unavailable.back().lifetime = lifetime;
+            r.unavailable.back().gss_id = p.made.gss_id;
+        }
     }
+}
+
+void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
+    Remote r = std::move(draft.made);
+    finish_proposals(draft, r);
     if (!draft.has_modes)
         diagnostics_.error(
             s.where, fmt::format("remote {} has no exchange_mode; write \"exchange_mode main;\"",
@@ -378,17 +312,23 @@ void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
     if (draft.proposals.empty())
         diagnostics_.error(s.where,
                            fmt::format("remote {} has no proposal {{ … }}", quoted(r.name)));
-    for (const ExchangeMode mode : r.modes)
-        if (mode == ExchangeMode::Aggressive)
-            for (const Phase1Proposal& p : r.proposals)
-                if (p.group != r.proposals.front().group) {
-                    diagnostics_.error(
-                        s.where,
-                        fmt::format("remote {}: aggressive mode needs the same dh_group in "
-                                    "all proposals",
-                                    quoted(r.name)));
-                    break;
-                }
+    const bool one_group =
+        std::all_of(draft.proposals.begin(), draft.proposals.end(), [&](const ProposalDraft& p) {
+            const GroupInfo* first = draft.proposals.front().made.group;
+            return !p.made.group || !first || p.made.group->number == first->number;
+        });
+    if (!one_group &&
+        std::find(r.modes.begin(), r.modes.end(), ExchangeMode::Aggressive) != r.modes.end())
+        diagnostics_.error(s.where,
+                           fmt::format("remote {}: aggressive mode needs the same dh_group in all "
+                                       "proposals",
+                                       quoted(r.name)));
+    if (r.start && r.passive)
+        diagnostics_.error(s.where,
+                           fmt::format("remote {}: \"start on\" and \"passive on\" contradict "
+                                       "each other; remove one",
+                                       quoted(r.name)));
+    find_unsupported(draft, r);
     config_->remotes.push_back(std::move(r));
 }
 

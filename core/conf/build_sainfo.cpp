@@ -21,85 +21,135 @@ constexpr std::array kProtocols = {
     Protocol{"esp", 50}, Protocol{"ah", 51},    Protocol{"ipcomp", 108}};
 constexpr std::size_t kMaxAlgorithms = 64;
 
+void keep(std::vector<UnavailableAlgorithm>& list, std::size_t at, const Value& v) {
+    if (list.size() >= kMaxAlgorithms) return;
+    list.push_back(
+        {at, v.has_number ? fmt::format("{} {}", v.text, v.number) : std::string(v.text)});
+}
+
 }  // namespace
 
-/// Values first..first+3: type or anonymous, address, prefix, protocol.
+bool Builder::protocol(const Value& v, std::uint8_t& out) {
+    const auto parsed = parse_number(v.text);
+    if (parsed.fault == NumberFault::None && parsed.value <= 255) {
+        out = static_cast<std::uint8_t>(parsed.value);
+        return true;
+    }
+    std::vector<std::string> words;
+    for (const Protocol& p : kProtocols) {
+        words.emplace_back(p.word);
+        if (p.word != v.text) continue;
+        out = p.number;
+        return true;
+    }
+    diagnostics_.error(
+        v.where, fmt::format("unknown protocol {}; a number or any, tcp, udp, icmp, icmp6, gre, "
+                             "esp, ah or ipcomp{}",
+                             quoted(v.text), did_you_mean(v.text, words)));
+    return false;
+}
+
+/// 10.0.0.1-10.0.0.9. What is exactly a net is that net; anything else is compared as it stands.
+bool Builder::range(const Value& where, const Value& length, SaInfoSide& out) {
+    const auto dash = where.text.find('-');
+    const auto part = [&](std::size_t from, std::size_t n) {
+        Value v = where;
+        v.text = where.text.substr(from, n);
+        v.where.offset += static_cast<std::uint32_t>(from);
+        v.where.column += static_cast<std::uint32_t>(from);
+        v.where.length = static_cast<std::uint32_t>(v.text.size());
+        return address(v);
+    };
+    const auto first = part(0, dash);
+    const auto last = part(dash + 1, where.text.npos);
+    if (!first || !last) return false;
+    if (length.present()) {
+        diagnostics_.error(length.where, "a range of addresses has no prefix length");
+        return false;
+    }
+    if (first->family != last->family || *first > *last) {
+        diagnostics_.error(where.where,
+                           fmt::format("a range goes from a lower to a higher address of the same "
+                                       "family, found {}",
+                                       quoted(where.text)));
+        return false;
+    }
+    for (unsigned bits = 0; bits <= first->bits(); ++bits) {
+        const Prefix net = *Prefix::make(*first, bits);
+        if (net.addr != *first || !net.contains(*last)) continue;
+        IpAddr end = *first;  // the net's last address
+        for (unsigned b = bits; b < first->bits(); ++b)
+            end.bytes[b / 8] |= static_cast<std::uint8_t>(0x80u >> (b % 8));
+        if (end != *last) continue;
+        out.selector = Selector{net, 0};
+        return true;
+    }
+    LiteralId id;
+    id.type = first->family == Family::V4 ? 7 : 8;
+    id.data = std::string(as_text(first->view())) + std::string(as_text(last->view()));
+    out.literal = std::move(id);
+    return true;
+}
+
+/// Values first..first+3: type, anonymous or clientaddr; address, range or text; prefix; protocol.
 std::optional<SaInfoSide> Builder::side(const Statement& s, std::size_t first) {
     SaInfoSide out;
-    if (s.values[first].is_word("anonymous")) return out;
+    const Value& type = s.values[first];
     const Value& where = s.values[first + 1];
-    const Value& prefix = s.values[first + 2];
-    const Value& protocol = s.values[first + 3];
-    if (where.text.find('-') != where.text.npos && where.text.find('%') == where.text.npos) {
-        diagnostics_.error(where.where,
-                           "a range of addresses is not supported yet; write a net such as "
-                           "10.0.0.0/24");
+    const Value& length = s.values[first + 2];
+    if (type.is_word("anonymous")) return out;
+    if (type.is_word("clientaddr")) {
+        out.clientaddr = true;
+        return out;
+    }
+    if (where.kind == Value::Kind::String) {
+        if (type.text != "fqdn" && type.text != "user_fqdn" && type.text != "keyid") {
+            diagnostics_.error(
+                type.where, fmt::format("a sainfo's text is of type fqdn, user_fqdn or keyid, not "
+                                        "{}",
+                                        type.text));
+            return std::nullopt;
+        }
+        if (where.text.empty()) {
+            diagnostics_.error(where.where, "an identity cannot be empty");
+            return std::nullopt;
+        }
+        const std::uint8_t number = type.text == "fqdn" ? 2 : type.text == "user_fqdn" ? 3 : 11;
+        out.literal = LiteralId{number, std::string(where.text)};
+        return out;
+    }
+    if (!protocol(s.values[first + 3], out.protocol)) return std::nullopt;
+    const bool is_range =
+        where.text.find('-') != where.text.npos && where.text.find('%') == where.text.npos;
+    if (is_range) {
+        if (!range(where, length, out)) return std::nullopt;
+    } else {
+        const auto n = net(where, length);
+        if (!n) return std::nullopt;
+        out.selector = Selector{*n, 0};
+    }
+    std::uint16_t port = 0;
+    if (where.has_number) port = static_cast<std::uint16_t>(where.number);
+    if (out.selector) out.selector->port = port;
+    if (out.protocol != 1 && out.protocol != 58) return out;
+    const std::string_view name = s.values[first + 3].text;
+    if (port != 0) {
+        diagnostics_.error(where.number_where, fmt::format("{} has no ports; write [any]", name));
         return std::nullopt;
     }
-    const auto addr = address(where);
-    if (!addr) return std::nullopt;
-    Selector selector;
-    selector.net = Prefix::host(*addr);
-    if (prefix.has_number) {
-        if (prefix.number > addr->bits()) {
-            diagnostics_.error(prefix.where,
-                               fmt::format("a prefix of {} has 0 to {} bits, found {}",
-                                           addr->family == Family::V4 ? "IPv4" : "IPv6",
-                                           addr->bits(), prefix.number));
-            return std::nullopt;
-        }
-        selector.net = *Prefix::make(*addr, static_cast<unsigned>(prefix.number));
-        if (selector.net.addr != *addr)
-            diagnostics_.warning(
-                where.where, fmt::format("{} has bits beyond its prefix; {} is meant", where.text,
-                                         selector.net.text()));
+    const bool v4 =
+        out.selector ? out.selector->net.addr.family == Family::V4 : out.literal->type == 7;
+    if ((out.protocol == 1) != v4) {
+        diagnostics_.error(
+            s.values[first + 3].where,
+            fmt::format("{} goes with {} addresses", name, out.protocol == 1 ? "IPv4" : "IPv6"));
+        return std::nullopt;
     }
-    if (where.has_number) selector.port = static_cast<std::uint16_t>(where.number);
-
-    const auto parsed = parse_number(protocol.text);
-    if (parsed.fault == NumberFault::None && parsed.value <= 255) {
-        out.protocol = static_cast<std::uint8_t>(parsed.value);
-    } else {
-        std::vector<std::string> words;
-        bool found = false;
-        for (const Protocol& p : kProtocols) {
-            words.emplace_back(p.word);
-            if (p.word == protocol.text) {
-                out.protocol = p.number;
-                found = true;
-            }
-        }
-        if (!found) {
-            const std::string hint = did_you_mean(protocol.text, words);
-            diagnostics_.error(
-                protocol.where,
-                fmt::format("unknown protocol {}; a number or any, tcp, udp, icmp, icmp6, gre, "
-                            "esp, ah or ipcomp{}",
-                            quoted(protocol.text), hint));
-            return std::nullopt;
-        }
-    }
-    if (out.protocol == 1 || out.protocol == 58) {
-        if (selector.port != 0) {
-            diagnostics_.error(where.number_where,
-                               fmt::format("{} has no ports; write [any]", protocol.text));
-            return std::nullopt;
-        }
-        if ((out.protocol == 1) != (addr->family == Family::V4)) {
-            diagnostics_.error(protocol.where,
-                               fmt::format("{} goes with {} addresses", protocol.text,
-                                           out.protocol == 1 ? "IPv4" : "IPv6"));
-            return std::nullopt;
-        }
-    }
-    out.selector = selector;
     return out;
 }
 
-void Builder::sainfo(const Statement& s) {
-    SaInfo info;
-    info.where = location(s.where);
-    const std::size_t errors = diagnostics_.errors();
+/// The sides, and `from` or `group`.
+void Builder::sainfo_for(const Statement& s, SaInfo& info) {
     const auto local = side(s, 0);
     const auto remote = side(s, 4);
     if (local) info.local = *local;
@@ -108,16 +158,40 @@ void Builder::sainfo(const Statement& s) {
         info.local.selector->net.addr.family != info.remote.selector->net.addr.family)
         diagnostics_.error(s.values[5].where,
                            "the two sides of a sainfo are of one address family");
-    if (s.values.size() > 8) {
-        const std::vector<Value> from(s.values.begin() + 8, s.values.end());
-        Statement named = s;
-        static const Directive kFrom = {.context = Context::SaInfo,
-                                        .keyword = "from",
-                                        .word = Word::None,
-                                        .form = Form::Identifier};
-        named.directive = &kFrom;
-        info.from = identity(from, named, false);
+    for (const auto* side : {&info.local, &info.remote})
+        if (side->literal)
+            unsupported(info.unsupported, s.values[side == &info.local ? 1 : 5].where,
+                        side->literal->type >= 7 && side->literal->type <= 8
+                            ? "a range that is no net"
+                            : "a text as identity",
+                        Feature::StringSelectors, "this sainfo");
+    if (s.values.size() <= 9) return;
+    if (s.values[8].is_word("group")) {
+        const Value& name = s.values[9];
+        if (name.text.empty()) diagnostics_.error(name.where, "a group has a name");
+        info.group = std::string(name.text);
+        unsupported(info.unsupported, s.values[8].where, "group", Feature::XAuth, "this sainfo");
+        return;
     }
+    const std::vector<Value> from(s.values.begin() + 9, s.values.end());
+    Statement named = s;
+    static const Directive kFrom = {.context = Context::SaInfo,
+                                    .keyword = "from",
+                                    .word = Word::None,
+                                    .form = Form::Identifier};
+    named.directive = &kFrom;
+    named.where = s.values[8].where;
+    info.from = identity(from, named);
+    if (info.from && info.from->type == 9 && info.from->value)
+        unsupported(info.unsupported, s.values[9].where, "from asn1dn", Feature::DistinguishedNames,
+                    "this sainfo");
+}
+
+void Builder::sainfo(const Statement& s) {
+    SaInfo info;
+    info.where = location(s.where);
+    const std::size_t errors = diagnostics_.errors();
+    sainfo_for(s, info);
 
     std::vector<std::pair<Span, std::string>> missing_encryption, missing_integrity;
     bool wrote_encryption = false, wrote_integrity = false, wrote_compression = false;
@@ -136,6 +210,7 @@ void Builder::sainfo(const Statement& s) {
             case Word::PfsGroup:
                 missing_ = false;
                 info.pfs_group = group(v, "pfs_group");
+                if (missing_) info.no_pfs_group = std::string(v.text);
                 if (missing_) {  // without it the SAs would be weaker than asked for
                     if (in_.offline)
                         diagnostics_.warning(missing_where_, missing_message_);
@@ -149,8 +224,7 @@ void Builder::sainfo(const Statement& s) {
                 info.lifetime = time(v);
                 break;
             case Word::RemoteId:
-                if (const auto n = number(v, "remoteid", 0, 0xffffffff))
-                    info.remoteid = static_cast<std::uint32_t>(*n);
+                if (const auto n = number(inner)) info.remoteid = static_cast<std::uint32_t>(*n);
                 break;
             case Word::EncryptionAlgorithm:
                 wrote_encryption = true;
@@ -160,7 +234,9 @@ void Builder::sainfo(const Statement& s) {
                     e.transform = esp_encryption(a, e.key_bits);
                     if (e.transform && info.encryption.size() < kMaxAlgorithms)
                         info.encryption.push_back(e);
-                    if (missing_) missing_encryption.emplace_back(missing_where_, missing_message_);
+                    if (!missing_) continue;
+                    missing_encryption.emplace_back(missing_where_, missing_message_);
+                    keep(info.no_encryption, info.encryption.size(), a);
                 }
                 break;
             case Word::AuthenticationAlgorithm:
@@ -169,14 +245,26 @@ void Builder::sainfo(const Statement& s) {
                     missing_ = false;
                     const TransformInfo* t = esp_integrity(a);
                     if (t && info.integrity.size() < kMaxAlgorithms) info.integrity.push_back(t);
-                    if (missing_) missing_integrity.emplace_back(missing_where_, missing_message_);
+                    if (!missing_) continue;
+                    missing_integrity.emplace_back(missing_where_, missing_message_);
+                    keep(info.no_integrity, info.integrity.size(), a);
                 }
                 break;
             case Word::CompressionAlgorithm:
                 wrote_compression = true;
                 for (const Value& a : inner.values) {
+                    if (a.text == "none") {
+                        diagnostics_.warning(
+                            a.where,
+                            "compression_algorithm none: it is used only where a "
+                            "policy asks for it; write deflate, which older racoons "
+                            "need to see");
+                        continue;
+                    }
                     // Every sainfo names one, hardly a policy uses it: check_whole() tells when one does.
+                    missing_ = false;
                     const TransformInfo* t = compression(a);
+                    if (missing_) keep(info.no_compression, info.compression.size(), a);
                     if (t && info.compression.size() < kMaxAlgorithms)
                         info.compression.push_back(t);
                 }
@@ -219,10 +307,15 @@ void Builder::sainfo(const Statement& s) {
 /// Two sainfos for the same sides, identity and remoteid: the second could never be used.
 void Builder::duplicate(const SaInfo& info, const Statement& s) {
     const auto text = [](const SaInfoSide& side) {
+        if (side.clientaddr) return std::string("clientaddr");
+        if (side.literal)
+            return fmt::format("={} {} {}:{}", side.literal->type, side.protocol,
+                               side.literal->data.size(), side.literal->data);
         return side.selector ? fmt::format("{} {}", side.selector->net.text(), side.protocol)
                              : std::string("anonymous");
     };
-    std::string key = fmt::format("{}|{}|{}", text(info.local), text(info.remote), info.remoteid);
+    std::string key = fmt::format("{}|{}|{}|{}:{}", text(info.local), text(info.remote),
+                                  info.remoteid, info.group.size(), info.group);
     if (info.from) {
         key += fmt::format("|{}|{}", info.from->type,
                            info.from->address ? info.from->address->text() : std::string());
@@ -231,7 +324,7 @@ void Builder::duplicate(const SaInfo& info, const Statement& s) {
     const auto [earlier, fresh] = sainfo_keys_.emplace(key, s.where);
     if (fresh) return;
     const std::string where = location(earlier->second).text();
-    if (!info.local.selector && !info.remote.selector && !info.from)
+    if (info.local.anonymous() && info.remote.anonymous() && !info.from && info.group.empty())
         diagnostics_.warning(
             s.where, fmt::format("this anonymous sainfo is never used: the one at {} is found "
                                  "first",

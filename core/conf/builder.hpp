@@ -1,5 +1,5 @@
-// Builder: the work behind build(), shared by build.cpp (top level), build_remote.cpp and
-// build_sainfo.cpp. Not for other users.
+// Builder: the work behind build(), shared by build.cpp (top level), build_blocks.cpp,
+// build_remote.cpp, build_remote_body.cpp, build_sainfo.cpp and build_access.cpp. Not for other users.
 #pragma once
 
 #include <map>
@@ -15,9 +15,20 @@ namespace racoon::conf {
 /// A proposal whose lifetime may still come from its section, or from a child's.
 struct ProposalDraft {
     Phase1Proposal made;
+    UnavailableProposal written;
     bool has_lifetime = false;
     bool usable = true;                                 // false: an algorithm's module is missing
     std::vector<std::pair<Span, std::string>> missing;  // why
+};
+
+/// Whom a section is for.
+struct PeerSpec {
+    std::optional<Endpoint> address;
+    std::optional<Prefix> net;
+    std::string host;
+    std::uint16_t port = 500;
+    /// The name of an old-form section.
+    std::string text() const;
 };
 
 /// A section while its inheritance is being worked out.
@@ -26,7 +37,9 @@ struct RemoteDraft {
     std::vector<ProposalDraft> proposals;
     std::optional<seconds> lifetime;
     bool named = false;
-    bool has_modes = false;  // exchange_mode was written, whatever became of it
+    bool has_modes = false;                  // exchange_mode was written, whatever became of it
+    bool has_address = false;                // remote_address was written in this block
+    std::map<Word, const Statement*> asked;  // where what may be unsupported was written
 };
 
 class Builder {
@@ -37,13 +50,25 @@ class Builder {
     std::shared_ptr<Config> run(std::string file);
 
   private:
-    // build.cpp
-    void path(const Statement& s);
+    // build_blocks.cpp
     void listen(const Statement& s);
     void admin_socket(const Statement& s);
     void timer(const Statement& s);
     void padding(const Statement& s);
     void privsep(const Statement& s);
+
+    // build_access.cpp
+    void mode_cfg(const Statement& s);
+    void mode_cfg_statement(const Statement& s, ModeCfg& m);
+    void split_network(const Statement& s, ModeCfg& m);
+    void radius_cfg(const Statement& s);
+    void ldap_cfg(const Statement& s);
+    void addresses(const Statement& s, std::size_t most, std::vector<IpAddr>& out);
+    void texts(const Statement& s, std::vector<std::string>& out);
+    std::optional<IpAddr> ipv4(const Value& v, std::string_view word);
+
+    // build.cpp
+    void path(const Statement& s);
     void kernel(const Statement& s);
     void module(const Statement& s);
     void policy(const Statement& s);
@@ -51,16 +76,37 @@ class Builder {
 
     // build_remote.cpp
     void remote(const Statement& s);
-    void remote_statement(const Statement& s, RemoteDraft& draft);
-    void exchange_mode(const Statement& s, RemoteDraft& draft);
+    std::string index_name(const Value& v, const Value& length);
+    void find_parents();
+    bool inherit(const Statement& s, RemoteDraft& draft);
+    std::optional<PeerSpec> peer(const Value& where, const Value& length);
     void proposal(const Statement& s, RemoteDraft& draft);
     void finish_remote(const Statement& s, RemoteDraft& draft);
-    std::optional<IdentitySpec> identity(const std::vector<Value>& values, const Statement& s,
-                                         bool mine);
+    void finish_proposals(const RemoteDraft& draft, Remote& r);
+
+    // build_unsupported.cpp
+    void find_unsupported(const RemoteDraft& draft, Remote& r);
+    void unsupported(std::vector<Unsupported>& out, const Span& where, std::string_view what,
+                     Feature feature, std::string_view section, bool initiating = true);
+
+    // build_remote_body.cpp
+    void remote_statement(const Statement& s, RemoteDraft& draft);
+    void phase1_statement(const Statement& s, RemoteDraft& draft);
+    void extras_statement(const Statement& s, RemoteDraft& draft);
+    void remote_address(const Statement& s, RemoteDraft& draft);
+    void exchange_mode(const Statement& s, RemoteDraft& draft);
+    void certificate(const Statement& s, Remote& r);
+    void peers_certificate(const Statement& s, Remote& r);
+    void script(const Statement& s, Remote& r);
+    bool distinguished_name(const Value& v);
+    std::optional<IdentitySpec> identity(const std::vector<Value>& values, const Statement& s);
 
     // build_sainfo.cpp
     void sainfo(const Statement& s);
+    void sainfo_for(const Statement& s, SaInfo& info);
     std::optional<SaInfoSide> side(const Statement& s, std::size_t first);
+    bool range(const Value& where, const Value& length, SaInfoSide& out);
+    bool protocol(const Value& v, std::uint8_t& out);
     void duplicate(const SaInfo& info, const Statement& s);
 
     // names.cpp
@@ -74,12 +120,15 @@ class Builder {
     /// A word that the catalog does not have: known elsewhere (a warning, `missing_` is set) or
     /// unknown (an error).
     void no_provider(Kind kind, std::string_view directive, const Value& v, std::string_view name);
+    void tell_joined(const Value& v, std::string_view name, std::uint64_t bits);
     bool key_length(const KeyBits& key, std::string_view name, const Value& v, std::uint64_t bits,
                     const Span& where, std::uint16_t& out);
 
     // small things, build.cpp
-    std::optional<std::uint64_t> number(const Value& v, std::string_view directive,
-                                        std::uint64_t least, std::uint64_t most);
+    /// The statement's number when it is in the directive's range.
+    std::optional<std::uint64_t> number(const Statement& s);
+    std::optional<Prefix> net(const Value& where, const Value& length);
+    void offer_only(const Statement& s, std::string_view instead);
     seconds time(const Value& v) const { return seconds(static_cast<std::int64_t>(v.number)); }
     std::optional<IpAddr> address(const Value& v);
     std::optional<Endpoint> endpoint(const Value& v);
@@ -90,14 +139,17 @@ class Builder {
     const BuildInput& in_;
     Diagnostics& diagnostics_;
     std::shared_ptr<Config> config_;
-    std::map<std::string, RemoteDraft, std::less<>> drafts_;  // by name, for `inherit`
+    std::set<std::string, std::less<>> parents_;              // names that are inherited from
+    std::map<std::string, RemoteDraft, std::less<>> drafts_;  // of those, by name
+    std::unordered_map<std::string, Span> remote_places_;     // of all sections, by name
     std::unordered_map<std::string, Span> sainfo_keys_;
     std::map<std::string, Span> module_places_;
     bool missing_ = false;  // set by no_provider() for a known word
     Span missing_where_;
     std::string missing_message_;
-    std::size_t inherited_ = 0;  // identities and proposals copied so far, which is bounded
+    std::size_t inherited_ = 0;  // bytes copied so far, which are bounded
     std::set<std::pair<std::uint32_t, std::uint32_t>> told_missing_;  // file and offset
+    std::set<Feature> told_features_;
 };
 
 }  // namespace racoon::conf

@@ -15,6 +15,7 @@
 #include "base/ids.hpp"
 #include "base/net_addr.hpp"
 #include "conf/catalog.hpp"
+#include "conf/remote_access.hpp"
 
 namespace racoon::conf {
 
@@ -33,14 +34,47 @@ struct Location {
 enum class ExchangeMode : std::uint8_t { Base = 1, Main = 2, Aggressive = 4 };  // wire numbers
 enum class ProposalCheck : std::uint8_t { Obey, Strict, Claim, Exact };
 enum class Rekey : std::uint8_t { Off, On, Force };
+enum class Offer : std::uint8_t { Off, On, Force };  // nat_traversal, ike_frag
+enum class GeneratePolicy : std::uint8_t { Off, Require, Unique };
 
 /// `my_identifier`, `peers_identifier`. type: ID type of RFC 2407 4.6.2.1 (1 address, 2 fqdn, 3
 /// user_fqdn, 9 asn1dn, 11 keyid); for addresses of either family 1.
 struct IdentitySpec {
     std::uint8_t type = 1;
     std::optional<IpAddr> address;     // type 1; unset: the exchange's own address / any
-    std::optional<std::string> value;  // other types; unset: any
+    std::optional<std::string> value;  // other types; unset: any. asn1dn: the text as written
     Location where;
+};
+
+/// Something that a section asks for and this release does not do. Parsing goes well; whoever is
+/// about to use the section refuses with text().
+struct Unsupported {
+    Location where;
+    std::string message;                        // `xauth_login: this release has no XAuth`
+    bool initiating = true, responding = true;  // in which roles it matters
+    std::string text() const { return where.text() + ": " + message; }
+};
+
+enum class CertificateKind : std::uint8_t { X509, PlainRsa, Dnssec };
+
+/// `certificate_type`. Names as written: relative ones are in `path certificate`.
+struct OwnCertificate {
+    CertificateKind kind = CertificateKind::X509;
+    std::string certificate;  // X509 only
+    std::string key;
+    std::string issuer;  // DER, once somebody has read the file; for certificate requests
+    Location where;
+};
+/// `peers_certfile`; no file for Dnssec.
+struct PeersCertificate {
+    CertificateKind kind = CertificateKind::X509;
+    std::string file;
+    Location where;
+};
+
+/// `script`: one file per hook, as written; relative ones are in `path script`. Empty: none.
+struct Scripts {
+    std::string phase1_up, phase1_down, phase1_dead;
 };
 
 struct Phase1Proposal {
@@ -50,7 +84,22 @@ struct Phase1Proposal {
     const AuthMethodInfo* auth = nullptr;
     const GroupInfo* group = nullptr;
     seconds lifetime{28800};
+    std::optional<std::string> gss_id;  // gssapi_krb; unset: "ike/" and the host's name
     Location where;
+};
+
+/// A proposal that no loaded module serves, as it was written. It is never offered; it is kept so that
+/// what is printed is the whole configuration.
+struct UnavailableProposal {
+    std::size_t at = 0;  // how many of `proposals` stand before it
+    std::string encryption, hash, method, group;
+    seconds lifetime{28800};
+    std::optional<std::string> gss_id;
+};
+/// Likewise an algorithm of a sainfo's list.
+struct UnavailableAlgorithm {
+    std::size_t at = 0;
+    std::string text;
 };
 
 struct Dpd {
@@ -61,8 +110,15 @@ struct Dpd {
 };
 
 struct Remote {
-    std::string name;  // of a named section, else the address as "192.0.2.1[500]" or "anonymous"
-    std::optional<Endpoint> address;  // unset: anonymous
+    std::string name;  // of a named section, else the address as "192.0.2.1[500]", the net as
+                       // "192.0.2.0/24[500]", the host as "vpn.example.org[500]", or "anonymous"
+    // Whom it is for: at most one is set, none for an anonymous section.
+    std::optional<Endpoint> address;
+    std::optional<Prefix> net;  // every peer in it
+    std::string host;           // a name that is still to be resolved
+    std::uint16_t port = 500;   // of address, net or host
+    bool anonymous() const { return !address && !net && host.empty(); }
+
     std::vector<ExchangeMode> modes;  // the first is used to initiate
     IdentitySpec my_identifier;
     std::vector<IdentitySpec> peers_identifiers;  // empty: any
@@ -76,6 +132,26 @@ struct Remote {
     Dpd dpd;
     std::uint32_t ph1id = 0;
     std::vector<Phase1Proposal> proposals;
+    std::vector<UnavailableProposal> unavailable;
+
+    bool start = false;  // bring its tunnels up at once, and again when they are lost
+    Offer nat_traversal = Offer::Off;
+    Offer ike_frag = Offer::Off;
+    std::uint16_t esp_frag = 65535;  // bytes; 65535: whole packets
+    std::optional<OwnCertificate> certificate;
+    std::vector<PeersCertificate> peers_certificates;
+    std::string ca_file;  // besides those in `path certificate`; empty: none
+    bool verify_cert = true;
+    bool send_cert = true;
+    bool send_cr = true;
+    bool match_empty_cr = false;
+    std::string xauth_login;  // empty: none
+    bool mode_cfg = false;
+    GeneratePolicy generate_policy = GeneratePolicy::Off;
+    Scripts scripts;
+    bool weak_phase1_check = false;  // kept for what is printed; it has no effect
+
+    std::vector<Unsupported> unsupported;
     Location where;
 };
 
@@ -84,21 +160,35 @@ struct Phase2Encryption {
     std::uint16_t key_bits = 0;  // 0: fixed
 };
 
-/// One side of a sainfo. unset net: anonymous.
+/// A phase 2 identity that is compared as it stands in the ID payload.
+struct LiteralId {
+    std::uint8_t type = 2;  // 2 fqdn, 3 user_fqdn, 11 keyid, 7 and 8 address ranges
+    std::string data;       // of a range: both addresses, in network order
+    friend auto operator<=>(const LiteralId&, const LiteralId&) = default;
+};
+
+/// One side of a sainfo. Nothing set: anonymous.
 struct SaInfoSide {
-    std::optional<Selector> selector;
+    std::optional<Selector> selector;  // an address or a net
+    std::optional<LiteralId> literal;  // a text or a range
+    bool clientaddr = false;  // the address given to the client, or else the peer's; remote only
     std::uint8_t protocol = 0;
+    bool anonymous() const { return !selector && !literal && !clientaddr; }
 };
 
 struct SaInfo {
     SaInfoSide local, remote;
     std::uint32_t remoteid = 0;
-    std::optional<IdentitySpec> from;
+    std::optional<IdentitySpec> from;  // only peers of this identity
+    std::string group;                 // only XAuth users in it; empty: everybody
     const GroupInfo* pfs_group = nullptr;
     seconds lifetime{28800};
     std::vector<Phase2Encryption> encryption;
     std::vector<const TransformInfo*> integrity;
     std::vector<const TransformInfo*> compression;
+    std::vector<UnavailableAlgorithm> no_encryption, no_integrity, no_compression;
+    std::string no_pfs_group;
+    std::vector<Unsupported> unsupported;
     Location where;
 };
 
@@ -140,6 +230,8 @@ struct Privsep {
     std::optional<std::string> user, group;  // name or number
     std::optional<std::string> chroot;
 };
+
+enum class GssIdEncoding : std::uint8_t { Utf16Le, Latin1 };
 
 enum class Direction : std::uint8_t { In = 1, Out = 2, Forward = 3 };
 enum class PolicyAction : std::uint8_t { None = 0, Ipsec = 1, Discard = 2 };
@@ -191,6 +283,12 @@ struct Config {
     Padding padding;
     Listen listen;
     std::optional<Privsep> privsep;
+    bool complex_bundle = true;      // each protocol of a bundle in the mode of its own rule
+    std::uint32_t pfkey_buffer = 0;  // KiB; 0: the system's
+    GssIdEncoding gss_id_enc = GssIdEncoding::Utf16Le;
+    std::optional<ModeCfg> mode_cfg;
+    std::optional<RadiusCfg> radius;  // unset: the library's own file
+    std::optional<LdapCfg> ldap;
     std::vector<Remote> remotes;  // in file order; never changes, so pointers into it are stable
     std::vector<SaInfo> sainfos;
     std::vector<Policy> policies;

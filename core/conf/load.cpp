@@ -14,8 +14,37 @@ namespace racoon::conf {
 namespace {
 
 constexpr std::size_t kMaxIncludeDepth = 10;
-constexpr std::size_t kMaxFiles = 20'000;
-constexpr std::size_t kMaxTotalBytes = 64u * 1024 * 1024;
+constexpr std::size_t kMaxFiles = 1024;
+constexpr std::size_t kMaxTotalBytes = 16u * 1024 * 1024;
+
+/// All that one load reads, whatever for: a statement of a few bytes that names a large file, a
+/// million times, must not cost more than a large file.
+class BoundedFiles final : public FileSource {
+  public:
+    explicit BoundedFiles(FileSource& files) : files_(files) {}
+
+    Result<std::string> read(const std::string& path) override {
+        if (total_ > kMaxTotalBytes) return too_much();
+        RACOON_TRY(std::string bytes, files_.read(path));
+        total_ += bytes.size() + 64;
+        if (total_ > kMaxTotalBytes) return too_much();
+        return bytes;
+    }
+    Result<std::vector<std::string>> glob(const std::string& pattern) override {
+        return files_.glob(pattern);
+    }
+
+  private:
+    static Failure too_much() {
+        return fail(Errc::TooLong,
+                    fmt::format("the configuration and what it names are larger than "
+                                "{} MiB",
+                                kMaxTotalBytes >> 20));
+    }
+
+    FileSource& files_;
+    std::size_t total_ = 0;
+};
 
 /// Parses a file and, in their places, those that it includes.
 class Expander {
@@ -38,7 +67,6 @@ class Expander {
 
   private:
     void file(const std::string& path, std::string bytes) {
-        total_ += bytes.size();
         const std::uint32_t index = sources_.add(path, std::move(bytes));
         for (Statement& s : parse(sources_, index, diagnostics_)) {
             if (s.broken) continue;
@@ -74,10 +102,10 @@ class Expander {
         for (const std::string& open : open_)
             if (open == name)
                 return diagnostics_.error(where, fmt::format("{} includes itself", quoted(name)));
-        if (++count_ > kMaxFiles || total_ > kMaxTotalBytes) {
+        if (++count_ > kMaxFiles) {
             if (!told_)
-                diagnostics_.error(where, fmt::format("more than {} files or {} MiB are included",
-                                                      kMaxFiles, kMaxTotalBytes >> 20));
+                diagnostics_.error(where,
+                                   fmt::format("more than {} files are included", kMaxFiles));
             told_ = true;
             return;
         }
@@ -103,7 +131,6 @@ class Expander {
     std::vector<std::string> open_;  // the chain of files that are being read
     std::string base_;               // `path include`
     std::size_t count_ = 0;
-    std::size_t total_ = 0;
     bool told_ = false;
 };
 
@@ -114,10 +141,11 @@ LoadResult load(const std::string& path, FileSource& files, const Catalog& catal
     LoadResult out;
     Sources sources;
     Diagnostics diagnostics(sources);
-    Expander expander(files, sources, diagnostics);
+    BoundedFiles bounded(files);
+    Expander expander(bounded, sources, diagnostics);
     if (expander.main_file(path)) {
         const std::vector<Statement> statements = expander.take();
-        const BuildInput input{statements, sources, catalog, files, options.offline};
+        const BuildInput input{statements, sources, catalog, bounded, options.offline};
         auto config = build(input, path, diagnostics);
         assign_policy_ids(options.previous, *config);
         if (diagnostics.errors() == 0) out.config = std::move(config);
@@ -131,7 +159,8 @@ ModuleScan scan_modules(const std::string& path, FileSource& files) {
     Sources sources;
     Diagnostics syntax(sources);  // load() reports these
     Diagnostics own(sources);
-    Expander expander(files, sources, syntax);
+    BoundedFiles bounded(files);
+    Expander expander(bounded, sources, syntax);
     if (!expander.main_file(path)) {
         out.ok = false;
         out.diagnostics = syntax.take();

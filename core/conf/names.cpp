@@ -47,6 +47,7 @@ struct NameAndBits {
     std::uint64_t bits = 0;
     bool has_bits = false;
     Span where;
+    bool joined = false;  // by _, which racoon skipped: "aes_256"
 };
 NameAndBits split_digits(const Value& v) {
     NameAndBits out{v.text, 0, false, v.where};
@@ -59,6 +60,10 @@ NameAndBits split_digits(const Value& v) {
     out.where.offset += static_cast<std::uint32_t>(n);
     out.where.column += static_cast<std::uint32_t>(n);
     out.where.length -= static_cast<std::uint32_t>(n);
+    if (n > 1 && out.name.back() == '_') {
+        out.name.remove_suffix(1);
+        out.joined = true;
+    }
     return out;
 }
 
@@ -147,6 +152,12 @@ bool Builder::key_length(const KeyBits& key, std::string_view name, const Value&
     return true;
 }
 
+void Builder::tell_joined(const Value& v, std::string_view name, std::uint64_t bits) {
+    diagnostics_.warning(v.where,
+                         fmt::format("{} is taken as {} with a key of {} bits; write \"{} {}\"",
+                                     quoted(v.text), name, bits, name, bits));
+}
+
 const CipherInfo* Builder::cipher(const Value& v, std::uint16_t& key_bits) {
     const CipherInfo* found = in_.catalog.cipher(v.text);
     std::uint64_t bits = v.number;
@@ -165,6 +176,7 @@ const CipherInfo* Builder::cipher(const Value& v, std::uint16_t& key_bits) {
                 bits = parts.bits;
                 has_bits = true;
                 where = parts.where;
+                if (parts.joined) tell_joined(v, parts.name, bits);
             }
         }
     }
@@ -196,6 +208,7 @@ const TransformInfo* Builder::esp_encryption(const Value& v, std::uint16_t& key_
                 bits = parts.bits;
                 has_bits = true;
                 where = parts.where;
+                if (parts.joined) tell_joined(v, parts.name, bits);
             }
         }
     }

@@ -111,8 +111,6 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     switch (directive->standing) {
         case Standing::Works:
             break;
-        case Standing::Later:
-            return unsupported(*directive, word);
         case Standing::Gone:
             diagnostics_.error(word.span,
                                fmt::format("{} {}", quoted(word.text), directive->instead));
@@ -161,7 +159,7 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
 bool Parser::body(const Directive& directive, const Token& keyword, Statement& s) {
     const Token t = lexer_.peek();
     const bool head_suffices =
-        directive.form == Form::Module || (directive.form == Form::Remote && s.values.size() > 1);
+        directive.form == Form::Module || (directive.form == Form::Remote && s.values.size() > 2);
     if (t.is(TokenKind::Semicolon) && head_suffices) {
         lexer_.next();
         s.end = t.span;
@@ -273,18 +271,6 @@ void Parser::unknown_word(Context context, const Token& word) {
         word.span,
         fmt::format("unknown word {} in {}{}", quoted(word.text),
                     context == Context::Top ? "this file" : context_name(context), hint));
-}
-
-/// A directive whose feature does not exist yet; the value that asks for nothing is fine.
-void Parser::unsupported(const Directive& directive, const Token& word) {
-    if (!directive.harmless.empty() && lexer_.peek().is_word(directive.harmless)) {
-        lexer_.next();
-        Statement ignored;
-        ends_statement(directive, ignored, directive.context);
-        return;
-    }
-    diagnostics_.error(word.span, fmt::format("{} is not supported yet", quoted(word.text)));
-    recover(directive.context);
 }
 
 /// A key of a module's own: all tokens up to the semicolon.

@@ -35,7 +35,6 @@ class Parser {
     void block(Context context, const Token* opened_by, std::vector<Statement>& out);
     void statement(Context context, std::vector<Statement>& out);
     void unknown_word(Context context, const Token& word);
-    void unsupported(const Directive& directive, const Token& word);
     void free_key(const Token& word, std::vector<Statement>& out);
     bool ends_statement(const Directive& directive, Statement& s, Context context);
     bool begins_statement(Context context, const Token& token) const;
@@ -57,11 +56,24 @@ class Parser {
     bool identifier(const Directive& directive, Statement& s);
     bool algorithm(const Directive& directive, Statement& s);
     bool algorithms(const Directive& directive, Statement& s);
+    bool policy(Statement& s);
+
+    // parser_sections.cpp: heads of remote and sainfo, and what only they and remote access hold
     bool remote_head(Statement& s);
     bool remote_index(Statement& s);
+    bool peer(const Directive& directive, Statement& s);
+    bool prefix(Value& out);
     bool sainfo_head(Statement& s);
     bool sainfo_side(Statement& s, bool remote);
-    bool policy(Statement& s);
+    bool sainfo_from(Statement& s);
+    bool own_certificate(const Directive& directive, Statement& s);
+    bool peers_certificate(const Directive& directive, Statement& s);
+    bool ca_file(const Directive& directive, Statement& s);
+    bool script(const Directive& directive, Statement& s);
+    bool addresses(const Directive& directive, Statement& s);
+    bool networks(const Directive& directive, Statement& s);
+    bool texts(const Directive& directive, Statement& s);
+    bool radius_server(const Directive& directive, Statement& s);
 
     bool expected(std::string_view what, const Directive& directive);
     std::optional<Value> quoted_text(const Directive& directive);
@@ -76,6 +88,11 @@ class Parser {
 
 /// The seconds of a time unit; 0: not one.
 std::uint32_t unit_seconds(std::string_view unit);
+/// Whether a word is one of `words`.
+bool is_one_of(const std::vector<std::string>& words, std::string_view word);
+/// The types of `my_identifier` and the like; those of a sainfo's sides.
+const std::vector<std::string>& identifier_types();
+const std::vector<std::string>& selector_types();
 /// "a, b or c"
 std::string one_of(const std::vector<std::string>& words);
 

@@ -20,18 +20,25 @@ constexpr std::array kUnits = {Unit{"sec", 1},     Unit{"secs", 1},     Unit{"se
                                Unit{"minute", 60}, Unit{"minutes", 60}, Unit{"hour", 3600},
                                Unit{"hours", 3600}};
 
-const std::vector<std::string> kIdentifierTypes = {"address", "fqdn", "user_fqdn", "keyid",
-                                                   "asn1dn"};
-const std::vector<std::string> kSelectorTypes = {"address",   "subnet", "fqdn",
-                                                 "user_fqdn", "keyid",  "asn1dn"};
+}  // namespace
 
-bool is_type(const std::vector<std::string>& types, std::string_view word) {
-    for (const std::string& t : types)
-        if (t == word) return true;
-    return false;
+const std::vector<std::string>& identifier_types() {
+    static const std::vector<std::string> kTypes = {"address", "fqdn", "user_fqdn", "keyid",
+                                                    "asn1dn"};
+    return kTypes;
 }
 
-}  // namespace
+const std::vector<std::string>& selector_types() {
+    static const std::vector<std::string> kTypes = {"address",   "subnet", "fqdn",
+                                                    "user_fqdn", "keyid",  "asn1dn"};
+    return kTypes;
+}
+
+bool is_one_of(const std::vector<std::string>& words, std::string_view word) {
+    for (const std::string& w : words)
+        if (w == word) return true;
+    return false;
+}
 
 std::uint32_t unit_seconds(std::string_view unit) {
     for (const Unit& u : kUnits)
@@ -73,6 +80,11 @@ bool Parser::arguments(const Directive& directive, Context context, Statement& s
                 return false;
             }
             lexer_.next();
+            if (found->standing == Standing::Gone) {
+                diagnostics_.error(kind.span,
+                                   fmt::format("{} {}", quoted(kind.text), found->instead));
+                return false;
+            }
             s.directive = found;
             return text(*found, s);
         }
@@ -98,6 +110,29 @@ bool Parser::arguments(const Directive& directive, Context context, Statement& s
             return choices(directive, context, s);
         case Form::Address:
             return address(directive, s);
+        case Form::Peer:
+            return peer(directive, s);
+        case Form::OwnCertificate:
+            return own_certificate(directive, s);
+        case Form::PeersCertificate:
+            return peers_certificate(directive, s);
+        case Form::CaFile:
+            return ca_file(directive, s);
+        case Form::Script:
+            return script(directive, s);
+        case Form::IpAddress:
+            if (!lexer_.peek().is(TokenKind::Word))
+                return expected("an address, such as 10.0.0.1", directive);
+            s.values.push_back(value_of(lexer_.next()));
+            return true;
+        case Form::Addresses:
+            return addresses(directive, s);
+        case Form::Networks:
+            return networks(directive, s);
+        case Form::Texts:
+            return texts(directive, s);
+        case Form::RadiusServer:
+            return radius_server(directive, s);
         case Form::AdminSocket:
             return admin_socket(directive, s);
         case Form::AdminPort:
@@ -230,7 +265,7 @@ bool Parser::lifetime(const Directive& directive, Statement& s) {
     else if (t.is_word("time"))
         t = lexer_.next();
     if (t.is_word("time")) return time(directive, s);
-    if (t.is_word("byte")) {
+    if (t.is_word("byte") || t.is_word("volume")) {
         lexer_.next();
         diagnostics_.warning(t.span, "a lifetime in bytes has no effect; remove it");
         if (!read_number(directive)) return false;
@@ -255,14 +290,14 @@ bool Parser::choice(const Directive& directive, Statement& s) {
     if (directive.form == Form::Switch && (t.is_word("yes") || t.is_word("no")))
         v.text = t.text == "yes" ? "on" : "off";
     // KAME's levels beyond debug2, and its hexadecimal mask.
-    if (directive.form == Form::LogLevel && t.is(TokenKind::Word) && !is_type(words, t.text) &&
+    if (directive.form == Form::LogLevel && t.is(TokenKind::Word) && !is_one_of(words, t.text) &&
         (t.text == "debug3" || t.text == "debug4" ||
          parse_number(t.text).fault == NumberFault::None)) {
         diagnostics_.warning(
             t.span, fmt::format("log {} is an old form; write \"log debug2\"", quoted(t.text)));
         v.text = "debug2";
     }
-    if (!t.is(TokenKind::Word) || !is_type(words, v.text)) {
+    if (!t.is(TokenKind::Word) || !is_one_of(words, v.text)) {
         diagnostics_.error(
             t.span,
             fmt::format("{} takes {}, found {}{}", quoted(directive.keyword), one_of(words),
@@ -285,7 +320,7 @@ bool Parser::choices(const Directive& directive, Context context, Statement& s) 
             continue;
         }
         if (!t.is(TokenKind::Word)) break;
-        if (!is_type(words, t.text)) {
+        if (!is_one_of(words, t.text)) {
             if (!s.values.empty() && begins_statement(context, t)) break;  // a missing semicolon
             diagnostics_.error(
                 t.span, fmt::format("{} takes {}, found {}{}", quoted(directive.keyword),
@@ -378,10 +413,10 @@ bool Parser::identifier(const Directive& directive, Statement& s) {
         diagnostics_.warning(t.span, "\"certname\" is an old spelling; write \"asn1dn\"");
         type.text = "asn1dn";
     }
-    if (!t.is(TokenKind::Word) || !is_type(kIdentifierTypes, type.text)) {
+    if (!t.is(TokenKind::Word) || !is_one_of(identifier_types(), type.text)) {
         diagnostics_.error(t.span, fmt::format("{} takes {}, found {}{}", quoted(directive.keyword),
-                                               one_of(kIdentifierTypes), describe(t),
-                                               did_you_mean(t.text, kIdentifierTypes)));
+                                               one_of(identifier_types()), describe(t),
+                                               did_you_mean(t.text, identifier_types())));
         return false;
     }
     lexer_.next();
@@ -447,140 +482,6 @@ bool Parser::algorithms(const Directive& directive, Statement& s) {
         }
         return true;
     }
-}
-
-/// "name", an address with a port, or anonymous.
-bool Parser::remote_index(Statement& s) {
-    const Token t = lexer_.peek();
-    if (t.is(TokenKind::String)) {
-        s.values.push_back(value_of(lexer_.next()));
-        return true;
-    }
-    if (!t.is(TokenKind::Word)) {
-        diagnostics_.error(t.span,
-                           fmt::format("\"remote\" takes a name in double quotes, an address or "
-                                       "anonymous, found {}",
-                                       describe(t)));
-        return false;
-    }
-    Value v = value_of(lexer_.next());
-    if (lexer_.peek().is(TokenKind::Slash)) {
-        diagnostics_.error(lexer_.peek().span,
-                           "a remote by prefix is not supported yet; write one address");
-        return false;
-    }
-    if (!port(v, false)) return false;
-    s.values.push_back(v);
-    return true;
-}
-
-bool Parser::remote_head(Statement& s) {
-    if (!remote_index(s)) return false;
-    if (!lexer_.peek().is_word("inherit")) return true;
-    lexer_.next();
-    return remote_index(s);
-}
-
-bool Parser::sainfo_side(Statement& s, bool remote) {
-    const Token t = lexer_.peek();
-    const auto pad = [&s](std::size_t n) { s.values.resize(s.values.size() + n); };
-    if (t.is_word("anonymous")) {
-        s.values.push_back(value_of(lexer_.next()));
-        pad(3);
-        return true;
-    }
-    if (t.is_word("clientaddr")) {
-        diagnostics_.error(t.span, "\"clientaddr\" is not supported yet");
-        return false;
-    }
-    if (!t.is(TokenKind::Word) || !is_type(kSelectorTypes, t.text)) {
-        std::vector<std::string> words = kSelectorTypes;
-        words.emplace_back("anonymous");
-        std::string hint = did_you_mean(t.text, words);
-        if (t.is(TokenKind::Word) && is_digit(t.text[0]))
-            hint = fmt::format("; write \"address {} …\"", t.text);
-        diagnostics_.error(t.span,
-                           fmt::format("\"sainfo\" takes anonymous or address and a net for the {} "
-                                       "side, found {}{}",
-                                       remote ? "remote" : "local", describe(t), hint));
-        return false;
-    }
-    s.values.push_back(value_of(lexer_.next()));
-    const Token a = lexer_.peek();
-    if (a.is(TokenKind::String)) {
-        diagnostics_.error(
-            a.span, fmt::format("a sainfo for {} {} is not supported yet; write anonymous or "
-                                "address",
-                                quoted(t.text), describe(a)));
-        return false;
-    }
-    if (!a.is(TokenKind::Word)) {
-        diagnostics_.error(a.span, fmt::format("expected an address after {}, found {}",
-                                               quoted(t.text), describe(a)));
-        return false;
-    }
-    Value address = value_of(lexer_.next());
-    Value prefix;
-    if (lexer_.peek().is(TokenKind::Slash)) {
-        const Token slash = lexer_.next();
-        const Token n = lexer_.peek();
-        const auto parsed = parse_number(n.text);
-        if (!n.is(TokenKind::Word) || parsed.fault != NumberFault::None) {
-            diagnostics_.error(
-                n.is(TokenKind::Word) ? n.span : slash.span,
-                fmt::format("expected a prefix length such as /24, found {}", describe(n)));
-            return false;
-        }
-        prefix = value_of(lexer_.next());
-        prefix.has_number = true;
-        prefix.number = parsed.value;
-    }
-    if (!port(address, true)) return false;
-    const Token p = lexer_.peek();
-    if (!p.is(TokenKind::Word) || p.text == "anonymous" || p.text == "from" ||
-        is_type(kSelectorTypes, p.text)) {
-        diagnostics_.error(
-            p.span, fmt::format("expected a protocol after the address: any, tcp, udp, icmp, "
-                                "… or a number; found {}",
-                                describe(p)));
-        return false;
-    }
-    s.values.push_back(address);
-    s.values.push_back(prefix);
-    s.values.push_back(value_of(lexer_.next()));
-    return true;
-}
-
-bool Parser::sainfo_head(Statement& s) {
-    if (!sainfo_side(s, false)) return false;
-    const Token t = lexer_.peek();
-    const bool only_anonymous =
-        s.values[0].is_word("anonymous") &&
-        (t.is(TokenKind::OpenBrace) || t.is_word("from") || t.is_word("group"));
-    if (only_anonymous) {
-        s.values.push_back(s.values[0]);
-        s.values.resize(8);
-    } else if (!sainfo_side(s, true)) {
-        return false;
-    }
-    if (lexer_.peek().is_word("group")) {
-        diagnostics_.error(lexer_.peek().span, "\"group\" is not supported yet");
-        return false;
-    }
-    if (!lexer_.peek().is_word("from")) return true;
-    lexer_.next();
-    const Token type = lexer_.peek();
-    if (!type.is(TokenKind::Word) || !is_type(kIdentifierTypes, type.text)) {
-        diagnostics_.error(type.span,
-                           fmt::format("\"from\" takes {}, found {}{}", one_of(kIdentifierTypes),
-                                       describe(type), did_you_mean(type.text, kIdentifierTypes)));
-        return false;
-    }
-    s.values.push_back(value_of(lexer_.next()));
-    const Token v = lexer_.peek();
-    if (v.is(TokenKind::Word) || v.is(TokenKind::String))
-        s.values.push_back(value_of(lexer_.next()));
-    return true;
 }
 
 bool Parser::policy(Statement& s) {

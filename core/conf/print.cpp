@@ -2,118 +2,22 @@
 
 #include <fmt/format.h>
 
-#include "base/bytes.hpp"
-#include "log/log.hpp"
+#include "conf/print_text.hpp"
 
 namespace racoon::conf {
 
 namespace {
 
-const char* on_off(bool b) {
-    return b ? "on" : "off";
-}
-
-std::string quote(std::string_view text) {
-    return fmt::format("\"{}\"", text);
-}
-
-std::string endpoint(const Endpoint& e) {
-    return fmt::format("{} [{}]", e.addr.text(), e.port);
-}
-
-std::string identifier(const IdentitySpec& id) {
-    switch (id.type) {
-        case 1:
-            return id.address ? "address " + id.address->text() : "address";
-        case 2:
-            return "fqdn " + quote(id.value.value_or(""));
-        case 3:
-            return "user_fqdn " + quote(id.value.value_or(""));
-        case 9:
-            return id.value ? "asn1dn " + quote(*id.value) : "asn1dn";
-        default:
-            break;
-    }
-    const std::string value = id.value.value_or("");
-    bool plain = !value.empty();
-    for (const char c : value) plain = plain && c >= 0x20 && c < 0x7f && c != '"';
-    // What no quoted string can hold is written in hexadecimal.
-    return "keyid tag " + (plain ? quote(value) : "0x" + to_hex(as_bytes(value)));
-}
-
-std::string time_text(seconds s) {
-    return fmt::format("time {} sec", s.count());
-}
-
-std::string with_bits(const std::string& name, unsigned bits) {
-    return bits == 0 ? name : fmt::format("{} {}", name, bits);
-}
-
-/// An algorithm that is looked up by its own name again; a bundle that was left empty by a missing
-/// module prints nothing.
-template <typename List, typename Name>
-void list(std::string& out, std::string_view directive, const List& items, Name name) {
-    if (items.empty()) return;
-    out += fmt::format("    {} ", directive);
-    for (std::size_t i = 0; i < items.size(); ++i) out += (i == 0 ? "" : ", ") + name(items[i]);
-    out += ";\n";
-}
-
-std::string protocol_name(std::uint8_t protocol) {
-    switch (protocol) {
-        case 0:
-            return "any";
-        case 1:
-            return "icmp";
-        case 6:
-            return "tcp";
-        case 17:
-            return "udp";
-        case 47:
-            return "gre";
-        case 50:
-            return "esp";
-        case 51:
-            return "ah";
-        case 58:
-            return "icmp6";
-        case 108:
-            return "ipcomp";
-        default:
-            return std::to_string(protocol);
-    }
-}
+using text::endpoint;
+using text::on_off;
+using text::quote;
 
 std::string port(std::uint16_t p) {
     return p == 0 ? std::string("[any]") : fmt::format("[{}]", p);
 }
 
-std::string side(const SaInfoSide& s) {
-    if (!s.selector) return "anonymous";
-    return fmt::format("address {} {} {}", s.selector->net.text(), port(s.selector->port),
-                       protocol_name(s.protocol));
-}
-
 std::string selector(const Selector& s) {
     return s.net.text() + port(s.port);
-}
-
-const char* mode_name(ExchangeMode m) {
-    return m == ExchangeMode::Main ? "main" : m == ExchangeMode::Aggressive ? "aggressive" : "base";
-}
-
-const char* check_name(ProposalCheck c) {
-    switch (c) {
-        case ProposalCheck::Obey:
-            return "obey";
-        case ProposalCheck::Strict:
-            return "strict";
-        case ProposalCheck::Claim:
-            return "claim";
-        case ProposalCheck::Exact:
-            return "exact";
-    }
-    return "";
 }
 
 void blocks(std::string& out, const Config& c) {
@@ -156,64 +60,6 @@ void blocks(std::string& out, const Config& c) {
 }
 
 }  // namespace
-
-std::string print(const Remote& r) {
-    std::string out = "remote ";
-    const bool old_form = r.address ? r.name == r.address->text() : r.name == "anonymous";
-    if (!old_form) {
-        out += quote(r.name) + " {\n";
-        if (r.address) out += fmt::format("    remote_address {};\n", endpoint(*r.address));
-    } else {
-        out += (r.address ? endpoint(*r.address) : "anonymous") + " {\n";
-    }
-    out += "    exchange_mode ";
-    for (std::size_t i = 0; i < r.modes.size(); ++i)
-        out += (i == 0 ? "" : ", ") + std::string(mode_name(r.modes[i]));
-    out += ";\n";
-    out += fmt::format("    my_identifier {};\n", identifier(r.my_identifier));
-    for (const IdentitySpec& id : r.peers_identifiers)
-        out += fmt::format("    peers_identifier {};\n", identifier(id));
-    out += fmt::format(
-        "    verify_identifier {};\n    passive {};\n    support_proxy {};\n"
-        "    initial_contact {};\n    nonce_size {};\n    proposal_check {};\n    rekey {};\n",
-        on_off(r.verify_identifier), on_off(r.passive), on_off(r.support_proxy),
-        on_off(r.initial_contact), r.nonce_size, check_name(r.proposal_check),
-        r.rekey == Rekey::On    ? "on"
-        : r.rekey == Rekey::Off ? "off"
-                                : "force");
-    out += fmt::format(
-        "    dpd {};\n    dpd_delay {};\n    dpd_retry {};\n    dpd_maxfail {};\n    ph1id {};\n",
-        on_off(r.dpd.enabled), r.dpd.delay.count(), r.dpd.retry.count(), r.dpd.max_fail, r.ph1id);
-    for (const Phase1Proposal& p : r.proposals)
-        out += fmt::format(
-            "    proposal {{\n        encryption_algorithm {};\n        hash_algorithm {};\n"
-            "        authentication_method {};\n        dh_group {};\n        lifetime {};\n    }}\n",
-            with_bits(p.cipher->name, p.key_bits), p.hash->name, p.auth->name, p.group->name,
-            time_text(p.lifetime));
-    return out + "}\n";
-}
-
-std::string print(const SaInfo& s) {
-    std::string out = "sainfo ";
-    if (!s.local.selector && !s.remote.selector)
-        out += "anonymous";
-    else
-        out += side(s.local) + " " + side(s.remote);
-    if (s.from) out += " from " + identifier(*s.from);
-    out += " {\n";
-    if (s.remoteid != 0) out += fmt::format("    remoteid {};\n", s.remoteid);
-    if (s.pfs_group) out += fmt::format("    pfs_group {};\n", s.pfs_group->name);
-    out += fmt::format("    lifetime {};\n", time_text(s.lifetime));
-    list(out, "encryption_algorithm", s.encryption,
-         [](const Phase2Encryption& e) { return with_bits(e.transform->name, e.key_bits); });
-    list(out, "authentication_algorithm", s.integrity,
-         [](const TransformInfo* t) { return t->name; });
-    if (s.compression.empty())
-        out += "    compression_algorithm deflate;\n";  // known, but nothing provides it
-    list(out, "compression_algorithm", s.compression,
-         [](const TransformInfo* t) { return t->name; });
-    return out + "}\n";
-}
 
 std::string print(const Policy& p) {
     const bool outward = p.direction == Direction::Out;
@@ -274,7 +120,11 @@ std::string print(const Config& c) {
         if (*c.log_level >= 1 && *c.log_level <= 6)
             out += fmt::format("log {};\n", kLevels[*c.log_level - 1]);
     }
+    if (!c.complex_bundle) out += "complex_bundle off;\n";
+    if (c.pfkey_buffer != 0) out += fmt::format("pfkey_buffer {};\n", c.pfkey_buffer);
+    if (c.gss_id_enc == GssIdEncoding::Latin1) out += "gss_id_enc latin1;\n";
     blocks(out, c);
+    out += text::remote_access(c);
     for (const Remote& r : c.remotes) out += print(r);
     for (const SaInfo& s : c.sainfos) out += print(s);
     for (const Policy& p : c.policies)

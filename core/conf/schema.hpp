@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "conf/features.hpp"
+
 namespace racoon::conf {
 
 /// The blocks; Path holds the kinds of `path`.
@@ -24,8 +26,12 @@ enum class Context : std::uint8_t {
     Remote,
     Proposal,
     SaInfo,
-    Module
+    Module,
+    ModeCfg,
+    RadiusCfg,
+    LdapCfg
 };
+inline constexpr std::size_t kContexts = 13;
 std::string_view context_name(Context context);  // "remote"; "the top level"
 
 /// What follows the word.
@@ -42,6 +48,7 @@ enum class Form : std::uint8_t {
     Choices,   // several
     Nothing,
     Address,  // 192.0.2.1 [500]
+    Peer,     // the same, or 192.0.2.0/24, or a host's name
     AdminSocket,
     AdminPort,  // [ [0] ]: KAME's TCP port
     Identifier,
@@ -53,12 +60,20 @@ enum class Form : std::uint8_t {
     Module,
     Policy,
     LogLevel,
-    Skipped,  // not looked at
+    OwnCertificate,    // x509 "…" "…", plain_rsa "…"
+    PeersCertificate,  // x509 "…", plain_rsa "…", dnssec, or "…"
+    CaFile,            // x509 "…"
+    Script,            // "…" phase1_up
+    IpAddress,         // 10.0.0.1
+    Addresses,         // 10.0.0.1, 10.0.0.2
+    Networks,          // include 10.0.0.0/8, 172.16.0.0/12
+    Texts,             // "…", "…"
+    RadiusServer,      // "…" [1812] "…"
+    Skipped,           // not looked at
 };
 
 enum class Standing : std::uint8_t {
-    Works,
-    Later,    // known, not supported yet; `harmless` is the value that asks for nothing
+    Works,    // parsed into the model; whether this release does it, `feature` says
     Ignored,  // accepted with a warning, has no effect
     Alias,    // an old spelling of `instead`: a warning, then as if that had been written
     Gone,     // an error that says what to write: `instead` goes on behind the word
@@ -80,6 +95,12 @@ enum class Word : std::uint8_t {
     Privsep,
     Remote,
     SaInfo,
+    ComplexBundle,
+    PfkeyBuffer,
+    GssIdEnc,
+    ModeCfgBlock,
+    RadiusCfgBlock,
+    LdapCfgBlock,
     // path
     PathKind,
     // privsep
@@ -124,6 +145,22 @@ enum class Word : std::uint8_t {
     DpdRetry,
     DpdMaxfail,
     Ph1id,
+    Start,
+    NatTraversal,
+    IkeFrag,
+    EspFrag,
+    CertificateType,
+    PeersCertfile,
+    CaType,
+    VerifyCert,
+    SendCert,
+    SendCr,
+    MatchEmptyCr,
+    XauthLogin,
+    ModeCfg,
+    GeneratePolicy,
+    Script,
+    WeakPhase1Check,
     Lifetime,
     Proposal,
     // proposal, sainfo
@@ -131,10 +168,48 @@ enum class Word : std::uint8_t {
     HashAlgorithm,
     AuthenticationMethod,
     DhGroup,
+    GssId,
     PfsGroup,
     RemoteId,
     AuthenticationAlgorithm,
     CompressionAlgorithm,
+    // mode_cfg; also its pfs_group
+    Network4,
+    Netmask4,
+    PoolSize,
+    Dns4,
+    Nbns4,
+    SplitNetwork,
+    SplitDns,
+    DefaultDomain,
+    Banner,
+    AuthSource,
+    AuthGroups,
+    GroupSource,
+    ConfSource,
+    Accounting,
+    SavePasswd,
+    AuthThrottle,
+    // radiuscfg
+    AuthServer,
+    AcctServer,
+    Timeout,  // and ldapcfg
+    Retries,
+    // ldapcfg
+    LdapVersion,
+    LdapUri,
+    LdapHost,
+    LdapPort,
+    LdapBase,
+    LdapSubtree,
+    LdapBindDn,
+    LdapBindPw,
+    LdapAttrUser,
+    LdapAttrAddr,
+    LdapAttrMask,
+    LdapAttrGroup,
+    LdapAttrMember,
+    LdapDebug,
     // module
     Isolate,
     Optional,
@@ -154,15 +229,17 @@ struct Directive {
     std::string_view since = {};  // release that brought it
     std::string_view help = {};
     std::string_view instead = {};
-    std::string_view harmless = {};
-    Context body = Context::Top;  // of Block, Remote, SaInfo, Module: what is inside
+    Context body = Context::Top;        // of Block, Remote, SaInfo, Module: what is inside
+    std::uint64_t least = 0, most = 0;  // range of a number or, in seconds, of a time
+    Feature feature = Feature::None;    // what it needs of this release to have an effect
 };
 
+/// All rows, block by block, in the order in which they are explained.
 std::span<const Directive> directives();
 const Directive* find_directive(Context context, std::string_view keyword);
 /// The directive of any other block with this keyword; null: none.
 const Directive* find_elsewhere(Context context, std::string_view keyword);
-/// The words of a context that may be suggested: those that work or will.
+/// The words of a context that may be suggested: not the old ones.
 std::vector<std::string> keywords(Context context);
 /// "a b c" as a list.
 std::vector<std::string> split_words(std::string_view words);

@@ -15,6 +15,104 @@ void same_id(const IdentitySpec& a, const IdentitySpec& b) {
     EXPECT_EQ(a.value, b.value);
 }
 
+void same_servers(const std::vector<RadiusServer>& a, const std::vector<RadiusServer>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        EXPECT_EQ(a[i].host, b[i].host);
+        EXPECT_EQ(a[i].port, b[i].port);
+        EXPECT_EQ(a[i].secret, b[i].secret);
+    }
+}
+
+void same_access(const Config& a, const Config& b) {
+    ASSERT_EQ(a.mode_cfg.has_value(), b.mode_cfg.has_value());
+    ASSERT_EQ(a.radius.has_value(), b.radius.has_value());
+    ASSERT_EQ(a.ldap.has_value(), b.ldap.has_value());
+    if (a.mode_cfg) {
+        const ModeCfg &x = *a.mode_cfg, &y = *b.mode_cfg;
+        EXPECT_EQ(x.network4, y.network4);
+        EXPECT_EQ(x.netmask4, y.netmask4);
+        EXPECT_EQ(x.pool_size, y.pool_size);
+        EXPECT_EQ(x.dns4, y.dns4);
+        EXPECT_EQ(x.nbns4, y.nbns4);
+        EXPECT_EQ(x.split, y.split);
+        EXPECT_EQ(x.split_networks, y.split_networks);
+        EXPECT_EQ(x.split_dns, y.split_dns);
+        EXPECT_EQ(x.default_domain, y.default_domain);
+        EXPECT_EQ(x.banner, y.banner);
+        EXPECT_EQ(x.auth_source, y.auth_source);
+        EXPECT_EQ(x.auth_groups, y.auth_groups);
+        EXPECT_EQ(x.group_source, y.group_source);
+        EXPECT_EQ(x.conf_source, y.conf_source);
+        EXPECT_EQ(x.accounting, y.accounting);
+        EXPECT_EQ(x.pfs_group, y.pfs_group);
+        EXPECT_EQ(x.save_passwd, y.save_passwd);
+        EXPECT_EQ(x.auth_throttle, y.auth_throttle);
+    }
+    if (a.radius) {
+        same_servers(a.radius->auth, b.radius->auth);
+        same_servers(a.radius->acct, b.radius->acct);
+        EXPECT_EQ(a.radius->timeout, b.radius->timeout);
+        EXPECT_EQ(a.radius->retries, b.radius->retries);
+    }
+    if (a.ldap) {
+        const LdapCfg &x = *a.ldap, &y = *b.ldap;
+        EXPECT_EQ(x.version, y.version);
+        EXPECT_EQ(x.uri, y.uri);
+        EXPECT_EQ(x.host, y.host);
+        EXPECT_EQ(x.port, y.port);
+        EXPECT_EQ(x.base, y.base);
+        EXPECT_EQ(x.subtree, y.subtree);
+        EXPECT_EQ(x.bind_dn, y.bind_dn);
+        EXPECT_EQ(x.bind_pw, y.bind_pw);
+        EXPECT_EQ(x.attr_user, y.attr_user);
+        EXPECT_EQ(x.attr_addr, y.attr_addr);
+        EXPECT_EQ(x.attr_mask, y.attr_mask);
+        EXPECT_EQ(x.attr_group, y.attr_group);
+        EXPECT_EQ(x.attr_member, y.attr_member);
+        EXPECT_EQ(x.timeout, y.timeout);
+        EXPECT_EQ(x.debug, y.debug);
+    }
+}
+
+void same_extras(const Remote& x, const Remote& y) {
+    EXPECT_EQ(x.net, y.net);
+    EXPECT_EQ(x.host, y.host);
+    if (!x.anonymous()) {
+        EXPECT_EQ(x.port, y.port);
+    }
+    EXPECT_EQ(x.start, y.start);
+    EXPECT_EQ(x.nat_traversal, y.nat_traversal);
+    EXPECT_EQ(x.ike_frag, y.ike_frag);
+    EXPECT_EQ(x.esp_frag, y.esp_frag);
+    ASSERT_EQ(x.certificate.has_value(), y.certificate.has_value());
+    if (x.certificate) {
+        EXPECT_EQ(x.certificate->kind, y.certificate->kind);
+        EXPECT_EQ(x.certificate->certificate, y.certificate->certificate);
+        EXPECT_EQ(x.certificate->key, y.certificate->key);
+    }
+    ASSERT_EQ(x.peers_certificates.size(), y.peers_certificates.size());
+    for (std::size_t i = 0; i < x.peers_certificates.size(); ++i) {
+        EXPECT_EQ(x.peers_certificates[i].kind, y.peers_certificates[i].kind);
+        EXPECT_EQ(x.peers_certificates[i].file, y.peers_certificates[i].file);
+    }
+    EXPECT_EQ(x.ca_file, y.ca_file);
+    EXPECT_EQ(x.verify_cert, y.verify_cert);
+    EXPECT_EQ(x.send_cert, y.send_cert);
+    EXPECT_EQ(x.send_cr, y.send_cr);
+    EXPECT_EQ(x.match_empty_cr, y.match_empty_cr);
+    EXPECT_EQ(x.xauth_login, y.xauth_login);
+    EXPECT_EQ(x.mode_cfg, y.mode_cfg);
+    EXPECT_EQ(x.generate_policy, y.generate_policy);
+    EXPECT_EQ(x.scripts.phase1_up, y.scripts.phase1_up);
+    EXPECT_EQ(x.scripts.phase1_down, y.scripts.phase1_down);
+    EXPECT_EQ(x.scripts.phase1_dead, y.scripts.phase1_dead);
+    EXPECT_EQ(x.weak_phase1_check, y.weak_phase1_check);
+    ASSERT_EQ(x.unsupported.size(), y.unsupported.size());
+    for (std::size_t i = 0; i < x.unsupported.size(); ++i)
+        EXPECT_EQ(x.unsupported[i].message, y.unsupported[i].message);
+}
+
 void same(const Config& a, const Config& b) {
     EXPECT_EQ(a.paths, b.paths);
     EXPECT_EQ(a.kernel, b.kernel);
@@ -45,6 +143,10 @@ void same(const Config& a, const Config& b) {
         EXPECT_EQ(a.privsep->group, b.privsep->group);
         EXPECT_EQ(a.privsep->chroot, b.privsep->chroot);
     }
+    EXPECT_EQ(a.complex_bundle, b.complex_bundle);
+    EXPECT_EQ(a.pfkey_buffer, b.pfkey_buffer);
+    EXPECT_EQ(a.gss_id_enc, b.gss_id_enc);
+    same_access(a, b);
     ASSERT_EQ(a.modules.size(), b.modules.size());
     for (std::size_t i = 0; i < a.modules.size(); ++i) {
         EXPECT_EQ(a.modules[i].name, b.modules[i].name);
@@ -61,6 +163,7 @@ void same(const Config& a, const Config& b) {
         EXPECT_EQ(x.name, y.name);
         EXPECT_EQ(x.address, y.address);
         EXPECT_EQ(x.modes, y.modes);
+        same_extras(x, y);
         same_id(x.my_identifier, y.my_identifier);
         ASSERT_EQ(x.peers_identifiers.size(), y.peers_identifiers.size());
         for (std::size_t n = 0; n < x.peers_identifiers.size(); ++n)
@@ -85,6 +188,7 @@ void same(const Config& a, const Config& b) {
             EXPECT_EQ(x.proposals[n].auth->name, y.proposals[n].auth->name);
             EXPECT_EQ(x.proposals[n].group->name, y.proposals[n].group->name);
             EXPECT_EQ(x.proposals[n].lifetime, y.proposals[n].lifetime);
+            EXPECT_EQ(x.proposals[n].gss_id, y.proposals[n].gss_id);
         }
     }
     ASSERT_EQ(a.sainfos.size(), b.sainfos.size());
@@ -92,6 +196,10 @@ void same(const Config& a, const Config& b) {
         const SaInfo &x = a.sainfos[i], &y = b.sainfos[i];
         EXPECT_EQ(x.local.selector, y.local.selector);
         EXPECT_EQ(x.local.protocol, y.local.protocol);
+        EXPECT_EQ(x.local.literal, y.local.literal);
+        EXPECT_EQ(x.remote.literal, y.remote.literal);
+        EXPECT_EQ(x.remote.clientaddr, y.remote.clientaddr);
+        EXPECT_EQ(x.group, y.group);
         EXPECT_EQ(x.remote.selector, y.remote.selector);
         EXPECT_EQ(x.remote.protocol, y.remote.protocol);
         EXPECT_EQ(x.remoteid, y.remoteid);
@@ -164,11 +272,13 @@ TEST(Print, EveryValidFileGivesTheSameModelAgain) {
 }
 
 TEST(Print, RealFilesGiveTheSameModelAgain) {
-    const auto folder = test::test_data("corpus/racoon");
-    if (!folder) return;
-    for (const auto& entry : std::filesystem::directory_iterator(*folder)) {
-        SCOPED_TRACE(entry.path());
-        round_trip(read_file(entry.path().string()));
+    for (const char* name : {"corpus/racoon", "corpus/synthetic", "corpus/kame-historic"}) {
+        const auto folder = test::test_data(name);
+        if (!folder) continue;
+        for (const auto& entry : std::filesystem::directory_iterator(*folder)) {
+            SCOPED_TRACE(entry.path());
+            round_trip(read_file(entry.path().string()));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <string>
 
 namespace racoon::conf {
 namespace {
@@ -16,8 +17,7 @@ TEST(DirectiveTable, HasEveryWordOnceInItsBlock) {
 
 TEST(DirectiveTable, ExplainsEverythingThatWorks) {
     for (const Directive& d : directives()) {
-        if (d.standing != Standing::Works || d.form == Form::Choice || d.form == Form::AdminPort)
-            continue;
+        if (d.standing != Standing::Works) continue;
         EXPECT_FALSE(d.help.empty()) << d.keyword;
         EXPECT_FALSE(d.since.empty()) << d.keyword;
     }
@@ -30,6 +30,26 @@ TEST(DirectiveTable, SaysWhatToWriteInsteadOfOldWords) {
         }
         if (d.standing == Standing::Gone) {
             EXPECT_FALSE(d.instead.empty()) << d.keyword;
+        }
+    }
+}
+
+TEST(DirectiveTable, NamesDefaultUnitAndRangeOfEveryNumber) {
+    for (const Directive& d : directives()) {
+        if (d.standing != Standing::Works) continue;
+        if (d.form == Form::Number || d.form == Form::Time) {
+            EXPECT_LT(d.least, d.most) << d.keyword;
+        }
+        if (d.form == Form::Time) {
+            EXPECT_EQ(d.unit, "time") << d.keyword;
+        }
+        if (d.form == Form::Switch && d.keyword != "isolate") {
+            EXPECT_TRUE(d.preset == "on" || d.preset == "off") << d.keyword;
+        }
+        if (d.form == Form::Choice || d.form == Form::LogLevel) {
+            EXPECT_NE((" " + std::string(d.choices) + " ").find(" " + std::string(d.preset) + " "),
+                      std::string::npos)
+                << d.keyword;
         }
     }
 }

@@ -1,0 +1,88 @@
+// Files made to hurt: each ends soon, with a place, and within bounds of memory.
+#include "unit/conf/conf_test_support.hpp"
+
+namespace racoon::conf {
+namespace {
+
+std::string repeated(std::string_view text, std::size_t times) {
+    std::string out;
+    out.reserve(text.size() * times);
+    for (std::size_t i = 0; i < times; ++i) out += text;
+    return out;
+}
+
+TEST(Bounds, AreOnTheNumberOfFiles) {
+    FileBundle b;
+    for (int i = 0; i < 1100; ++i) {
+        const std::string name = "/etc/racoon/d/" + std::to_string(i);
+        b.files[name] = "";
+        b.globs["/etc/racoon/d/*"].push_back(name);
+    }
+    const Loaded l = load_text("include \"d/*\";", b);
+    EXPECT_FALSE(l.ok());
+    EXPECT_EQ(l.lines(), "/etc/racoon/racoon.conf:1:9: more than 1024 files are included\n");
+}
+
+TEST(Bounds, AreOnTheBytesOfAllFilesTogether) {
+    FileBundle b;
+    b.files["/etc/racoon/a"] = repeated("#", 9u << 20);
+    EXPECT_TRUE(load_text("include \"a\";", b).ok());
+    const Loaded twice = load_text("include \"a\";\ninclude \"a\";", b);
+    EXPECT_FALSE(twice.ok());
+    EXPECT_NE(twice.lines().find("larger than 16 MiB"), std::string::npos) << twice.lines();
+    EXPECT_FALSE(load_text("policy file \"a\";\npolicy file \"a\";", b).ok());
+}
+
+TEST(Bounds, AreOnKeyIdsThatAreFiles) {
+    FileBundle b;
+    b.files["id"] = repeated("x", 60'000);
+    const Loaded l =
+        load_text(remote_text("\"a\"", repeated("peers_identifier keyid \"id\";", 1000)), b);
+    EXPECT_FALSE(l.ok());
+    EXPECT_NE(l.lines().find("larger than 16 MiB"), std::string::npos);
+}
+
+TEST(Bounds, AreOnTheBytesThatChildrenCopy) {
+    FileBundle b;
+    b.files["id"] = repeated("x", 60'000);
+    std::string text = remote_text("\"p\"", repeated("peers_identifier keyid \"id\";", 100));
+    for (int i = 0; i < 100; ++i) text += "remote \"" + std::to_string(i) + "\" inherit \"p\";\n";
+    const Loaded l = load_text(text, b);
+    EXPECT_FALSE(l.ok());
+    EXPECT_NE(l.lines().find("too much is inherited in this file"), std::string::npos);
+}
+
+TEST(Bounds, TenThousandChildrenOfATemplateAreFine) {
+    std::string text = remote_text("\"t\"", "peers_identifier fqdn \"gw.example.org\";");
+    for (int i = 0; i < 10'000; ++i)
+        text += "remote \"" + std::to_string(i) + "\" inherit \"t\" { remote_address 10.0." +
+                std::to_string(i / 256) + "." + std::to_string(i % 256) + "; }\n";
+    const Loaded l = load_text(text);
+    ASSERT_TRUE(l.ok()) << l.text();
+    EXPECT_EQ(l.config().remotes.size(), 10'001u);
+}
+
+TEST(Bounds, NestedAndUnmatchedBracesEnd) {
+    for (const char* piece :
+         {"{", "}", "remote \"a\" {", "proposal {", "remote anonymous inherit",
+          "sainfo anonymous {", "module \"a\" {", ";", "\"", "'", ",", "/", "["}) {
+        const Loaded l = load_text(repeated(piece, 100'000));
+        EXPECT_FALSE(l.ok()) << piece;
+        EXPECT_LE(l.result.diagnostics.size(), Diagnostics::kMaxDiagnostics + 1);
+    }
+}
+
+TEST(Bounds, LongListsAndTokensEnd) {
+    EXPECT_TRUE(
+        load_text("sainfo anonymous { encryption_algorithm " + repeated("aes,", 100'000) +
+                  "aes; authentication_algorithm hmac_sha1; compression_algorithm deflate; }")
+            .ok());
+    EXPECT_FALSE(load_text("log " + repeated("x", 1'000'000) + ";").ok());
+    EXPECT_FALSE(load_text(repeated("a1", 1'000'000)).ok());
+    EXPECT_TRUE(load_text("#" + repeated("x", 5'000'000)).ok());
+    EXPECT_FALSE(
+        load_text(remote_text("\"a\"", repeated("peers_identifier fqdn \"a\";", 10'000))).ok());
+}
+
+}  // namespace
+}  // namespace racoon::conf
