@@ -4,6 +4,9 @@
 #include <array>
 #include <string>
 #include <unordered_map>
+#include <utility>
+
+#include "conf/features.hpp"
 
 namespace racoon::conf {
 
@@ -14,6 +17,9 @@ constexpr unsigned kUsable = 0x01;
 constexpr unsigned kAddress = 0x02;
 constexpr unsigned kExchange = 0x04;
 constexpr unsigned kIdentity = 0x08;
+constexpr unsigned kCertificate = 0x10;
+
+constexpr std::uint8_t kX509Signature = 4;  // RFC 2408 3.9
 
 std::uint8_t one_type(std::uint8_t type) {
     return type == 5 ? std::uint8_t{1} : type;
@@ -31,20 +37,52 @@ struct Hash {
     }
 };
 
-/// Parts of a sainfo's key, as bytes that cannot be taken for one another.
-void add_side(std::string& key, const std::optional<Prefix>& net, std::uint8_t protocol) {
-    if (!net) {
-        key += 'a';
-        return;
-    }
-    key += 'n';
-    key += static_cast<char>(net->addr.family);
-    key += static_cast<char>(net->length);
-    key += static_cast<char>(protocol);
-    key += as_text(net->addr.view());
-}
+// Parts of a sainfo's key, as bytes that cannot be taken for one another.
 void add_number(std::string& key, std::uint32_t n) {
     for (int shift = 24; shift >= 0; shift -= 8) key += static_cast<char>((n >> shift) & 0xff);
+}
+void add_net(std::string& key, const Prefix& net, std::uint8_t protocol) {
+    key += 'n';
+    key += static_cast<char>(net.addr.family);
+    key += static_cast<char>(net.length);
+    key += static_cast<char>(protocol);
+    key += as_text(net.addr.view());
+}
+void add_literal(std::string& key, std::uint8_t type, std::string_view data) {
+    key += 'l';
+    key += static_cast<char>(type);
+    add_number(key, static_cast<std::uint32_t>(data.size()));
+    key += data;
+}
+void add_side(std::string& key, const SaInfoSide& side) {
+    if (side.clientaddr)
+        key += 'c';
+    else if (side.literal)
+        add_literal(key, side.literal->type, side.literal->data);
+    else if (side.selector)
+        add_net(key, side.selector->net, side.protocol);
+    else
+        key += 'a';
+}
+
+/// The forms under which one side of a query may be written in a sainfo.
+std::vector<std::string> side_forms(const Selector& selector, std::uint8_t protocol,
+                                    const std::optional<PeerId>& id) {
+    std::vector<std::string> out(2);
+    if (id)
+        add_literal(out[0], id->type, as_text(id->data));
+    else
+        add_net(out[0], selector.net, protocol);
+    out[1] = "a";
+    return out;
+}
+
+bool has_certificate_for(const Remote& r, const CertificateRequest& request) {
+    if (!r.certificate || r.certificate->kind != CertificateKind::X509 ||
+        request.type != kX509Signature)
+        return false;
+    if (request.issuer.empty()) return r.match_empty_cr;
+    return as_text(request.issuer) == r.certificate->issuer;
 }
 
 struct Entry {
@@ -103,24 +141,28 @@ const Phase1Proposal* acceptable(const Remote& remote, const Phase1Transform& of
     return nullptr;
 }
 
+/// A score; of two equal ones the longer prefix wins.
+struct Rank {
+    unsigned score = 0;  // 0: excluded
+    unsigned length = 0;
+    friend auto operator<=>(const Rank&, const Rank&) = default;
+};
+
 struct SectionIndex::Tables {
     const Config* config = nullptr;
-    std::unordered_map<IpAddr, std::vector<std::size_t>, IpAddrHash> by_address;
+    std::unordered_map<IpAddr, std::vector<std::size_t>, IpAddrHash> by_address;  // hosts too
+    // Sections for nets: one table for each prefix length that occurs, by the net's address.
+    std::map<std::pair<Family, unsigned>,
+             std::unordered_map<IpAddr, std::vector<std::size_t>, IpAddrHash>>
+        by_net;
     std::vector<std::size_t> anonymous;
     std::unordered_map<std::string, std::size_t, Hash> by_name;
+    std::unordered_map<std::size_t, std::vector<IpAddr>> hosts;  // of sections for a host's name
     // The best sainfo for each key. `strict` keys hold `from`, `open` ones leave it out: they answer
     // look-ups that know no peer identity.
     std::unordered_map<std::string, Entry, Hash> strict, open;
+    bool has_groups = false;
 
-    static std::string key(std::uint32_t remoteid, const std::optional<Prefix>& local,
-                           std::uint8_t local_proto, const std::optional<Prefix>& remote,
-                           std::uint8_t remote_proto) {
-        std::string out;
-        add_number(out, remoteid);
-        add_side(out, local, local_proto);
-        add_side(out, remote, remote_proto);
-        return out;
-    }
     static void add_from(std::string& key, std::uint8_t type,
                          std::optional<std::string_view> value) {
         key += 'f';
@@ -128,82 +170,126 @@ struct SectionIndex::Tables {
         key += value ? 'v' : 'n';
         if (value) key += *value;
     }
+    static std::string start_of_key(std::uint32_t remoteid, std::string_view group) {
+        std::string key;
+        add_number(key, remoteid);
+        add_number(key, static_cast<std::uint32_t>(group.size()));
+        key += group;
+        return key;
+    }
     static void keep(std::unordered_map<std::string, Entry, Hash>& table, std::string key,
                      Entry entry) {
         const auto [at, fresh] = table.emplace(std::move(key), entry);
         if (!fresh && entry.better_than(at->second)) at->second = entry;
     }
 
+    void add(const Remote& r, std::size_t i, const HostAddresses& known) {
+        by_name.emplace(r.name, i);
+        if (r.address) {
+            by_address[key_of(r.address->addr)].push_back(i);
+        } else if (r.net) {
+            by_net[{r.net->addr.family, r.net->length}][key_of(r.net->addr)].push_back(i);
+        } else if (!r.host.empty()) {
+            const auto found = known.find(r.host);
+            if (found == known.end()) return;
+            for (const IpAddr& a : found->second) {
+                std::vector<std::size_t>& list = by_address[key_of(a)];
+                if (list.empty() || list.back() != i) list.push_back(i);
+            }
+            hosts.emplace(i, found->second);
+        } else {
+            anonymous.push_back(i);
+        }
+    }
+
     void add(const SaInfo& info, std::size_t index) {
-        const auto net = [](const SaInfoSide& s) {
-            return s.selector ? std::optional<Prefix>(s.selector->net) : std::nullopt;
-        };
-        std::string k = key(info.remoteid, net(info.local), info.local.protocol, net(info.remote),
-                            info.remote.protocol);
-        Entry entry{(info.remoteid != 0 ? 3u : 0u) + (info.from ? 3u : 0u) +
-                        (info.local.selector ? 1u : 0u) + (info.remote.selector ? 1u : 0u),
-                    index};
-        keep(open, k, entry);
+        std::string key = start_of_key(info.remoteid, info.group);
+        add_side(key, info.local);
+        add_side(key, info.remote);
+        has_groups = has_groups || !info.group.empty();
+        const Entry entry{(info.remoteid != 0 ? 3u : 0u) + (info.from ? 3u : 0u) +
+                              (info.local.anonymous() ? 0u : 1u) +
+                              (info.remote.anonymous() ? 0u : 1u),
+                          index};
+        keep(open, key, entry);
         if (info.from) {
             std::optional<std::string_view> value;
             if (info.from->address)
                 value = as_text(info.from->address->view());
             else if (info.from->value)
                 value = *info.from->value;
-            add_from(k, info.from->type, value);
+            add_from(key, info.from->type, value);
         }
-        keep(strict, std::move(k), entry);
+        keep(strict, std::move(key), entry);
     }
 
-    /// 0: excluded.
-    unsigned rank(const Remote& r, const RemoteQuery& q) const {
-        unsigned rank = kUsable;
-        if (r.passive && q.initiating) return 0;
-        if (r.address) {
-            if (key_of(r.address->addr) != key_of(q.peer)) return 0;
-            if (r.address->addr.scope != 0 && q.peer.scope != 0 &&
-                r.address->addr.scope != q.peer.scope)
-                return 0;
-            rank |= kAddress;
+    bool serves(const Remote& r, const IpAddr& peer) const {
+        const auto same = [&](const IpAddr& a) {
+            return key_of(a) == key_of(peer) &&
+                   (a.scope == 0 || peer.scope == 0 || a.scope == peer.scope);
+        };
+        if (r.address) return same(r.address->addr);
+        if (r.net) return r.net->contains(key_of(peer));
+        if (r.host.empty()) return true;
+        const auto found = hosts.find(static_cast<std::size_t>(&r - config->remotes.data()));
+        return found != hosts.end() &&
+               std::any_of(found->second.begin(), found->second.end(), same);
+    }
+
+    Rank rank(const Remote& r, const RemoteQuery& q) const {
+        if (r.passive && q.initiating) return {};
+        if (!serves(r, q.peer)) return {};
+        Rank out{kUsable, 0};
+        if (!r.anonymous()) {
+            out.score |= kAddress;
+            out.length = r.net ? r.net->length : q.peer.bits();
         }
         if (q.mode) {
-            if (std::find(r.modes.begin(), r.modes.end(), *q.mode) == r.modes.end()) return 0;
-            rank |= kExchange;
+            if (std::find(r.modes.begin(), r.modes.end(), *q.mode) == r.modes.end()) return {};
+            out.score |= kExchange;
         }
         if (q.agreed) {
-            if (!acceptable(r, *q.agreed)) return 0;
-            rank |= kExchange;
+            if (!acceptable(r, *q.agreed)) return {};
+            out.score |= kExchange;
         }
         if (r.verify_identifier && q.peer_id) {
-            if (!matches_any(r.peers_identifiers, *q.peer_id)) return 0;
-            rank |= kIdentity;
+            if (!matches_any(r.peers_identifiers, *q.peer_id)) return {};
+            out.score |= kIdentity;
         }
-        return rank;
+        if (q.request) {
+            if (!has_certificate_for(r, *q.request)) return {};
+            out.score |= kCertificate;
+        }
+        return out;
     }
 
     template <typename Each>
     void for_each(const RemoteQuery& q, Each each) const {
         const auto consider = [&](const std::vector<std::size_t>& list) {
             for (const std::size_t i : list)
-                if (const unsigned r = rank(config->remotes[i], q)) each(r, i);
+                if (const Rank r = rank(config->remotes[i], q); r.score != 0) each(r, i);
         };
         if (const auto found = by_address.find(key_of(q.peer)); found != by_address.end())
             consider(found->second);
+        for (const auto& [which, nets] : by_net) {
+            if (which.first != q.peer.family) continue;
+            const auto net = Prefix::make(key_of(q.peer), which.second);
+            if (!net) continue;
+            if (const auto found = nets.find(net->addr); found != nets.end())
+                consider(found->second);
+        }
         consider(anonymous);
     }
 };
 
-SectionIndex::SectionIndex(const Config& config) {
+SectionIndex::SectionIndex(const Config& config, const HostAddresses& hosts) {
     auto t = std::make_unique<Tables>();
     t->config = &config;
-    for (std::size_t i = 0; i < config.remotes.size(); ++i) {
-        const Remote& r = config.remotes[i];
-        if (r.address)
-            t->by_address[key_of(r.address->addr)].push_back(i);
-        else
-            t->anonymous.push_back(i);
-        t->by_name.emplace(r.name, i);
-    }
+    t->by_address.reserve(config.remotes.size());
+    t->by_name.reserve(config.remotes.size());
+    t->strict.reserve(config.sainfos.size());
+    t->open.reserve(config.sainfos.size());
+    for (std::size_t i = 0; i < config.remotes.size(); ++i) t->add(config.remotes[i], i, hosts);
     for (std::size_t i = 0; i < config.sainfos.size(); ++i) t->add(config.sainfos[i], i);
     tables_ = std::move(t);
 }
@@ -212,8 +298,8 @@ SectionIndex::SectionIndex(SectionIndex&&) noexcept = default;
 SectionIndex& SectionIndex::operator=(SectionIndex&&) noexcept = default;
 
 std::vector<const Remote*> SectionIndex::candidates(const RemoteQuery& query) const {
-    std::vector<std::pair<unsigned, std::size_t>> found;
-    tables_->for_each(query, [&](unsigned rank, std::size_t i) { found.emplace_back(rank, i); });
+    std::vector<std::pair<Rank, std::size_t>> found;
+    tables_->for_each(query, [&](const Rank& rank, std::size_t i) { found.emplace_back(rank, i); });
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         return a.first != b.first ? a.first > b.first : a.second < b.second;
     });
@@ -224,9 +310,9 @@ std::vector<const Remote*> SectionIndex::candidates(const RemoteQuery& query) co
 }
 
 RemoteChoice SectionIndex::choose(const RemoteQuery& query) const {
-    unsigned best = 0;
+    Rank best;
     std::vector<std::size_t> top;
-    tables_->for_each(query, [&](unsigned rank, std::size_t i) {
+    tables_->for_each(query, [&](const Rank& rank, std::size_t i) {
         if (rank > best) {
             best = rank;
             top.clear();
@@ -238,7 +324,9 @@ RemoteChoice SectionIndex::choose(const RemoteQuery& query) const {
     if (top.empty()) {
         out.problem = "no remote section for " + query.peer.text();
     } else if (top.size() == 1) {
-        out.remote = &tables_->config->remotes[top.front()];
+        const Remote& chosen = tables_->config->remotes[top.front()];
+        out.problem = refusal(chosen, query.initiating);
+        (out.problem.empty() ? out.remote : out.refused) = &chosen;
     } else {
         constexpr std::size_t kNamed = 4;
         for (const std::size_t i : top) out.tied.push_back(&tables_->config->remotes[i]);
@@ -260,6 +348,10 @@ const Remote* SectionIndex::named(std::string_view name) const {
     return found == tables_->by_name.end() ? nullptr : &tables_->config->remotes[found->second];
 }
 
+bool SectionIndex::serves(const Remote& remote, const IpAddr& peer) const {
+    return tables_->serves(remote, peer);
+}
+
 const SaInfo* SectionIndex::sainfo(const SaInfoQuery& query) const {
     const TrafficSelector& s = query.selector;
     std::optional<Entry> best;
@@ -269,21 +361,30 @@ const SaInfo* SectionIndex::sainfo(const SaInfoQuery& query) const {
         if (found != table.end() && (!best || found->second.better_than(*best)))
             best = found->second;
     };
-    for (const bool local : {true, false}) {
-        for (const bool remote : {true, false}) {
-            std::string key = Tables::key(
-                query.ph1id, local ? std::optional<Prefix>(s.local.net) : std::nullopt, s.protocol,
-                remote ? std::optional<Prefix>(s.remote.net) : std::nullopt, s.protocol);
-            if (!query.peer_id) {
-                look(tables_->open, key);
-                continue;
+    std::vector<std::string> starts{Tables::start_of_key(query.ph1id, {})};
+    if (tables_->has_groups)
+        for (const std::string& group : query.groups)
+            starts.push_back(Tables::start_of_key(query.ph1id, group));
+    const auto locals = side_forms(s.local, s.protocol, query.local_id);
+    auto remotes = side_forms(s.remote, s.protocol, query.remote_id);
+    if (!query.remote_id && query.client.family != Family::None && s.remote.net.is_host() &&
+        key_of(s.remote.net.addr) == key_of(query.client))
+        remotes.emplace_back("c");
+    for (const std::string& start : starts) {
+        for (const std::string& local : locals) {
+            for (const std::string& remote : remotes) {
+                std::string key = start + local + remote;
+                if (!query.peer_id) {
+                    look(tables_->open, key);
+                    continue;
+                }
+                look(tables_->strict, key);
+                std::string any_value = key;
+                Tables::add_from(any_value, query.peer_id->type, std::nullopt);
+                look(tables_->strict, any_value);
+                Tables::add_from(key, query.peer_id->type, as_text(query.peer_id->data));
+                look(tables_->strict, key);
             }
-            look(tables_->strict, key);
-            std::string any_value = key;
-            Tables::add_from(any_value, query.peer_id->type, std::nullopt);
-            look(tables_->strict, any_value);
-            Tables::add_from(key, query.peer_id->type, as_text(query.peer_id->data));
-            look(tables_->strict, key);
         }
     }
     return best ? &tables_->config->sainfos[best->index] : nullptr;

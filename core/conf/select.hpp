@@ -11,11 +11,13 @@
 //     const SaInfo* info = index.sainfo({.selector = policy, .ph1id = choice.remote->ph1id});
 //
 // Rules: every section that is not excluded gets a score, the highest wins, and two with the same
-// highest score are a tie, which is no answer. There is no "first match wins" among remotes.
+// highest score are a tie, which is no answer. There is no "first match wins" among remotes. A section
+// for a net counts like one for an address, but among equal scores the longer prefix wins.
 // Const after construction; any thread may look up.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +60,12 @@ const Phase1Proposal* acceptable(const Remote& remote, const Phase1Transform& of
 /// The same for one proposal.
 bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Transform& offered);
 
+/// A CERT-REQUEST payload. Borrowed.
+struct CertificateRequest {
+    std::uint8_t type = 0;  // RFC 2408 3.9; 4: X.509 for signatures
+    ByteView issuer;        // a name in DER; empty: any
+};
+
 /// What is known of an exchange when its section is looked for. What is unset is not judged.
 struct RemoteQuery {
     IpAddr peer;
@@ -65,13 +73,20 @@ struct RemoteQuery {
     std::optional<ExchangeMode> mode = {};
     std::optional<Phase1Transform> agreed = {};
     std::optional<PeerId> peer_id = {};  // judged only by sections with verify_identifier on
+    std::optional<CertificateRequest> request = {};  // excludes sections without such a certificate
 };
+
+/// Addresses that host names stand for at the moment.
+using HostAddresses = std::map<std::string, std::vector<IpAddr>, std::less<>>;
 
 struct RemoteChoice {
     const Remote* remote = nullptr;   // null: no section, or a tie
     std::vector<const Remote*> tied;  // two or more of equal rank; empty when there is no tie
+    /// The section that would serve if this release did what it asks for.
+    const Remote* refused = nullptr;
     /// "" when a remote was chosen; else why not, for the log: `no remote section for 192.0.2.1`,
-    /// `remote sections "a" (racoon.conf:3:1) and "b" (racoon.conf:9:1) match 192.0.2.1 equally`.
+    /// `remote sections "a" (racoon.conf:3:1) and "b" (racoon.conf:9:1) match 192.0.2.1 equally`,
+    /// `racoon.conf:4:5: xauth_login: this release has no support for XAuth`.
     std::string problem;
 };
 
@@ -80,11 +95,17 @@ struct SaInfoQuery {
     TrafficSelector selector;
     std::uint32_t ph1id = 0;             // of the remote in use
     std::optional<PeerId> peer_id = {};  // unset when initiating: `from` then matches anybody
+    IpAddr client = {};  // the address given to the client, else the peer's; for `clientaddr`
+    std::vector<std::string> groups = {};  // of the XAuth user
+    // ID payloads that `selector` cannot express: texts and ranges. They replace its side.
+    std::optional<PeerId> local_id = {}, remote_id = {};
 };
 
 class SectionIndex {
   public:
-    explicit SectionIndex(const Config& config);
+    /// `hosts`: what the sections' host names stand for; a section whose name is missing there is
+    /// found by its own name only.
+    explicit SectionIndex(const Config& config, const HostAddresses& hosts = {});
     ~SectionIndex();
     SectionIndex(SectionIndex&&) noexcept;
     SectionIndex& operator=(SectionIndex&&) noexcept;
@@ -95,6 +116,9 @@ class SectionIndex {
     /// By name ("hq", "192.0.2.1[500]", "anonymous"); null: no such section. Of equally named
     /// old-form sections the first.
     const Remote* named(std::string_view name) const;
+    /// Whether a section is for this peer: its address, in its net, among the addresses of its host,
+    /// or anybody.
+    bool serves(const Remote& remote, const IpAddr& peer) const;
 
     /// The sainfo of highest weight (remoteid +3, from +3, explicit local +1, explicit remote +1),
     /// first in the file among equals, that fits; null: none. Nets are compared for equality, not

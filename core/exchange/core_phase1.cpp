@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "conf/features.hpp"
 #include "exchange/core.hpp"
 #include "log/log.hpp"
 
@@ -79,7 +80,7 @@ Phase1* Core::initiate_to(const IpAddr& local, const IpAddr& peer, std::string& 
         return nullptr;
     }
     const conf::Remote& section = *found.remote;
-    if (!section.modes.empty() && section.modes.front() != conf::ExchangeMode::Main) {
+    if (!section.modes.empty() && conf::initiating_mode(section) != conf::ExchangeMode::Main) {
         problem = "remote \"" + section.name + "\": only main mode is served";
         return nullptr;
     }
@@ -108,6 +109,8 @@ void Core::establish_phase1(const Endpoint& remote, std::string_view section, Do
     if (section.empty()) {
         sa = initiate_to(IpAddr{}, remote.addr, problem);
     } else if (const conf::Remote* named = ctx_.settings->index.named(section)) {
+        if (const std::string why = conf::refusal(*named, true); !why.empty())
+            return done(fail(Errc::Unsupported, why));
         Endpoint to = named->address ? *named->address : remote;
         if (to.port == 0) to.port = kIkePort;
         sa = initiate(local_endpoint(IpAddr{}, to.addr.family), to, ctx_.settings, *named);

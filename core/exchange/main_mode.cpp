@@ -196,6 +196,9 @@ Status check_peer_id(Phase1& x, const isakmp::Identity& id) {
         query.agreed = agreed_transform(x.params());
         query.peer_id = peer;
         const conf::RemoteChoice found = x.settings().index.choose(query);
+        if (found.refused != nullptr)
+            return fail(Errc::Unsupported, found.problem)
+                .notify(isakmp::number(NotifyType::NoProposalChosen));
         if (found.remote != nullptr) x.set_section(found.remote);
     }
     if (conf::matches_any(x.section().peers_identifiers, peer)) return ok();

@@ -84,6 +84,9 @@ Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr
             if (!t) continue;  // one that cannot be read is no offer
             query.agreed = to_conf(*t);
             const conf::RemoteChoice found = index.choose(query);
+            if (found.refused != nullptr)
+                return fail(Errc::Unsupported, found.problem)
+                    .notify(isakmp::number(NotifyType::NoProposalChosen));
             const conf::Remote* section = found.remote;
             if (section == nullptr) {
                 if (found.tied.empty()) continue;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "conf/features.hpp"
 #include "exchange/key_material.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/sealing.hpp"
@@ -98,6 +99,7 @@ Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
     conf::SaInfoQuery query;
     query.selector = x.selector();
     query.ph1id = x.phase1().section().ph1id;
+    query.client = x.phase1().remote().addr;
     Bytes data;
     if (const auto& id = x.phase1().peer_id(); id && !x.initiator()) {
         data = id->data();
@@ -106,7 +108,11 @@ Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
         peer.data = data;
         query.peer_id = peer;
     }
-    if (const conf::SaInfo* found = x.settings().index.sainfo(query)) return found;
+    if (const conf::SaInfo* found = x.settings().index.sainfo(query)) {
+        const std::string why = conf::refusal(*found, x.initiator());
+        if (why.empty()) return found;
+        return refusal(Errc::Unsupported, NotifyType::NoProposalChosen, why);
+    }
     return refusal(
         Errc::NotFound, NotifyType::InvalidIdInformation,
         fmt::format("failed to get sainfo for {} (ph1id {}); {} sainfo sections are "

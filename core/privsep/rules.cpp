@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "conf/features.hpp"
+
 namespace racoon::privsep {
 
 namespace {
@@ -28,7 +30,9 @@ std::size_t key_size(const conf::TransformInfo& info, unsigned bits) {
 }
 
 bool side_fits(const conf::SaInfoSide& side, const Selector& selector, std::uint8_t protocol) {
-    if (!side.selector) return true;
+    if (side.anonymous()) return true;
+    if (side.clientaddr) return selector.net.is_host();
+    if (!side.selector) return false;  // a text or a range, which no SA of ours has
     return side.selector->net == selector.net && (side.protocol == 0 || side.protocol == protocol);
 }
 
@@ -93,9 +97,15 @@ const conf::Policy* Book::policy(PolicyId id) const {
 Result<const conf::Remote*> Book::check_open(const exchange::Phase1Open& request) const {
     const conf::Remote* section = index_.named(request.section);
     if (section == nullptr) return denied("no remote section \"" + request.section + "\"");
-    if (section->address && section->address->addr != request.peer.addr)
-        return denied("remote \"" + section->name + "\" is for " + section->address->addr.text() +
-                      ", not for " + request.peer.addr.text());
+    if (!index_.serves(*section, request.peer.addr)) {
+        const std::string whom = section->address ? section->address->addr.text()
+                                 : section->net   ? section->net->text()
+                                                  : section->host;
+        return denied("remote \"" + section->name + "\" is for " + whom + ", not for " +
+                      request.peer.addr.text());
+    }
+    if (const std::string why = conf::refusal(*section, request.initiator); !why.empty())
+        return denied(why);
     if (!knows_mode(*section, request.exchange_type))
         return denied(fmt::format("remote \"{}\" has no exchange mode {}", section->name,
                                   request.exchange_type));
@@ -191,6 +201,7 @@ Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Fa
     conf::SaInfoQuery query;
     query.selector = request.selector;
     query.ph1id = phase1.section->ph1id;
+    query.client = phase1.peer.addr;
     if (const conf::SaInfo* info = index_.sainfo(query); info != nullptr && names(*info, request))
         return check_keys(*info, request);
     // Several sections may fit, and which one depends on an identity that only the engine has seen.

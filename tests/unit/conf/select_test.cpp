@@ -110,6 +110,65 @@ TEST_F(Select, FindsSectionsByName) {
     EXPECT_EQ(index_->named("x"), nullptr);
 }
 
+TEST_F(Select, TheLongestNetWinsAndAnAddressBeatsAllOfThem) {
+    use(remote_text("anonymous") + remote_text("192.0.0.0/16") + remote_text("192.0.2.0/24") +
+        remote_text("192.0.2.1") + remote_text("2001:db8::/32"));
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.1")}), "192.0.2.1[500]");
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.9")}), "192.0.2.0/24[500]");
+    EXPECT_EQ(chosen({.peer = ip("192.0.9.9")}), "192.0.0.0/16[500]");
+    EXPECT_EQ(chosen({.peer = ip("198.51.100.1")}), "anonymous");
+    EXPECT_EQ(chosen({.peer = ip("2001:db8::7")}), "2001:db8::/32[500]");
+    EXPECT_EQ(chosen({.peer = ip("2001:db9::7")}), "anonymous");
+}
+
+TEST_F(Select, TwoSectionsForTheSameNetAreATie) {
+    use(remote_text("\"a\"", "remote_address 192.0.2.0/24;") +
+        remote_text("\"b\"", "remote_address 192.0.2.0/24;"));
+    EXPECT_EQ(index_->choose({.peer = ip("192.0.2.9")}).tied.size(), 2u);
+}
+
+TEST_F(Select, TheScoreCountsBeforeTheLengthOfTheNet) {
+    use(remote_text("\"net\"",
+                    "remote_address 192.0.2.0/24; verify_identifier on; "
+                    "peers_identifier fqdn \"x\";") +
+        remote_text("192.0.2.1"));
+    RemoteQuery q{.peer = ip("192.0.2.1")};
+    EXPECT_EQ(chosen(q), "192.0.2.1[500]");
+    q.peer_id = PeerId{2, as_bytes("x")};
+    EXPECT_EQ(chosen(q), "net");
+}
+
+TEST_F(Select, AHostCountsWithTheAddressesThatItHasNow) {
+    use(remote_text("anonymous") + remote_text("vpn.example.org"));
+    const Remote& host = config_.remotes.at(1);
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.1")}), "anonymous") << "unresolved is not anonymous";
+    EXPECT_FALSE(index_->serves(host, ip("192.0.2.1")));
+    EXPECT_EQ(index_->named("vpn.example.org[500]"), &host);
+    const HostAddresses known{{"vpn.example.org", {ip("192.0.2.1"), ip("2001:db8::1")}}};
+    index_.emplace(config_, known);
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.1")}), "vpn.example.org[500]");
+    EXPECT_EQ(chosen({.peer = ip("2001:db8::1")}), "vpn.example.org[500]");
+    EXPECT_EQ(chosen({.peer = ip("192.0.2.2")}), "anonymous");
+    EXPECT_TRUE(index_->serves(host, ip("192.0.2.1")));
+}
+
+TEST_F(Select, ACertificateRequestSinglesOutTheSectionWithThatIssuer) {
+    use(remote_text("\"a\"", "certificate_type x509 \"a\" \"a\";") +
+        remote_text("\"b\"", "certificate_type x509 \"b\" \"b\"; match_empty_cr on;") +
+        remote_text("\"none\""));
+    config_.remotes[0].certificate->issuer = "der-a";
+    config_.remotes[1].certificate->issuer = "der-b";
+    RemoteQuery q{.peer = ip("192.0.2.9")};
+    q.request = CertificateRequest{4, as_bytes("der-a")};
+    EXPECT_EQ(chosen(q), "a");
+    q.request = CertificateRequest{4, {}};
+    EXPECT_EQ(chosen(q), "b") << "an empty request matches only with match_empty_cr";
+    q.request = CertificateRequest{4, as_bytes("der-a2")};
+    EXPECT_EQ(chosen(q), "no remote section for 192.0.2.9") << "byte for byte";
+    q.request = CertificateRequest{7, as_bytes("der-a")};
+    EXPECT_EQ(chosen(q), "no remote section for 192.0.2.9") << "another type";
+}
+
 TEST(Identity, IsComparedOverItsWholeLength) {
     IdentitySpec alice{.type = 2, .address = {}, .value = "alice", .where = {}};
     EXPECT_TRUE(matches(alice, {2, as_bytes("alice")}));
@@ -213,6 +272,52 @@ TEST_F(SelectSaInfo, FromOutweighsNetsAndIsAWildcardWhenInitiating) {
     EXPECT_EQ(line("10.1.0.0/16", "10.2.0.0/16", 0, 0, PeerId{2, as_bytes("alice.example")}), 0);
     EXPECT_EQ(line("10.9.0.0/16", "10.8.0.0/16", 0, 0, PeerId{2, as_bytes("bob")}), 3);
     EXPECT_EQ(line("10.9.0.0/16", "10.8.0.0/16", 0, 0, PeerId{5, ip("2001:db8::1").view()}), 2);
+}
+
+TEST_F(SelectSaInfo, AGroupServesItsUsersOnly) {
+    use(sainfo_text("anonymous group \"staff\"") +
+        sainfo_text("anonymous address 10.2.0.0/16 any") + sainfo_text("anonymous"));
+    SaInfoQuery q;
+    q.selector.local.net = *Prefix::make(ip("10.1.0.0"), 16);
+    q.selector.remote.net = *Prefix::make(ip("10.3.0.0"), 16);
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[2]);
+    q.groups = {"ops", "staff"};
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[0]) << "equal weight: the first in the file";
+    q.groups = {"sta", "staffers"};
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[2]);
+}
+
+TEST_F(SelectSaInfo, ClientaddrIsTheAddressGivenToTheClientOrThePeers) {
+    use(sainfo_text("anonymous") + sainfo_text("anonymous clientaddr") +
+        sainfo_text("address 10.1.0.0/16 any clientaddr"));
+    SaInfoQuery q;
+    q.selector.local.net = *Prefix::make(ip("10.1.0.0"), 16);
+    q.selector.remote.net = Prefix::host(ip("10.99.0.7"));
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[0]) << "no address known";
+    q.client = ip("10.99.0.7");
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[2]);
+    q.selector.local.net = *Prefix::make(ip("10.5.0.0"), 16);
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[1]);
+    q.client = ip("10.99.0.8");
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[0]) << "somebody else's address";
+}
+
+TEST_F(SelectSaInfo, TextsAndRangesMatchTheIdPayloadAsItStands) {
+    use(sainfo_text("fqdn \"a.example\" anonymous") +
+        sainfo_text("address 10.0.0.1-10.0.0.9 any anonymous"));
+    SaInfoQuery q;
+    q.selector.local.net = *Prefix::make(ip("10.1.0.0"), 16);
+    q.selector.remote.net = *Prefix::make(ip("10.2.0.0"), 16);
+    EXPECT_EQ(index_->sainfo(q), nullptr);
+    q.local_id = PeerId{2, as_bytes("a.example")};
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[0]);
+    q.local_id = PeerId{3, as_bytes("a.example")};
+    EXPECT_EQ(index_->sainfo(q), nullptr);
+    q.local_id = PeerId{2, as_bytes("a.example.org")};
+    EXPECT_EQ(index_->sainfo(q), nullptr);
+    const Bytes range = {10, 0, 0, 1, 10, 0, 0, 9};
+    q.local_id = PeerId{7, range};
+    EXPECT_EQ(index_->sainfo(q), &config_.sainfos[1]);
 }
 
 TEST_F(SelectSaInfo, TheFirstInTheFileWinsAmongEquals) {
