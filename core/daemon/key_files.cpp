@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 #include <unistd.h>
+#include <utility>
 
 #include <racoon/plugin.h>
 
@@ -37,9 +38,27 @@ class Checker {
                                                                     "correct the path")));
     }
 
+    void plain_rsa_keys() {
+        for (const conf::Remote& remote : config_.remotes) {
+            if (remote.certificate && remote.certificate->kind == conf::CertificateKind::PlainRsa)
+                plain_rsa(RACOON_KEY_SIGN, "certificate_type", remote.certificate->key,
+                          remote.certificate->where);
+            for (const conf::PeersCertificate& c : remote.peers_certificates)
+                if (c.kind == conf::CertificateKind::PlainRsa)
+                    plain_rsa(RACOON_KEY_VERIFY, "peers_certfile", c.file, c.where);
+        }
+    }
+
     KeyFileFindings take() { return std::move(findings_); }
 
   private:
+    void plain_rsa(std::uint32_t use, const char* directive, const std::string& name,
+                   const conf::Location& where) {
+        const std::string path = key_file_path(config_, name);
+        if (!checked_.emplace(use, path).second) return;  // many sections may share a file
+        const Status good = check({use, "plain_rsa", path});
+        if (!good) add(where, directive + (": " + good.error().text()));
+    }
     Status check(const privsep::KeyFile& file) {
         const Status good = privsep::check_key_file(registry_, file, findings_.warnings);
         const bool hidden = !good && good.error().os_errno() == EACCES && ::geteuid() != 0;
@@ -56,13 +75,21 @@ class Checker {
     const conf::Config& config_;
     const plugin::Registry& registry_;
     KeyFileFindings findings_;
+    std::set<std::pair<std::uint32_t, std::string>> checked_;
 };
 
 }  // namespace
 
+std::string key_file_path(const conf::Config& config, const std::string& name) {
+    const auto folder = config.paths.find("certificate");
+    if (name.starts_with('/') || folder == config.paths.end()) return name;
+    return folder->second + "/" + name;
+}
+
 KeyFileFindings check_key_files(const conf::Config& config, const plugin::Registry& registry) {
     Checker checker(config, registry);
     checker.pre_shared_keys();
+    checker.plain_rsa_keys();
     return checker.take();
 }
 

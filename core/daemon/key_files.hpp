@@ -17,6 +17,10 @@ struct KeyFileFindings {
     std::vector<privsep::KeyRemark> warnings;
 };
 
+/// A file as `certificate_type` and `peers_certfile` name it: a relative name is in `path
+/// certificate`.
+std::string key_file_path(const conf::Config& config, const std::string& name);
+
 /// psk.txt where a proposal asks for a pre-shared key, and the plain RSA key files of each `remote`.
 /// Their content is the credential modules'. A file that only root may read is passed over by
 /// others, who test a configuration.

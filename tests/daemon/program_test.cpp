@@ -140,6 +140,45 @@ TEST_F(ProgramTest, LinesAndKeysOfPskTxtAreWarnedOfByNameAndPlace) {
     EXPECT_THAT(run("-t --offline -f " + file).out, Not(HasSubstr("psk.txt:")));
 }
 
+TEST_F(ProgramTest, APlainRsaKeyFileIsJudgedWhenTheConfigurationIsRead) {
+    const auto remote = [](const std::string& files) {
+        return std::string(kModules) + "path certificate \"" + "DIR" + "\";\nremote 192.0.2.1 { " +
+               files +
+               " exchange_mode main; proposal { encryption_algorithm aes 128; hash_algorithm sha256; "
+               "authentication_method pre_shared_key; dh_group 14; } }\n";
+    };
+    const auto place_in = [this](std::string text) {
+        return config(text.replace(text.find("DIR"), 3, dir_.string()));
+    };
+    ASSERT_EQ(
+        std::system((RACOON_BUILD_DIR "/sbin/plainrsa-gen -b 2048 -f " + (dir_ / "gw.rsa").string())
+                        .c_str()),
+        0);
+    const std::string own = place_in(remote("certificate_type plain_rsa \"gw.rsa\";"));
+    Ran r = run("-t -f " + own);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    // The private key is no secret then.
+    const std::string key = (dir_ / "gw.rsa").string();
+    ::chmod(key.c_str(), 0640);
+    r = run("-t -f " + own);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out,
+                HasSubstr(own + ":4:20: certificate_type: " + key + " has weak file permission: "));
+    EXPECT_THAT(r.out, HasSubstr("chmod 600 " + key));
+    // Every broken file is told, in one run, with its place in both files.
+    std::ofstream(dir_ / "a.pub") << "# the peer's\n: PUB 0sAQM=\n";
+    const std::string peers =
+        place_in(remote("peers_certfile plain_rsa \"a.pub\";\n"
+                        "peers_certfile plain_rsa \"none.pub\";"));
+    r = run("-t -f " + peers);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr(peers + ":4:20: peers_certfile: " + (dir_ / "a.pub").string() +
+                                 ":2:7: PUB: 2 bytes, expected the exponent's length"));
+    EXPECT_THAT(r.out, HasSubstr(peers + ":5:1: peers_certfile: failed to open " +
+                                 (dir_ / "none.pub").string() + ": No such file"));
+    EXPECT_EQ(run("-t --offline -f " + peers).status, 0) << "the text alone is good";
+}
+
 TEST_F(ProgramTest, OfflineJudgesTheTextAlone) {
     const std::string file = config(
         "module \"crypto-openssl\"; module \"auth-psk\";\n"
