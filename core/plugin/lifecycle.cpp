@@ -71,8 +71,9 @@ Status PluginHost::fail_or_skip(Entry& entry, const Error& why) {
     entry.facts = false;
     entry.loaded.reset();
     entry.error = why.text();
-    if (!entry.optional) return fail(why);
-    LOGW("", why.text() + " (optional: going on without it)");
+    if (!entry.optional && !facts_only_) return fail(why);
+    LOGW("", why.text() + (facts_only_ ? " (its words cannot be judged)"
+                                       : " (optional: going on without it)"));
     return ok();
 }
 
@@ -92,12 +93,12 @@ Status PluginHost::collect(const std::vector<conf::ModuleBlock>& blocks) {
         block.name = name;
         RACOON_TRY_STATUS(add_named(block));
     }
-    if (entries_.empty())
-        return refuse(
-            kMsgNeeds, Errc::NotFound,
-            fmt::format("found no standard module in {}, expected some: install racoon's modules, "
-                        "or set path module",
-                        dir_));
+    if (!entries_.empty()) return ok();
+    const std::string none = fmt::format(
+        "found no standard module in {}, expected some: install racoon's modules, or set path module",
+        dir_);
+    if (!facts_only_) return refuse(kMsgNeeds, Errc::NotFound, none);
+    LOGW("", none + " (names of algorithms are judged without them)");
     return ok();
 }
 
@@ -179,6 +180,7 @@ Status PluginHost::load(const std::vector<conf::ModuleBlock>& blocks) {
 }
 
 Status PluginHost::load_facts(const std::vector<conf::ModuleBlock>& blocks) {
+    facts_only_ = true;
     RACOON_TRY_STATUS(collect(blocks));
     scan_installed();
     RACOON_TRY_STATUS(sort_and_check());

@@ -43,7 +43,8 @@ class PluginHost {
     /// Once. What is named must load, unless its block says optional; without names those whose
     /// manifest says "standard" are loaded, and a broken one is an error too.
     Status load(const std::vector<conf::ModuleBlock>& blocks);
-    /// Takes the facts alone and runs no code (`racoon -t` without modules, setkey, tests).
+    /// Takes the facts alone and runs no code; a module that is not there is only warned of (`racoon -t
+    /// --offline`, tests).
     Status load_facts(const std::vector<conf::ModuleBlock>& blocks);
 
     /// Offers the new configuration to every module; on the first refusal all are rolled back.
@@ -87,6 +88,7 @@ class PluginHost {
     std::shared_ptr<const conf::Config> config_;   // in force
     std::shared_ptr<const conf::Config> pending_;  // offered
     std::vector<Entry> entries_;                   // in load order
+    bool facts_only_ = false;
 };
 
 }  // namespace racoon::plugin

@@ -188,6 +188,22 @@ TEST_F(ProgramTest, OfflineJudgesTheTextAlone) {
     EXPECT_EQ(r.status, 0) << r.out << r.err;
 }
 
+TEST_F(ProgramTest, OfflineNeedsNoInstalledModule) {
+    const auto judged = [&](const std::string& text) {
+        const auto path = dir_ / "racoon.conf";
+        std::ofstream(path) << "path module \"/no/such/modules\";\n" << text;
+        return run("-t --offline -f " + path.string());
+    };
+    Ran r = judged(kRemote);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    r = judged(std::string(kModules) + kRemote);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    EXPECT_THAT(r.out, HasSubstr("module \"auth-psk\""));
+    r = judged("remote 192.0.2.1 { exchange_mod main; }");
+    EXPECT_EQ(r.status, 1) << "what is wrong in the text is still found";
+    EXPECT_THAT(r.out, HasSubstr("exchange_mode"));
+}
+
 TEST_F(ProgramTest, PrintsTheWholeConfigurationInForce) {
     const std::string file = config(std::string(kModules) + kRemote);
     const Ran r = run("-tC -f " + file);

@@ -121,8 +121,8 @@ TEST_F(PlainRsaGen, TheLinesAreThoseOfTheOriginal) {
     for (const auto& start : starts) {
         ASSERT_TRUE(std::getline(lines, line)) << start;
         EXPECT_THAT(line, StartsWith(start));
-        if (const std::size_t digits = line.find("0x"); digits != std::string::npos) {
-            EXPECT_EQ(line.find_first_not_of("0123456789abcdef", digits + 2), std::string::npos);
+        if (const std::size_t digits = line.find(": 0x"); digits != std::string::npos) {
+            EXPECT_EQ(line.find_first_not_of("0123456789abcdef", digits + 4), std::string::npos);
         }
     }
     EXPECT_FALSE(std::getline(lines, line));
