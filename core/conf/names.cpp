@@ -10,7 +10,7 @@ namespace racoon::conf {
 
 namespace {
 
-/// Words that racoon.conf(5) has always known, whoever provides them (reference: enumerations).
+/// Words that racoon.conf(5) knows, whoever provides them.
 std::string_view classic_words(Kind kind) {
     switch (kind) {
         case Kind::Cipher:
@@ -20,14 +20,14 @@ std::string_view classic_words(Kind kind) {
             return "md5 sha1 tiger sha256 sha2_256 sha384 sha2_384 sha512 sha2_512";
         case Kind::Group:
             return "modp768 modp1024 ec2n155 ec2n185 modp1536 modp2048 modp3072 modp4096 modp6144 modp8192 "
-                   "1 2 3 4 5 14 15 16 17 18";
+                   "1 2 3 4 5 14 15 16 17 18 19 20 21 ecp256 ecp384 ecp521";
         case Kind::AuthMethod:
             return "pre_shared_key rsasig dsssig rsaenc rsarev gssapi_krb hybrid_rsa_server "
                    "hybrid_dss_server hybrid_rsa_client hybrid_dss_client xauth_psk_server "
                    "xauth_psk_client xauth_rsa_server xauth_rsa_client";
         case Kind::EspEncryption:
             return "des_iv64 des 3des rc5 idea cast128 blowfish 3idea des_iv32 rc4 null_enc null aes "
-                   "rijndael twofish camellia";
+                   "rijndael twofish camellia aes_ctr aes_gcm_8 aes_gcm_12 aes_gcm_16";
         case Kind::EspIntegrity:
             return "hmac_md5 hmac_sha1 des_mac kpdk hmac_sha256 hmac_sha2_256 hmac_sha384 hmac_sha2_384 "
                    "hmac_sha512 hmac_sha2_512 non_auth";

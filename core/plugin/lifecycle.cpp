@@ -46,7 +46,9 @@ Status PluginHost::check_block(const conf::ModuleBlock& block) const {
 }
 
 Status PluginHost::add_named(const conf::ModuleBlock& block) {
-    RACOON_TRY_STATUS(check_block(block));
+    const Status promised = check_block(block);
+    if (!promised && !facts_only_) return promised;
+    if (!promised) LOGW("", promised.error().text());
     for (const Entry& e : entries_)
         if (e.file.name == block.name)
             return refuse(kMsgDuplicate, Errc::Config,
@@ -185,6 +187,10 @@ Status PluginHost::load_facts(const std::vector<conf::ModuleBlock>& blocks) {
     scan_installed();
     RACOON_TRY_STATUS(sort_and_check());
     registry_.finish();
+    for (const conf::ModuleBlock& block : blocks)
+        for (const Entry& e : entries_)
+            if (e.facts && e.file.name == block.name)
+                RACOON_TRY_STATUS(check_section(e.file.manifest, &block));
     return ok();
 }
 

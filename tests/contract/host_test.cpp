@@ -56,6 +56,25 @@ TEST_F(Host, LoadsAModuleAndResolvesItsNames) {
     EXPECT_EQ(method->table->skeyid_recipe(method->impl, nullptr), RACOON_SKEYID_PSK);
 }
 
+TEST_F(Host, FactsAloneNeedNoModuleToBeThere) {
+    PluginHost none(runtime, Zone::Both, dir.path());
+    EXPECT_TRUE(none.load_facts({}));
+    PluginHost absent(runtime, Zone::Both, dir.path());
+    EXPECT_TRUE(absent.load_facts({named("acme-otp")}));
+    EXPECT_THAT(log.all(), HasSubstr("acme-otp"));
+}
+
+TEST_F(Host, FactsAloneStillJudgeAModulesSettings) {
+    dir.add("fine");
+    PluginHost good(runtime, Zone::Both, dir.path());
+    const Status accepted = good.load_facts({named("fine")});
+    EXPECT_TRUE(accepted) << accepted.error().text();
+    PluginHost host(runtime, Zone::Both, dir.path());
+    const Status judged = host.load_facts({with_value("fine", "no_such_key", "1")});
+    ASSERT_FALSE(judged);
+    EXPECT_THAT(judged.error().text(), HasSubstr("racoon.conf:4:9: unknown key \"no_such_key\""));
+}
+
 TEST_F(Host, KnowsTheFactsOfAModuleInTheOtherProcessWithoutItsCode) {
     dir.add("fine");
     PluginHost host(runtime, Zone::Keeper, dir.path());

@@ -204,6 +204,17 @@ TEST_F(ProgramTest, OfflineNeedsNoInstalledModule) {
     EXPECT_THAT(r.out, HasSubstr("exchange_mode"));
 }
 
+TEST_F(ProgramTest, ASectionBeyondThisReleaseIsReadAndPrintedAgain) {
+    const std::string file =
+        config(std::string(kModules) +
+               "remote 192.0.2.9 { exchange_mode main; xauth_login \"joe\"; "
+               "proposal { encryption_algorithm aes 256; hash_algorithm sha256; "
+               "authentication_method pre_shared_key; dh_group 14; } }\n");
+    const Ran r = run("-tC -f " + file);
+    EXPECT_EQ(r.status, 0) << r.out << r.err;
+    EXPECT_THAT(r.out, HasSubstr("xauth_login \"joe\";"));
+}
+
 TEST_F(ProgramTest, PrintsTheWholeConfigurationInForce) {
     const std::string file = config(std::string(kModules) + kRemote);
     const Ran r = run("-tC -f " + file);

@@ -36,6 +36,7 @@ struct ConfigOptions {
     bool sainfo = true;
     unsigned policies = 1;
     bool passive = false;
+    std::vector<conf::Unsupported> remote_asks, sainfo_asks;  // for what this release lacks
 };
 
 inline IpAddr ip(std::string_view text) {
@@ -76,6 +77,7 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
     r.proposal_check = o.check;
     r.rekey = o.rekey;
     r.passive = o.passive;
+    r.unsupported = o.remote_asks;
     conf::Phase1Proposal p;
     p.cipher = &c.cipher;
     p.key_bits = 256;
@@ -92,6 +94,7 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
         if (o.gcm) s.encryption.push_back({&c.gcm, 256});
         s.encryption.push_back({&c.aes, 128});
         s.integrity = {&c.sha256, &c.sha1};
+        s.unsupported = o.sainfo_asks;
         config->sainfos.push_back(s);
     }
     for (unsigned i = 0; i < o.policies; ++i) {

@@ -90,9 +90,11 @@ std::optional<bool> parse_flag(const std::string& text) {
 }
 
 std::optional<std::int64_t> parse_integer(const std::string& text) {
+    const bool hex = text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
     std::int64_t v = 0;
     const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, v);
+    const auto [stop, error] = hex && text[2] != '-' ? std::from_chars(text.data() + 2, end, v, 16)
+                                                     : std::from_chars(text.data(), end, v);
     if (error != std::errc() || stop != end) return std::nullopt;
     return v;
 }

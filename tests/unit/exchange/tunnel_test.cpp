@@ -154,6 +154,55 @@ TEST(Tunnel, AMissingSainfoIsToldToThePeerWhoGivesUpAtOnce) {
     EXPECT_EQ(w.end_and_find_leaks(), "");
 }
 
+conf::Unsupported asks(const char* what, bool initiating = true) {
+    conf::Unsupported u;
+    u.where = {"racoon.conf", 12, 5};
+    u.message = std::string(what) + ": this release has no support for it";
+    u.initiating = initiating;
+    return u;
+}
+
+TEST(Tunnel, ASectionThatAsksForWhatIsNotThereNeverInitiates) {
+    LogCapture log;
+    ConfigOptions o;
+    o.remote_asks = {asks("xauth_login")};
+    World w(8, o, &o);
+    w.acquire(*w.a);
+    w.run_for(3s);
+    EXPECT_EQ(log.count("racoon.conf:12:5: xauth_login: this release has no support"), 1u)
+        << log.all();
+    EXPECT_EQ(log.count("initiate new phase 1 negotiation"), 0u);
+    EXPECT_FALSE(w.a->acquires.at(7));
+}
+
+TEST(Tunnel, ASectionThatAsksForWhatIsNotThereAnswersNobody) {
+    LogCapture log;
+    ConfigOptions with, without;
+    with.remote_asks = {asks("generate_policy", false)};
+    World w(8, without, &with);
+    w.acquire(*w.a);
+    w.run_for(3s);
+    EXPECT_EQ(log.count("racoon.conf:12:5: generate_policy: this release has no support"), 1u)
+        << log.all();
+    EXPECT_EQ(w.b->events_of(0x0100), 0u);
+    World other(8, with, &without);
+    other.acquire(*other.a);
+    other.run_for(3s);
+    EXPECT_EQ(other.pairs(*other.a), 1u) << "what matters to a responder only hinders no initiator";
+}
+
+TEST(Tunnel, ASainfoThatAsksForWhatIsNotThereIsRefusedAndThePeerIsTold) {
+    LogCapture log;
+    ConfigOptions with, without;
+    with.sainfo_asks = {asks("group")};
+    World w(8, without, &with);
+    w.acquire(*w.a);
+    w.run_for(3s);
+    EXPECT_EQ(log.count("racoon.conf:12:5: group: this release has no support"), 1u) << log.all();
+    EXPECT_EQ(log.count("the peer answers NO-PROPOSAL-CHOSEN"), 1u) << log.all();
+    EXPECT_FALSE(w.a->acquires.at(7));
+}
+
 TEST(Tunnel, AKernelThatFailsLeavesNoHalfOfAPairAnywhere) {
     for (const auto kind : {OpKind::SpiGet, OpKind::SaInstall, OpKind::DhGenerate,
                             OpKind::DhCompute, OpKind::Phase1Open, OpKind::Phase1Skeyid})
