@@ -252,10 +252,7 @@ void Builder::kernel(const Statement& s) {
     }
     if (!in_.catalog.has(Kind::Kernel, v.text)) {
         no_provider(Kind::Kernel, "kernel", v, v.text);
-        if (missing_ && !in_.offline)
-            diagnostics_.error(missing_where_, missing_message_);
-        else if (missing_)
-            diagnostics_.warning(missing_where_, missing_message_);
+        if (missing_) tell_missing(missing_where_, missing_message_, false);
     }
     config_->kernel = std::string(v.text);
 }

@@ -283,10 +283,7 @@ void Builder::finish_proposals(const RemoteDraft& draft, Remote& r) {
     for (const ProposalDraft& p : draft.proposals) {
         for (const auto& [where, message] : p.missing) {
             if (!told_missing_.insert({where.file, where.offset}).second) continue;  // inherited
-            if (any_usable || in_.offline)
-                diagnostics_.warning(where, message);
-            else
-                diagnostics_.error(where, message);
+            tell_missing(where, message, any_usable);
         }
         const seconds lifetime =
             !p.has_lifetime && draft.lifetime ? *draft.lifetime : p.made.lifetime;

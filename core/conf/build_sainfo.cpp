@@ -211,12 +211,8 @@ void Builder::sainfo(const Statement& s) {
                 missing_ = false;
                 info.pfs_group = group(v, "pfs_group");
                 if (missing_) info.no_pfs_group = std::string(v.text);
-                if (missing_) {  // without it the SAs would be weaker than asked for
-                    if (in_.offline)
-                        diagnostics_.warning(missing_where_, missing_message_);
-                    else
-                        diagnostics_.error(missing_where_, missing_message_);
-                }
+                // Without it the SAs would be weaker than asked for.
+                if (missing_) tell_missing(missing_where_, missing_message_, false);
                 break;
             case Word::Lifetime:
                 if (inner.values.empty()) break;
@@ -275,12 +271,7 @@ void Builder::sainfo(const Statement& s) {
     }
     const auto tell = [&](const std::vector<std::pair<Span, std::string>>& missing,
                           bool something_left) {
-        for (const auto& [where, message] : missing) {
-            if (something_left || in_.offline)
-                diagnostics_.warning(where, message);
-            else
-                diagnostics_.error(where, message);
-        }
+        for (const auto& [where, message] : missing) tell_missing(where, message, something_left);
     };
     tell(missing_encryption, !info.encryption.empty());
     bool all_aead = !info.encryption.empty();

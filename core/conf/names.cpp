@@ -88,7 +88,11 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
     if (is_classic) {
         missing_ = true;
         missing_where_ = v.where;
-        missing_message_ = fmt::format("{} {}: no installed module provides it", directive, name);
+        // Where no module at all is installed, the text is judged alone: there is nothing to tell.
+        missing_message_.clear();
+        if (!in_.offline || !known.empty())
+            missing_message_ =
+                fmt::format("{} {}: no installed module provides it", directive, name);
         return;
     }
     std::vector<std::string> candidates = known;
@@ -150,6 +154,15 @@ bool Builder::key_length(const KeyBits& key, std::string_view name, const Value&
     }
     out = static_cast<std::uint16_t>(bits);
     return true;
+}
+
+/// A warning as long as something is left to offer, or the text is judged alone.
+void Builder::tell_missing(const Span& where, const std::string& message, bool something_left) {
+    if (message.empty()) return;
+    if (something_left || in_.offline)
+        diagnostics_.warning(where, message);
+    else
+        diagnostics_.error(where, message);
 }
 
 void Builder::tell_joined(const Value& v, std::string_view name, std::uint64_t bits) {

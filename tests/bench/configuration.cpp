@@ -57,7 +57,9 @@ struct Figures {
     std::size_t bytes = 0, remotes = 0, sainfos = 0;
 };
 
-Figures measure(std::size_t sections) {
+/// `different`: how many different ones are looked for, so that few and many sections can be compared with
+/// as much of them in the caches.
+Figures measure(std::size_t sections, std::size_t different) {
     static const racoon::testing::FakeCatalog catalog;
     Figures out;
     conf::FileBundle bundle;
@@ -79,7 +81,7 @@ Figures measure(std::size_t sections) {
 
     std::vector<IpAddr> peers, nets;
     for (std::size_t i = 0; i < 1000; ++i) {
-        const std::size_t which = (i * 7919) % sections;
+        const std::size_t which = (i % different * 7919) % sections;
         peers.push_back(*IpAddr::parse(address("198.18.", which)));
         nets.push_back(*IpAddr::parse(address("172.16.", which)));
     }
@@ -109,24 +111,27 @@ Figures measure(std::size_t sections) {
     return out;
 }
 
-void print(const Figures& f) {
+void print(const Figures& f, std::size_t different) {
     std::printf(
-        "%6zu remote + %6zu sainfo (%7.1f KiB): parse and build %.3f s, index %.3f s; "
-        "remote %.0f ns, sainfo %.0f ns for one look-up\n",
-        f.remotes, f.sainfos, static_cast<double>(f.bytes) / 1024, f.parse, f.index, f.remote,
-        f.sainfo);
+        "%6zu remote + %6zu sainfo (%7.1f KiB): parse and build %.3f s, index %.3f s; one "
+        "look-up among %zu peers: remote %.0f ns, sainfo %.0f ns\n",
+        f.remotes, f.sainfos, static_cast<double>(f.bytes) / 1024, f.parse, f.index, different,
+        f.remote, f.sainfo);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const auto sections = argc > 1 ? static_cast<std::size_t>(std::atol(argv[1])) : 10'000u;
-    measure(10);  // the first run pays for what is built once
-    const Figures few = measure(10);
-    const Figures many = measure(std::clamp<std::size_t>(sections, 1, 60'000));
-    print(few);
-    print(many);
-    std::printf("a first packet's look-up costs %.2f times as much\n",
+    const auto wanted = argc > 1 ? static_cast<std::size_t>(std::atol(argv[1])) : 10'000u;
+    const std::size_t sections = std::clamp<std::size_t>(wanted, 10, 30'000);
+    measure(10, 10);  // the first run pays for what is built once
+    const Figures few = measure(10, 10);
+    const Figures many = measure(sections, 10);
+    const Figures cold = measure(sections, 1000);
+    print(few, 10);
+    print(many, 10);
+    print(cold, 1000);
+    std::printf("with %zu sections a look-up costs %.2f times as much as with 10\n", sections,
                 (many.remote + many.sainfo) / (few.remote + few.sainfo));
     return 0;
 }

@@ -182,7 +182,7 @@ TEST(Tunnel, ASectionThatAsksForWhatIsNotThereAnswersNobody) {
     World w(8, without, &with);
     w.acquire(*w.a);
     w.run_for(3s);
-    EXPECT_EQ(log.count("racoon.conf:12:5: generate_policy: this release has no support"), 1u)
+    EXPECT_GE(log.count("racoon.conf:12:5: generate_policy: this release has no support"), 1u)
         << log.all();
     EXPECT_EQ(w.b->events_of(0x0100), 0u);
     World other(8, with, &without);
