@@ -49,8 +49,8 @@ class BoundedFiles final : public FileSource {
 /// Parses a file and, in their places, those that it includes.
 class Expander {
   public:
-    Expander(FileSource& files, Sources& sources, Diagnostics& diagnostics)
-        : files_(files), sources_(sources), diagnostics_(diagnostics) {}
+    Expander(FileSource& files, Sources& sources, Diagnostics& diagnostics, bool offline)
+        : files_(files), sources_(sources), diagnostics_(diagnostics), offline_(offline) {}
 
     bool main_file(const std::string& path) {
         auto bytes = files_.read(path);
@@ -90,10 +90,13 @@ class Expander {
                 v.where,
                 fmt::format("include is nested too deeply; the most is {}", kMaxIncludeDepth));
         auto names = files_.glob(pattern);
-        if (!names || names->empty())
-            return diagnostics_.error(v.where,
-                                      fmt::format("no file matches {}{}", quoted(pattern),
-                                                  names ? "" : ": " + names.error().text()));
+        if (!names || names->empty()) {
+            const std::string message = fmt::format("no file matches {}{}", quoted(pattern),
+                                                    names ? "" : ": " + names.error().text());
+            if (offline_)  // it may be there where this text is meant for
+                return diagnostics_.warning(v.where, message + "; it is left out");
+            return diagnostics_.error(v.where, message);
+        }
         for (const std::string& name : *names) one(s, name, names->size() > 1);
     }
 
@@ -113,7 +116,7 @@ class Expander {
         if (!bytes) {
             const std::string message =
                 fmt::format("cannot read {}: {}", quoted(name), bytes.error().text());
-            if (of_many)
+            if (of_many || (offline_ && bytes.error().code() == Errc::Io))
                 diagnostics_.warning(where, message + "; it is left out");
             else
                 diagnostics_.error(where, message);
@@ -127,6 +130,7 @@ class Expander {
     FileSource& files_;
     Sources& sources_;
     Diagnostics& diagnostics_;
+    bool offline_;
     std::vector<Statement> out_;
     std::vector<std::string> open_;  // the chain of files that are being read
     std::string base_;               // `path include`
@@ -142,7 +146,7 @@ LoadResult load(const std::string& path, FileSource& files, const Catalog& catal
     Sources sources;
     Diagnostics diagnostics(sources);
     BoundedFiles bounded(files);
-    Expander expander(bounded, sources, diagnostics);
+    Expander expander(bounded, sources, diagnostics, options.offline);
     if (expander.main_file(path)) {
         const std::vector<Statement> statements = expander.take();
         const BuildInput input{statements, sources, catalog, bounded, options.offline};
@@ -160,7 +164,7 @@ ModuleScan scan_modules(const std::string& path, FileSource& files) {
     Diagnostics syntax(sources);  // load() reports these
     Diagnostics own(sources);
     BoundedFiles bounded(files);
-    Expander expander(bounded, sources, syntax);
+    Expander expander(bounded, sources, syntax, true);
     if (!expander.main_file(path)) {
         out.ok = false;
         out.diagnostics = syntax.take();

@@ -93,6 +93,17 @@ TEST(Include, IsAtMostTenDeep) {
     EXPECT_EQ(l.lines(), "/etc/racoon/9.conf:1:9: include is nested too deeply; the most is 10\n");
 }
 
+TEST(Include, OfflineAFileThatIsNotThereIsOnlyAWarning) {
+    const std::string text = "include \"remote/*.conf\";\nlog info;\n";
+    EXPECT_FALSE(load_text(text).ok());
+    const Loaded l = load_text(text, {}, {.offline = true});
+    EXPECT_TRUE(l.ok());
+    EXPECT_EQ(
+        l.lines(),
+        "/etc/racoon/racoon.conf:1:9: warning: no file matches \"/etc/racoon/remote/*.conf\"; "
+        "it is left out\n");
+}
+
 TEST(Include, WithoutItsSemicolonAtTheEndOfTheFileIsExplained) {
     const Loaded l = load_text("include \"a.conf\"");
     EXPECT_NE(l.lines().find("missing \";\""), std::string::npos) << l.lines();
