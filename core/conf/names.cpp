@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include "conf/builder.hpp"
+#include "conf/classic_words.hpp"
 #include "conf/nearest.hpp"
 #include "conf/token.hpp"
 
 namespace racoon::conf {
 
-namespace {
-
-/// Words that racoon.conf(5) knows, whoever provides them.
 std::string_view classic_words(Kind kind) {
     switch (kind) {
         case Kind::Cipher:
@@ -40,6 +38,8 @@ std::string_view classic_words(Kind kind) {
     }
     return {};
 }
+
+namespace {
 
 /// "aes256": the whole word is looked up first, then name and trailing digits.
 struct NameAndBits {

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/build_config.hpp"
 #include "conf/print_text.hpp"
+#include "log/log.hpp"
 
 namespace racoon::conf {
 
@@ -39,7 +41,12 @@ void blocks(std::string& out, const Config& c) {
             out += fmt::format("    adminsock {};\n", quote(a.path));
         out += "}\n";
     }
-    if (c.timer.given)
+    if (l.isakmp.empty() && l.isakmp_natt.empty()) out += "# listen: every local address\n";
+    if (!l.adminsock.disabled && l.adminsock.path.empty())
+        out += "# adminsock: " RACOON_RUNSTATEDIR "/racoon/racoon.sock, for root alone\n";
+    if (!c.timer.given)
+        out += "# timer: there is none; 9 sends within 50 seconds, at growing distances\n";
+    else
         out += fmt::format(
             "timer {{\n    counter {};\n    interval {} sec;\n    persend {};\n    phase1 {} sec;\n"
             "    phase2 {} sec;\n    natt_keepalive {} sec;\n}}\n",
@@ -50,6 +57,7 @@ void blocks(std::string& out, const Config& c) {
         "    exclusive_tail {};\n    strict_check {};\n}}\n",
         on_off(c.padding.randomize), on_off(c.padding.randomize_length), c.padding.maximum_length,
         on_off(c.padding.exclusive_tail), on_off(c.padding.strict_check));
+    if (!c.privsep) out += "# privsep: user racoon, or nobody where there is none\n";
     if (c.privsep) {
         out += "privsep {\n";
         if (c.privsep->user) out += fmt::format("    user {};\n", quote(*c.privsep->user));
@@ -99,32 +107,38 @@ std::string print(const Policy& p) {
     return out + ";";
 }
 
-std::string print(const Config& c) {
+std::string print(const Config& c, const PrintOptions& options) {
     std::string out;
     for (const auto& [kind, value] : c.paths)
         out += fmt::format("path {} {};\n", kind, quote(value));
+    if (!c.paths.contains("pidfile")) out += "# path pidfile: " RACOON_RUNSTATEDIR "/racoon.pid\n";
     for (const ModuleBlock& m : c.modules) {
         out += fmt::format("module {} {{\n", quote(m.name));
         if (m.optional) out += "    optional on;\n";
         if (m.isolate) out += "    isolate on;\n";
         if (!m.sha256.empty()) out += fmt::format("    sha256 {};\n", quote(m.sha256));
-        for (const auto& [key, value] : m.values)
-            out += value.text.empty() ? fmt::format("    {};\n", key)
-                                      : fmt::format("    {} {};\n", key, quote(value.text));
+        for (const auto& [key, value] : m.values) {
+            const bool shown =
+                options.secrets || (options.secret_key && !options.secret_key(m.name, key));
+            out += value.text.empty()
+                       ? fmt::format("    {};\n", key)
+                       : fmt::format("    {} {};\n", key,
+                                     quote(shown ? std::string_view(value.text) : kNotShown));
+        }
         out += "}\n";
     }
+    if (c.modules.empty()) out += "# module: none is named, the standard ones are loaded\n";
     out += fmt::format("kernel {};\n", c.kernel == "auto" ? c.kernel : quote(c.kernel));
-    if (c.log_level) {
-        static constexpr const char* kLevels[] = {"error", "warning", "notify",
-                                                  "info",  "debug",   "debug2"};
-        if (*c.log_level >= 1 && *c.log_level <= 6)
-            out += fmt::format("log {};\n", kLevels[*c.log_level - 1]);
-    }
+    static constexpr const char* kLevels[] = {"error", "warning", "notify",
+                                              "info",  "debug",   "debug2"};
+    const auto info = static_cast<std::uint8_t>(log::Level::Info);
+    if (const std::uint8_t level = c.log_level.value_or(info); level >= 1 && level <= 6)
+        out += fmt::format("log {};\n", kLevels[level - 1]);
     if (!c.complex_bundle) out += "complex_bundle off;\n";
     if (c.pfkey_buffer != 0) out += fmt::format("pfkey_buffer {};\n", c.pfkey_buffer);
     if (c.gss_id_enc == GssIdEncoding::Latin1) out += "gss_id_enc latin1;\n";
     blocks(out, c);
-    out += text::remote_access(c);
+    out += text::remote_access(c, options.secrets);
     for (const Remote& r : c.remotes) out += print(r);
     for (const SaInfo& s : c.sainfos) out += print(s);
     for (const Policy& p : c.policies)

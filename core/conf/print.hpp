@@ -2,15 +2,28 @@
 // written out, defaults and inherited settings included; parsed again it is the same model.
 //
 //     std::puts(print(*config).c_str());
+//
+// What is secret is not written: kNotShown stands in its place. What cannot be written as a statement,
+// such as the default of a block that must not be there, is a comment.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "conf/config.hpp"
 
 namespace racoon::conf {
 
-std::string print(const Config& config);
+inline constexpr std::string_view kNotShown = "<not shown>";
+
+struct PrintOptions {
+    bool secrets = false;  // for tests: written out all the same
+    /// Is this key of a module's block secret? Unset: nobody knows, so all are.
+    std::function<bool(std::string_view module, std::string_view key)> secret_key = {};
+};
+
+std::string print(const Config& config, const PrintOptions& options = {});
 /// One section; racoon's -C shows these alone.
 std::string print(const Remote& remote);
 std::string print(const SaInfo& info);

@@ -1,6 +1,7 @@
 // `mode_cfg`, `radiuscfg` and `ldapcfg` as racoon.conf.
 #include <fmt/format.h>
 
+#include "conf/print.hpp"
 #include "conf/print_text.hpp"
 
 namespace racoon::conf::text {
@@ -72,22 +73,22 @@ std::string mode_cfg(const ModeCfg& m) {
     return out;
 }
 
-std::string radius(const RadiusCfg& r) {
+std::string radius(const RadiusCfg& r, bool secrets) {
     std::string out = "radiuscfg {\n";
     const auto servers = [&](const char* directive, const std::vector<RadiusServer>& all) {
         for (const RadiusServer& s : all)
             out += fmt::format("    {} {}{} {};\n", directive, quote(s.host),
                                s.port == 0 ? std::string() : fmt::format(" [{}]", s.port),
-                               quote(s.secret));
+                               quote(secrets ? s.secret : kNotShown));
     };
     servers("auth", r.auth);
     servers("acct", r.acct);
     return out + fmt::format("    timeout {};\n    retries {};\n}}\n", r.timeout, r.retries);
 }
 
-std::string ldap(const LdapCfg& l) {
+std::string ldap(const LdapCfg& l, bool secrets) {
     std::string out = fmt::format("ldapcfg {{\n    version {};\n", l.version);
-    const auto text = [&](const char* directive, const std::string& value) {
+    const auto text = [&](const char* directive, std::string_view value) {
         if (!value.empty()) out += fmt::format("    {} {};\n", directive, quote(value));
     };
     text("uri", l.uri);
@@ -96,7 +97,7 @@ std::string ldap(const LdapCfg& l) {
     text("base", l.base);
     out += fmt::format("    subtree {};\n", on_off(l.subtree));
     text("bind_dn", l.bind_dn);
-    text("bind_pw", l.bind_pw);
+    text("bind_pw", secrets || l.bind_pw.empty() ? std::string_view(l.bind_pw) : kNotShown);
     for (const auto& [directive, value] : {std::pair("attr_user", &l.attr_user),
                                            {"attr_addr", &l.attr_addr},
                                            {"attr_mask", &l.attr_mask},
@@ -109,11 +110,11 @@ std::string ldap(const LdapCfg& l) {
 
 }  // namespace
 
-std::string remote_access(const Config& config) {
+std::string remote_access(const Config& config, bool secrets) {
     std::string out;
     if (config.mode_cfg) out += mode_cfg(*config.mode_cfg);
-    if (config.radius) out += radius(*config.radius);
-    if (config.ldap) out += ldap(*config.ldap);
+    if (config.radius) out += radius(*config.radius, secrets);
+    if (config.ldap) out += ldap(*config.ldap, secrets);
     return out;
 }
 

@@ -20,7 +20,7 @@ inline std::string endpoint(const Endpoint& e) {
     return e.addr.text() + " [" + std::to_string(e.port) + "]";
 }
 
-/// print_access.cpp: `mode_cfg`, `radiuscfg` and `ldapcfg` blocks.
-std::string remote_access(const Config& config);
+/// print_access.cpp: `mode_cfg`, `radiuscfg` and `ldapcfg` blocks; with their secrets, or without.
+std::string remote_access(const Config& config, bool secrets);
 
 }  // namespace racoon::conf::text

@@ -232,6 +232,9 @@ struct Directive {
     Context body = Context::Top;        // of Block, Remote, SaInfo, Module: what is inside
     std::uint64_t least = 0, most = 0;  // range of a number or, in seconds, of a time
     Feature feature = Feature::None;    // what it needs of this release to have an effect
+    std::string_view argument = {};     // what a text, name or number is called; empty: the usual
+    std::string_view example = {};      // a whole statement
+    bool many = false;                  // each occurrence counts, not only the last
 };
 
 /// All rows, block by block, in the order in which they are explained.

@@ -26,6 +26,7 @@ constexpr std::array kNames = {
     Name{"delete-sa", "ds", "SAOPTS"},
     Name{"establish-sa", "es", "[-n remoteconf] [-w] SAOPTS"},
     Name{"show-modules", "sm", ""},
+    Name{"explain", "ex", "[WORD]"},
     Name{"shutdown", "", ""},
 };
 
@@ -152,7 +153,8 @@ std::string usage() {
     out +=
         "\n  SAOPTS: isakmp inet|inet6 src dst\n"
         "          esp|ah inet|inet6 src[/prefix][[port]] dst[/prefix][[port]] any|icmp|tcp|udp|gre\n"
-        "  -j, --json: print the daemon's reply as JSON\n";
+        "  -j, --json: print the daemon's reply as JSON\n"
+        "  --module-path dir: folder of the modules that explain looks at\n";
     return out;
 }
 

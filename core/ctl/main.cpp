@@ -7,6 +7,7 @@
 
 #include "ctl/arguments.hpp"
 #include "ctl/client.hpp"
+#include "ctl/explain.hpp"
 #include "ctl/show.hpp"
 #include "ctl/table.hpp"
 
@@ -18,6 +19,7 @@ struct Options {
     bool json = false;
     int verbosity = 0;
     std::string socket = control::default_socket_path();
+    std::string module_path;
     std::vector<std::string> words;
 };
 
@@ -43,6 +45,9 @@ void print(const Command& command, const control::Json& result, const Options& o
 }
 
 int run(const Options& options) {
+    if (options.words.front() == "explain" || options.words.front() == "ex")
+        return explain({options.words.begin() + 1, options.words.end()},
+                       {options.json, options.module_path, terminal_width()});
     const auto command = parse_command(options.words);
     if (!command) {
         if (command.error().code() == Errc::NotFound) {
@@ -67,6 +72,7 @@ int main(int argc, char** argv) {
     Options options;
     static const option kLong[] = {{"json", no_argument, nullptr, 'j'},
                                    {"help", no_argument, nullptr, 'h'},
+                                   {"module-path", required_argument, nullptr, 'm'},
                                    {nullptr, 0, nullptr, 0}};
     for (int c; (c = ::getopt_long(argc, argv, "+djhls:", kLong, nullptr)) != -1;) {
         switch (c) {
@@ -78,6 +84,9 @@ int main(int argc, char** argv) {
                 break;
             case 'l':
                 ++options.verbosity;
+                break;
+            case 'm':
+                options.module_path = optarg;
                 break;
             case 's':
                 options.socket = optarg;

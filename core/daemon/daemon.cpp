@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/build_config.hpp"
-#include "conf/print.hpp"
 #include "daemon/control_adapter.hpp"
 #include "daemon/files.hpp"
 #include "daemon/ike_sockets.hpp"
 #include "daemon/reload.hpp"
+#include "daemon/show.hpp"
 #include "log/log.hpp"
 #include "loop/work_pool.hpp"
 #include "plugin/callout.hpp"
@@ -82,7 +82,7 @@ struct Daemon::Impl {
         RACOON_TRY_STATUS(host->configure(config));
         host->commit();
         RACOON_TRY_STATUS(host->start());
-        if (options.dump) LOGI("", conf::print(*config));
+        if (options.dump) LOGI("", conf::print(*config, print_options(*host)));
         RACOON_TRY_STATUS(make_keeper(*config));
         keeper->configure(std::move(parsed));
         RACOON_TRY_STATUS(open_sockets());

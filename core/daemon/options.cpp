@@ -143,6 +143,8 @@ ParsedOptions parse_options(int argc, char** argv) {
                 return out;
         }
     }
+    // Printed and ended; with neither, -C is for the log of a daemon that carries on.
+    if (o.dump && (o.json || o.offline) && o.action == Action::Run) o.action = Action::Test;
     out.good = ::optind >= argc;
     return out;
 }
@@ -151,7 +153,7 @@ std::string usage_text(const std::string& program) {
     return "usage: " + program +
            " [-BCdFLtVv46] [-f file] [-l file] [-p port] [-P port]\n"
            "   -B: restore SAs from the file of `path backupsa`\n"
-           "   -C: write the configuration in force to the log\n"
+           "   -C: write the configuration in force to the log; with -t print it and exit\n"
            "   -d: more log lines; twice: still more\n"
            "   -F: stay in the foreground, log to standard output too\n"
            "   -L: put the source location into every log line\n"
@@ -168,6 +170,7 @@ std::string usage_text(const std::string& program) {
            "   --list-modules [--json]: installed modules and what they provide\n"
            "   --explain-trust name: why a module's file is trusted or not\n"
            "   --offline: with -t, judge the text alone: neither modules nor files need exist\n"
+           "   --json: with -C print the configuration as JSON and exit; also with --list-modules\n"
            "   --one-process: keeper and engine in one process, for debugging\n"
            "   --module-path dir: folder of the modules instead of `path module`\n";
 }

@@ -17,7 +17,7 @@ struct Options {
     std::string config_file;         // -f, absolute; else the compiled default
     std::string log_file;            // -l, absolute; "" = the system log
     bool foreground = false;         // -F
-    bool dump = false;               // -C
+    bool dump = false;               // -C: to the log; with Action::Test to standard output
     bool location = false;           // -L
     bool restore = false;            // -B
     unsigned debug = 0;              // -d, how often

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/build_config.hpp"
-#include "conf/print.hpp"
 #include "daemon/control_adapter.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/launcher.hpp"
 #include "daemon/reload.hpp"
+#include "daemon/show.hpp"
 #include "log/log.hpp"
 #include "loop/work_pool.hpp"
 #include "plugin/callout.hpp"
@@ -59,7 +59,8 @@ Status try_configuration(const Options& options) {
         RACOON_TRY_STATUS(logged(host.configure(parsed.config)));
         host.rollback();
     }
-    if (options.dump) std::fputs(conf::print(*parsed.config).c_str(), stdout);
+    if (options.dump)
+        RACOON_TRY_STATUS(logged(show_configuration(*parsed.config, host, options.json)));
     return ok();
 }
 
@@ -77,7 +78,8 @@ void open_log(const Options& options) {
 
 int run_test(const Options& options) {
     log::set_location(options.location);
-    log::add_sink(log::make_stdout_sink());
+    // With -C standard output is the configuration and nothing else.
+    log::add_sink(options.dump ? log::make_stderr_sink() : log::make_stdout_sink());
     const std::string what =
         options.program + ": configuration file \"" + options.config_file + "\"";
     const Status good = try_configuration(options);
@@ -85,7 +87,8 @@ int run_test(const Options& options) {
         std::fprintf(stderr, "%s test failed\n", what.c_str());
         return 1;
     }
-    std::printf("%s syntax is ok\n%s test is successful\n", what.c_str(), what.c_str());
+    std::fprintf(options.dump ? stderr : stdout, "%s syntax is ok\n%s test is successful\n",
+                 what.c_str(), what.c_str());
     return 0;
 }
 

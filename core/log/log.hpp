@@ -64,6 +64,7 @@ std::unique_ptr<Sink> make_syslog_sink(const char* ident);  // LOG_DAEMON; info 
 /// count is logged when the system log reads again.
 std::unique_ptr<Sink> make_syslog_sink(const char* ident, std::string socket_path);
 std::unique_ptr<Sink> make_stdout_sink();  // colour only on a terminal
+std::unique_ptr<Sink> make_stderr_sink();
 /// Opens the file anew for each line (append, umask 077), so that rotation by rename works.
 std::unique_ptr<Sink> make_file_sink(std::string path);
 

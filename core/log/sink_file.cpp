@@ -1,4 +1,4 @@
-// Log lines on standard output and in a file. Neither may hold the daemon up: a terminal or pipe
+// Log lines on standard output or error, and in a file. Neither may hold the daemon up: a terminal or pipe
 // that nobody reads costs lines, not tunnels.
 #include <fcntl.h>
 #include <poll.h>
@@ -23,12 +23,12 @@ void write_all(int fd, std::string_view text) {
     }
 }
 
-class StdoutSink final : public Sink {
+class StreamSink final : public Sink {
   public:
-    StdoutSink() : colour_(::isatty(STDOUT_FILENO) == 1) {}
+    explicit StreamSink(int fd) : fd_(fd), colour_(::isatty(fd) == 1) {}
 
     void write(const Line& line) override {
-        pollfd ready{STDOUT_FILENO, POLLOUT, 0};
+        pollfd ready{fd_, POLLOUT, 0};
         if (::poll(&ready, 1, 0) == 0) {
             ++dropped_;
             return;
@@ -43,7 +43,7 @@ class StdoutSink final : public Sink {
             text.append(colour).append(format_line(one, wall_seconds(), location()));
             text += colour.empty() ? "\n" : "\033[0m\n";
         }
-        write_all(STDOUT_FILENO, text);
+        write_all(fd_, text);
     }
 
   private:
@@ -60,6 +60,7 @@ class StdoutSink final : public Sink {
                 return "";
         }
     }
+    int fd_;
     bool colour_;
     std::uint64_t dropped_ = 0;
 };
@@ -87,7 +88,10 @@ class FileSink final : public Sink {
 }  // namespace
 
 std::unique_ptr<Sink> make_stdout_sink() {
-    return std::make_unique<StdoutSink>();
+    return std::make_unique<StreamSink>(STDOUT_FILENO);
+}
+std::unique_ptr<Sink> make_stderr_sink() {
+    return std::make_unique<StreamSink>(STDERR_FILENO);
 }
 std::unique_ptr<Sink> make_file_sink(std::string path) {
     return std::make_unique<FileSink>(std::move(path));

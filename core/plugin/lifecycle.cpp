@@ -284,4 +284,14 @@ std::vector<ModuleState> PluginHost::modules() const {
     return out;
 }
 
+bool PluginHost::is_secret_key(std::string_view module, std::string_view key) const {
+    for (const Entry& entry : entries_) {
+        if (entry.file.name != module) continue;
+        const auto found = entry.file.manifest.config.find(std::string(key));
+        return found == entry.file.manifest.config.end() ||
+               found->second.type == ConfigType::Secret;
+    }
+    return true;
+}
+
 }  // namespace racoon::plugin

@@ -61,6 +61,9 @@ class PluginHost {
     OpTable& ops() { return ops_; }
     const std::string& dir() const { return dir_; }
     std::vector<ModuleState> modules() const;
+    /// Is this key of a module's block in racoon.conf secret by its manifest? Of a module that is not
+    /// known, every key is.
+    bool is_secret_key(std::string_view module, std::string_view key) const;
 
   private:
     struct Entry {

@@ -223,6 +223,31 @@ TEST_F(ProgramTest, PrintsTheWholeConfigurationInForce) {
     EXPECT_THAT(r.out, HasSubstr("dh_group"));
 }
 
+TEST_F(ProgramTest, WhatItPrintsIsAConfigurationAndNothingElse) {
+    const std::string file = config(std::string(kModules) + kRemote + "policy_ = 1;\n");
+    EXPECT_EQ(run("-tC -f " + file).out, "") << "nothing is in force";
+    const Ran first = run("-tC -f " + config(std::string(kModules) + kRemote));
+    EXPECT_EQ(first.status, 0) << first.err;
+    EXPECT_THAT(first.err, HasSubstr("test is successful"));
+    const auto again = dir_ / "again.conf";
+    std::ofstream(again) << first.out;
+    const Ran second = run("-tC -f " + again.string());
+    EXPECT_EQ(second.status, 0) << second.err;
+    EXPECT_EQ(second.out, first.out);
+}
+
+TEST_F(ProgramTest, PrintsTheConfigurationAsJsonAndEnds) {
+    const std::string file = config(std::string(kModules) + kRemote);
+    for (const char* how : {"-C --json -f ", "-t -C --json -f ", "-C --offline --json -f "}) {
+        const Ran r = run(how + file);
+        EXPECT_EQ(r.status, 0) << r.out << r.err;
+        EXPECT_THAT(r.out, StartsWith("{\n"));
+        EXPECT_THAT(r.out, HasSubstr("\"nonce_size\": 16"));
+    }
+    // Without the modules too: the text alone is judged.
+    EXPECT_EQ(run("-C --offline -f " + file).status, 0);
+}
+
 TEST_F(ProgramTest, ListsInstalledModulesFromTheirManifests) {
     const Ran r = run("--list-modules -f " + config(""));
     EXPECT_EQ(r.status, 0);

@@ -3,8 +3,12 @@
 cd "$(dirname "$0")/../.." || exit 1
 . tests/support/cases.sh
 command -v mandoc >/dev/null || skip "there is no mandoc"
-for page in etc/man/*.[58]; do
-    findings=$(mandoc -T lint -W warning "$page" 2>&1)
+built=${RACOON_BUILD:-build/dev}/etc/man
+check "racoon.conf(5) is built in $built" test -s "$built/racoon.conf.5"
+for page in etc/man/*.[58] "$built"/*.5; do
+    [ -e "$page" ] || continue
+    # Other pages need not be installed where this one is judged.
+    findings=$(mandoc -T lint -W style "$page" 2>&1 | grep -Ev 'referenced manual not found|lacks .* entry|line longer than')
     equal "$page: findings" "$(printf '%s' "$findings" | grep -c .)" 0 || echo "$findings"
 done
 cases_end

@@ -5,6 +5,8 @@
 #include <map>
 
 #include "conf/catalog.hpp"
+#include "conf/classic_words.hpp"
+#include "conf/schema.hpp"
 
 namespace racoon::testing {
 
@@ -117,6 +119,26 @@ class FakeCatalog final : public conf::Catalog {
         t.kind = conf::TransformKind::Compression;
         t.esp_id = 2;
         compression_["deflate"] = t;
+    }
+    /// Every name that racoon.conf has ever known.
+    void provide_everything() {
+        using conf::Kind;
+        provide_deflate();
+        std::uint8_t number = 100;
+        for (const auto& word : conf::split_words(conf::classic_words(Kind::Cipher)))
+            if (!ciphers_.contains(word)) cipher(word.c_str(), number++, {40, 448, 8, 128}, 8, {});
+        for (const auto& word : conf::split_words(conf::classic_words(Kind::Hash)))
+            if (!hashes_.contains(word)) hash(word.c_str(), number++, 20, {});
+        for (const auto& word : conf::split_words(conf::classic_words(Kind::AuthMethod)))
+            if (!methods_.contains(word)) methods_[word].name = word;
+        for (const auto& word : conf::split_words(conf::classic_words(Kind::EspEncryption)))
+            if (!encryption_.contains(word))
+                encryption(word.c_str(), number++, {40, 448, 8, 128},
+                           conf::TransformKind::Encryption, {});
+        for (const auto& word : conf::split_words(conf::classic_words(Kind::EspIntegrity)))
+            if (!integrity_.contains(word)) integrity(word.c_str(), 0, number++, {});
+        for (const auto& word : conf::split_words(conf::classic_words(Kind::Compression)))
+            compression_[word].name = word;
     }
 
   private:

@@ -1,0 +1,56 @@
+#include "ctl/explain.hpp"
+
+#include <gmock/gmock.h>
+
+#include <sstream>
+
+#include "control/explain.hpp"
+
+namespace racoon::ctl {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::size_t widest(const std::string& text) {
+    std::istringstream in(text);
+    std::size_t out = 0;
+    for (std::string line; std::getline(in, line);) out = std::max(out, line.size());
+    return out;
+}
+
+TEST(ExplainText, BreaksLinesAtTheWidth) {
+    EXPECT_EQ(wrapped("one two three", 2, 9), "  one two\n  three\n");
+    EXPECT_EQ(wrapped("", 4, 20), "");
+    EXPECT_EQ(wrapped("averylongword x", 0, 5), "averylongword\nx\n");
+}
+
+TEST(ExplainText, FitsTheTerminal) {
+    const auto topics = conf::directive_topics();
+    for (const std::size_t width : {60u, 80u, 100u}) {
+        EXPECT_LE(widest(topic_list(topics, width)), width);
+        for (const conf::Topic& t : topics) {
+            const std::string text = topic_text(t, topics, width);
+            EXPECT_LE(widest(text), width) << text;
+            for (const char c : text) ASSERT_TRUE(c == '\n' || (c >= ' ' && c <= '~')) << text;
+        }
+    }
+}
+
+TEST(ExplainText, ShowsSyntaxHelpAndFacts) {
+    const auto topics = conf::directive_topics();
+    const std::string text = topic_text(*conf::find_topics(topics, "nonce_size").at(0), topics, 80);
+    EXPECT_THAT(text, HasSubstr("remote.nonce_size - directive, in remote\n"));
+    EXPECT_THAT(text, HasSubstr("\n    nonce_size NUMBER;\n"));
+    EXPECT_THAT(text, HasSubstr("default  16 bytes\n"));
+}
+
+TEST(ExplainJson, HasWhatTheTextHas) {
+    const auto topics = conf::directive_topics();
+    const auto json = control::topic_json(*conf::find_topics(topics, "nonce_size").at(0));
+    EXPECT_EQ(json["name"], "remote.nonce_size");
+    EXPECT_EQ(json["syntax"][0], "nonce_size NUMBER;");
+    EXPECT_EQ(json["facts"]["default"], "16 bytes");
+}
+
+}  // namespace
+}  // namespace racoon::ctl
