@@ -32,9 +32,10 @@ enum class Kind : std::uint8_t {
     Credential
 };
 
-/// Key lengths in bits. min == max: a fixed length, never written on the wire.
+/// Key lengths in bits. min == max: a fixed length, never written on the wire. `standard` is ours where
+/// racoon.conf says none, `absent` the peer's where its phase 1 transform says none; 0: it must say one.
 struct KeyBits {
-    std::uint16_t min = 0, max = 0, step = 0, standard = 0;
+    std::uint16_t min = 0, max = 0, step = 0, standard = 0, absent = 0;
     bool fixed() const { return min == max; }
     bool allows(unsigned bits) const {
         return bits >= min && bits <= max && (step == 0 ? bits == min : (bits - min) % step == 0);

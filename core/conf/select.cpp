@@ -116,21 +116,22 @@ bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Tra
         ours.auth->number != offered.auth || ours.group->number != offered.group)
         return false;
     const seconds lifetime = offered.lifetime.value_or(seconds(28800));
+    std::uint16_t bits = offered.key_bits;
     if (ours.cipher->key.fixed()) {
-        if (offered.key_bits != 0 && offered.key_bits != ours.cipher->key.min) return false;
-    } else if (!ours.cipher->key.allows(offered.key_bits)) {
-        return false;  // a length that the cipher does not have, whatever the mode
+        if (bits != 0 && bits != ours.cipher->key.min) return false;
+    } else {
+        if (bits == 0) bits = ours.cipher->key.absent;
+        if (!ours.cipher->key.allows(bits))
+            return false;  // a length that the cipher does not have, whatever the mode
     }
     switch (check) {
         case ProposalCheck::Obey:
             return true;
         case ProposalCheck::Strict:
         case ProposalCheck::Claim:
-            return lifetime <= ours.lifetime &&
-                   (ours.key_bits == 0 || offered.key_bits >= ours.key_bits);
+            return lifetime <= ours.lifetime && (ours.key_bits == 0 || bits >= ours.key_bits);
         case ProposalCheck::Exact:
-            return lifetime == ours.lifetime &&
-                   (ours.key_bits == 0 || offered.key_bits == ours.key_bits);
+            return lifetime == ours.lifetime && (ours.key_bits == 0 || bits == ours.key_bits);
     }
     return false;
 }

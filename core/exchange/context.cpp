@@ -1,5 +1,7 @@
 #include "exchange/context.hpp"
 
+#include <algorithm>
+
 namespace racoon::exchange {
 
 namespace {
@@ -21,6 +23,14 @@ Settings::Settings(conf::ConfigPtr c, std::uint32_t g)
 
 Context::Context(SettingsPtr s, Output& o)
     : settings(std::move(s)), output(o), hash(fresh_key(o)), ops(o) {}
+
+bool Context::can(const conf::TransformInfo& transform, std::uint8_t protocol) const {
+    const bool integrity = transform.kind == conf::TransformKind::Integrity;
+    return std::none_of(caps.lacks.begin(), caps.lacks.end(), [&](const KernelLack& lack) {
+        return lack.protocol == protocol && lack.integrity == integrity &&
+               lack.name == transform.name;
+    });
+}
 
 Bytes Context::random_bytes(std::size_t n) {
     Bytes out(n);

@@ -66,6 +66,8 @@ struct Context {
     RateLimit refusals{10};  // unauthenticated notifies
 
     bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }
+    /// Whether the backend has an algorithm, in ESP (50) or AH (51).
+    bool can(const conf::TransformInfo& transform, std::uint8_t protocol) const;
     Bytes random_bytes(std::size_t n);
     std::uint32_t random_u32();
     /// A cookie that is not zero.

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::size_t kMaxName = 255;     // of a section
 constexpr std::size_t kMaxWord = 64;      // of an algorithm
+constexpr std::size_t kMaxLacks = 1024;   // more than modules can offer
 constexpr std::size_t kMaxPublic = 2048;  // a public value or shared secret
 constexpr std::size_t kMaxNonce = 256;    // RFC 2409 5
 constexpr std::size_t kMinNonce = 8;
@@ -368,12 +369,28 @@ void KernelCapabilities::put(Writer& out) const {
     put_text(out, backend);
     out.u64(flags);
     out.u32(max_replay_window);
+    out.u16(static_cast<std::uint16_t>(lacks.size()));
+    for (const KernelLack& lack : lacks) {
+        out.u8(lack.protocol);
+        out.u8(lack.integrity ? 1 : 0);
+        put_text(out, lack.name);
+    }
 }
 Result<KernelCapabilities> KernelCapabilities::get(Reader& in) {
     KernelCapabilities r;
     RACOON_TRY(r.backend, text(in, kMaxWord, "backend name"));
     RACOON_TRY(r.flags, in.u64());
     RACOON_TRY(r.max_replay_window, in.u32());
+    RACOON_TRY(const std::uint16_t count, in.u16());
+    if (count > kMaxLacks)
+        return fail(Errc::TooLong, std::to_string(count) + " algorithms").at(in.offset());
+    for (std::uint16_t i = 0; i < count; ++i) {
+        KernelLack lack;
+        RACOON_TRY(lack.protocol, in.u8());
+        RACOON_TRY(lack.integrity, flag(in));
+        RACOON_TRY(lack.name, text(in, kMaxWord, "algorithm"));
+        r.lacks.push_back(std::move(lack));
+    }
     return r;
 }
 

@@ -237,11 +237,21 @@ struct KernelEvent {
     static Result<KernelEvent> get(Reader& in);
 };
 
-/// What the active backend can do; sent by the keeper before the first event.
+/// An algorithm that the backend cannot do.
+struct KernelLack {
+    std::uint8_t protocol = 50;  // in which it cannot
+    bool integrity = false;      // else encryption or aead
+    std::string name;            // racoon.conf's
+    bool operator==(const KernelLack&) const = default;
+};
+
+/// What the active backend can do; sent by the keeper before the first event, and again when a reload
+/// names more algorithms.
 struct KernelCapabilities {
     std::string backend;
     std::uint64_t flags = 0;  // RACOON_CAP_…
     std::uint32_t max_replay_window = 0;
+    std::vector<KernelLack> lacks;  // of those that the configuration lists
     void put(Writer& out) const;
     static Result<KernelCapabilities> get(Reader& in);
 };

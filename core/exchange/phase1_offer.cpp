@@ -17,7 +17,7 @@ Phase1Params params_of(const conf::Phase1Proposal& ours, const isakmp::Phase1Tra
     p.cipher = ours.cipher;
     p.key_bits = ours.cipher->key.min;
     if (!ours.cipher->key.fixed())
-        p.key_bits = agreed.key_length != 0 ? agreed.key_length : ours.cipher->key.standard;
+        p.key_bits = agreed.key_length != 0 ? agreed.key_length : ours.cipher->key.absent;
     p.hash = ours.hash;
     p.auth = ours.auth;
     p.group = ours.group;
@@ -43,8 +43,8 @@ Failure none(std::string why) {
 }
 
 bool key_allowed(const conf::CipherInfo& cipher, std::uint16_t bits) {
-    return cipher.key.fixed() ? bits == 0 || bits == cipher.key.min
-                              : bits == 0 || cipher.key.allows(bits);
+    if (cipher.key.fixed()) return bits == 0 || bits == cipher.key.min;
+    return cipher.key.allows(bits != 0 ? bits : cipher.key.absent);
 }
 
 }  // namespace

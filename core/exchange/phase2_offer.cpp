@@ -28,7 +28,8 @@ Encapsulation mode_of(const conf::PolicyTemplate& t) {
     return t.tunnel ? Encapsulation::Tunnel : Encapsulation::Transport;
 }
 
-bool kernel_can(const Context& ctx, const conf::TransformInfo& t) {
+bool kernel_can(const Context& ctx, const conf::TransformInfo& t, std::uint8_t protocol) {
+    if (!ctx.can(t, protocol)) return false;
     if (t.kind == conf::TransformKind::Aead) return ctx.can(RACOON_CAP_AEAD);
     if (t.kind == conf::TransformKind::Integrity && t.attribute == kHmacSha2_256 &&
         t.icv_bytes == 16)
@@ -46,10 +47,17 @@ std::uint16_t bits_of(const conf::Phase2Encryption& e) {
     return e.key_bits != 0 ? e.key_bits : e.transform->key.standard;
 }
 
-/// Neither confidential nor authentic: never.
-bool is_nothing(const conf::TransformInfo& enc, const conf::TransformInfo* integrity) {
-    return enc.kind == conf::TransformKind::Encryption && enc.key.max == 0 &&
-           (integrity == nullptr || integrity->attribute == 0);
+/// Neither confidential nor authentic, or a counter mode (it has a nonce in its key), in which whoever
+/// flips a bit of the packet flips that bit of the plaintext (RFC 3686 7): never without integrity.
+bool needs_integrity(const conf::TransformInfo& enc) {
+    return enc.kind == conf::TransformKind::Encryption && (enc.key.max == 0 || enc.salt_bytes != 0);
+}
+
+/// Whether the two may protect an ESP packet together. An integrity algorithm with a salt is a mode of
+/// its own, which ESP has as an AEAD (RFC 4543 4).
+bool fit_together(const conf::TransformInfo& enc, const conf::TransformInfo* integrity) {
+    if (integrity == nullptr || integrity->attribute == 0) return !needs_integrity(enc);
+    return integrity->salt_bytes == 0;
 }
 
 Phase2Transform base_transform(const conf::SaInfo& info, const conf::PolicyTemplate& tmpl) {
@@ -105,7 +113,7 @@ std::optional<Algorithms> algorithms_of(const conf::SaInfo& info, std::uint8_t p
         a.integrity = integrity_of(info, attribute);
         if (attribute != 0 && a.integrity == nullptr) continue;
         if (attribute == 0 && a.integrity == nullptr) continue;  // needs `non_auth` to be listed
-        if (is_nothing(*a.encryption, a.integrity)) continue;
+        if (!fit_together(*a.encryption, a.integrity)) continue;
         if (attribute == 0) a.integrity = nullptr;
         return a;
     }
@@ -141,7 +149,7 @@ std::size_t Phase2Params::encryption_key_bytes() const {
     return encryption == nullptr ? 0 : key_bits / 8u + encryption->salt_bytes;
 }
 std::size_t Phase2Params::integrity_key_bytes() const {
-    return integrity == nullptr ? 0 : integrity->key_bytes;
+    return integrity == nullptr ? 0 : std::size_t{integrity->key_bytes} + integrity->salt_bytes;
 }
 
 ProtocolId wire_protocol(std::uint8_t p) {
@@ -177,7 +185,7 @@ Result<isakmp::Phase2Proposal> phase2_offer(const Context& ctx, const conf::SaIn
     };
     if (tmpl.protocol == RACOON_IPPROTO_AH) {
         for (const auto* i : info.integrity) {
-            if (i->ah_id == 0 || i->attribute == 0 || !kernel_can(ctx, *i)) continue;
+            if (i->ah_id == 0 || i->attribute == 0 || !kernel_can(ctx, *i, tmpl.protocol)) continue;
             Phase2Transform t = base_transform(info, tmpl);
             t.id = i->ah_id;
             t.integrity = static_cast<isakmp::Integrity>(i->attribute);
@@ -185,7 +193,7 @@ Result<isakmp::Phase2Proposal> phase2_offer(const Context& ctx, const conf::SaIn
         }
     } else {
         for (const auto& e : info.encryption) {
-            if (e.transform->esp_id == 0 || !kernel_can(ctx, *e.transform)) continue;
+            if (e.transform->esp_id == 0 || !kernel_can(ctx, *e.transform, tmpl.protocol)) continue;
             Phase2Transform t = base_transform(info, tmpl);
             t.id = e.transform->esp_id;
             if (!e.transform->key.fixed()) t.key_length = bits_of(e);
@@ -194,7 +202,7 @@ Result<isakmp::Phase2Proposal> phase2_offer(const Context& ctx, const conf::SaIn
                 continue;
             }
             for (const auto* i : info.integrity) {
-                if (!kernel_can(ctx, *i) || is_nothing(*e.transform, i)) continue;
+                if (!kernel_can(ctx, *i, tmpl.protocol) || !fit_together(*e.transform, i)) continue;
                 t.integrity = static_cast<isakmp::Integrity>(i->attribute);
                 add(t);
             }
@@ -235,9 +243,13 @@ Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
             if (mode != mode_of(tmpl)) continue;
             const auto algorithms = algorithms_of(info, tmpl.protocol, *t, check);
             if (!algorithms) continue;
-            if ((algorithms->encryption != nullptr && !kernel_can(ctx, *algorithms->encryption)) ||
-                (algorithms->integrity != nullptr && !kernel_can(ctx, *algorithms->integrity)))
+            if ((algorithms->encryption != nullptr &&
+                 !kernel_can(ctx, *algorithms->encryption, tmpl.protocol)) ||
+                (algorithms->integrity != nullptr &&
+                 !kernel_can(ctx, *algorithms->integrity, tmpl.protocol))) {
+                last += ": the kernel backend " + ctx.caps.backend + " cannot do it";
                 continue;
+            }
             if (t->esn && !ctx.can(RACOON_CAP_ESN)) continue;
             const auto group = static_cast<std::uint16_t>(t->group);
             Phase2Choice out;

@@ -218,6 +218,7 @@ Status parse_key_bits(const Json& j, const std::string& where, bool newer, conf:
     RACOON_TRY_STATUS(o.number("step", 0, 4096, out.step));
     out.standard = out.min;
     RACOON_TRY_STATUS(o.number("default", 0, 4096, out.standard));
+    RACOON_TRY_STATUS(o.number("absent", 0, 4096, out.absent));
     RACOON_TRY_STATUS(no_unknown_keys(o, newer));
     if (out.max < out.min)
         return wrong(where + ".max", std::to_string(out.max),
@@ -226,6 +227,9 @@ Status parse_key_bits(const Json& j, const std::string& where, bool newer, conf:
         return wrong(where + ".step", "0", "a step, since min and max differ");
     if (!out.allows(out.standard))
         return wrong(where + ".default", std::to_string(out.standard),
+                     "a length within min, max and step");
+    if (out.absent != 0 && !out.allows(out.absent))
+        return wrong(where + ".absent", std::to_string(out.absent),
                      "a length within min, max and step");
     return ok();
 }

@@ -227,6 +227,9 @@ struct Keeper::Impl {
         book = taken.book;
         desk.use(book, previous_book);
         parsed = std::move(taken.parsed);
+        // The engine must not offer by the new configuration what the backend cannot do.
+        if (kernel && kernel->learn(*parsed.config))
+            send(*channel, Kind::Capabilities, kernel->capabilities());
         Generation generation;
         generation.generation = book->generation();
         send(*channel, Kind::ConfigCommit, generation);
@@ -291,6 +294,7 @@ void Keeper::open_kernel(std::function<void(Status)> done) {
     }
     impl_->kernel = std::move(*kernel);
     impl_->desk.set_kernel(impl_->kernel.get());
+    impl_->kernel->learn(*impl_->parsed.config);
     const conf::Config none;
     change_policies(*impl_->kernel, none, *impl_->parsed.config, std::move(done));
 }

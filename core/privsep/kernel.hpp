@@ -10,7 +10,9 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <tuple>
 
 #include "conf/config.hpp"
 #include "exchange/operations.hpp"
@@ -33,6 +35,9 @@ class Kernel {
     Kernel& operator=(const Kernel&) = delete;
 
     const exchange::KernelCapabilities& capabilities() const { return caps_; }
+    /// Asks the backend for the algorithms of every sainfo that it has not been asked for yet. True:
+    /// the capabilities have changed.
+    bool learn(const conf::Config& config);
     /// IKE sockets bypass IPsec.
     Status bind_socket(int fd, Family family);
 
@@ -50,6 +55,8 @@ class Kernel {
   private:
     Kernel(plugin::PluginHost& host, const plugin::Provider& provider, Events events);
     Status start();
+    void try_algorithm(std::uint8_t protocol, const conf::TransformInfo& info,
+                       const racoon_kernel_alg& alg, const std::string& where);
     template <typename Call>
     void call(const char* what, std::size_t result_size, Call plugin_call,
               std::function<void(Result<Bytes>)> done);
@@ -60,6 +67,7 @@ class Kernel {
     const racoon_kernel& table_;
     Events events_;
     exchange::KernelCapabilities caps_;
+    std::set<std::tuple<std::uint8_t, bool, std::string>> tried_;
     bool open_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

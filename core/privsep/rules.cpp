@@ -25,7 +25,8 @@ bool knows_mode(const conf::Remote& section, std::uint8_t exchange_type) {
 }
 
 std::size_t key_size(const conf::TransformInfo& info, unsigned bits) {
-    if (info.kind == conf::TransformKind::Integrity) return info.key_bytes;
+    if (info.kind == conf::TransformKind::Integrity)
+        return std::size_t{info.key_bytes} + info.salt_bytes;
     return bits / 8 + info.salt_bytes;
 }
 

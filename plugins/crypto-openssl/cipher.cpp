@@ -83,6 +83,10 @@ Ciphers::Ciphers() {
     list_.emplace_back("aes", 16u,
                        std::vector<Cipher::Variant>{
                            {16, "AES-128-CBC"}, {24, "AES-192-CBC"}, {32, "AES-256-CBC"}});
+    list_.emplace_back(
+        "camellia", 16u,
+        std::vector<Cipher::Variant>{
+            {16, "CAMELLIA-128-CBC"}, {24, "CAMELLIA-192-CBC"}, {32, "CAMELLIA-256-CBC"}});
     list_.emplace_back("3des", 8u, std::vector<Cipher::Variant>{{24, "DES-EDE3-CBC"}});
 }
 

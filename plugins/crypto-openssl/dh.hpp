@@ -1,5 +1,6 @@
-// Diffie-Hellman groups (racoon.dh-group/1): MODP (RFC 2409 section 6, RFC 3526) and ECP (RFC
-// 5903). Groups are constant after load(), so all calls may come from any thread at once.
+// Diffie-Hellman groups (racoon.dh-group/1): MODP (RFC 2409 section 6, RFC 3526, RFC 5114), ECP (RFC
+// 5903, RFC 6932) and Curve25519 (RFC 8031). Groups are constant after load(), so all calls may come
+// from any thread at once.
 #pragma once
 
 #include <span>
@@ -23,8 +24,8 @@ class DhGroup {
     std::size_t secret_size() const { return secret_size_; }
 
     virtual bool load() = 0;
-    /// Everything that makes a peer's value safe to use, at the cost of a comparison or of the
-    /// curve equation.
+    /// What makes a peer's value safe to use, as far as a comparison or the curve equation tells.
+    /// That is all of it, except where is_member() says more.
     virtual bool acceptable(View peer_public) const = 0;
     /// The key pair with this private value, for known answers; null when it is out of range.
     virtual Key import(View private_value) const = 0;
@@ -38,6 +39,11 @@ class DhGroup {
   protected:
     /// An EVP_PKEY of this group with the peer's value, which has been found acceptable.
     virtual Key peer_key(View peer_public) const = 0;
+    /// The part of the check that takes an exponentiation: compute() has it, on a worker.
+    virtual bool is_member(View) const { return true; }
+    virtual bool is_usable(View) const { return true; }  // the secret
+    /// Initialised from parameters_, unless the group has none.
+    virtual KeyCtx keygen_context() const;
     virtual bool prepare_keygen(EVP_PKEY_CTX&) const { return true; }
     /// Group parameters without a key: what key generation starts from.
     Key parameters_;
@@ -49,6 +55,9 @@ class DhGroup {
 };
 
 std::unique_ptr<DhGroup> make_modp_group(const char* key, unsigned bits);
+/// A group with a subgroup of prime order (RFC 5114), by OpenSSL's name of it.
+std::unique_ptr<DhGroup> make_subgroup(const char* key, unsigned bits, const char* name);
+std::unique_ptr<DhGroup> make_curve25519(const char* key);
 std::unique_ptr<DhGroup> make_ecp_group(const char* key, int curve, std::size_t field_size);
 
 class DhGroups {

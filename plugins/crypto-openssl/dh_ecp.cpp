@@ -1,4 +1,5 @@
-// ECP groups 19, 20, 21 (RFC 5903): the public value is x | y, the secret is x alone (section 7).
+// ECP groups 19, 20, 21 (RFC 5903) and the Brainpool curves, 27 to 30 (RFC 6932): the public value is
+// x | y, the secret is x alone (RFC 5903 section 7).
 #include <cstring>
 #include <openssl/core_names.h>
 #include <openssl/objects.h>
@@ -77,7 +78,7 @@ class EcpGroup final : public DhGroup {
     }
 
     Key make_key(int selection, Bytes public_octets, const BIGNUM* private_value) const {
-        Bytes private_octets(secret_size());  // the order of all three curves has the field's size
+        Bytes private_octets(secret_size());  // the order of all these curves has the field's size
         char name[32] = {};
         OPENSSL_strlcpy(name, OBJ_nid2sn(curve_), sizeof name);
         std::array<OSSL_PARAM, 4> params{};

@@ -1,5 +1,5 @@
 // MODP groups over safe primes: groups 1 and 2 (RFC 2409 section 6.1, 6.2), 5 and 14 to 18 (RFC
-// 3526). The generator is 2 in all of them.
+// 3526), where the generator is 2; and those with a subgroup of prime order q, 22 to 24 (RFC 5114).
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
@@ -40,7 +40,7 @@ Bignum prime_of(unsigned bits) {
     }
 }
 
-class ModpGroup final : public DhGroup {
+class ModpGroup : public DhGroup {
   public:
     ModpGroup(const char* key, unsigned bits) : DhGroup(key, bits / 8, bits / 8), bits_(bits) {
         if (bits >= 1536) name_ = "modp_" + std::to_string(bits);
@@ -49,9 +49,7 @@ class ModpGroup final : public DhGroup {
     bool load() override {
         prime_ = prime_of(bits_);
         generator_.reset(BN_new());
-        highest_.reset(BN_dup(prime_.get()));
-        if (!prime_ || !generator_ || !highest_ || !BN_set_word(generator_.get(), 2) ||
-            !BN_sub_word(highest_.get(), 2))
+        if (!prime_ || !generator_ || !BN_set_word(generator_.get(), 2) || !set_bounds())
             return false;
         parameters_ = make_key(EVP_PKEY_KEY_PARAMETERS, nullptr, nullptr);
         return parameters_ != nullptr;
@@ -62,7 +60,7 @@ class ModpGroup final : public DhGroup {
     bool acceptable(View peer_public) const override {
         if (peer_public.size() != public_size()) return false;
         const Bignum y = number(peer_public);
-        return y && BN_cmp(y.get(), generator_.get()) >= 0 && BN_cmp(y.get(), highest_.get()) <= 0;
+        return y && BN_cmp(y.get(), lowest_.get()) >= 0 && BN_cmp(y.get(), highest_.get()) <= 0;
     }
 
     Key import(View private_value) const override {
@@ -82,7 +80,16 @@ class ModpGroup final : public DhGroup {
         return BN_bn2binpad(y.get(), out, static_cast<int>(public_size())) >= 0;
     }
 
-  private:
+  protected:
+    ModpGroup(const char* key, unsigned bits, const char* type, const char* name)
+        : DhGroup(key, bits / 8, bits / 8), bits_(bits), type_(type), name_(name) {}
+
+    bool set_bounds() {
+        lowest_.reset(BN_new());
+        highest_.reset(BN_dup(prime_.get()));
+        return lowest_ && highest_ && BN_set_word(lowest_.get(), 2) &&
+               BN_sub_word(highest_.get(), 2);
+    }
     static Bignum number(View bytes) {
         return Bignum(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
     }
@@ -103,7 +110,7 @@ class ModpGroup final : public DhGroup {
             !OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, private_value))
             return nullptr;
         const Params params(OSSL_PARAM_BLD_to_param(builder.get()));
-        const KeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "DH", nullptr));
+        const KeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, type_, nullptr));
         EVP_PKEY* made = nullptr;
         if (!params || !ctx || EVP_PKEY_fromdata_init(ctx.get()) <= 0 ||
             EVP_PKEY_fromdata(ctx.get(), &made, selection, params.get()) <= 0)
@@ -130,16 +137,57 @@ class ModpGroup final : public DhGroup {
     }
 
     unsigned bits_;
+    const char* type_ = "DH";
     std::string name_;  // empty: OpenSSL has no name for it
     Bignum prime_;
-    Bignum generator_;  // 2, which is also the least acceptable public value
-    Bignum highest_;    // p - 2
+    Bignum generator_;
+    Bignum lowest_;   // 2
+    Bignum highest_;  // p - 2
+};
+
+// p - 1 has small factors here: a value outside the subgroup of order q would tell our private value
+// modulo those (RFC 2785), so y^q = 1 must hold (NIST SP 800-56A 5.6.2.3.1).
+class Subgroup final : public ModpGroup {
+  public:
+    Subgroup(const char* key, unsigned bits, const char* name)
+        : ModpGroup(key, bits, "DHX", name) {}
+
+    // OpenSSL knows the numbers by the group's name.
+    bool load() override {
+        parameters_ = make_key(EVP_PKEY_KEY_PARAMETERS, nullptr, nullptr);
+        if (!parameters_) return false;
+        prime_ = parameter(OSSL_PKEY_PARAM_FFC_P);
+        generator_ = parameter(OSSL_PKEY_PARAM_FFC_G);
+        order_ = parameter(OSSL_PKEY_PARAM_FFC_Q);
+        return prime_ && generator_ && order_ && set_bounds();
+    }
+
+    bool is_member(View peer_public) const override {
+        const Bignum y = number(peer_public);
+        const Bignum power(BN_new());
+        const BignumCtx scratch(BN_CTX_new());
+        return y && power && scratch &&
+               BN_mod_exp(power.get(), y.get(), order_.get(), prime_.get(), scratch.get()) &&
+               BN_is_one(power.get());
+    }
+
+  private:
+    Bignum parameter(const char* name) const {
+        BIGNUM* raw = nullptr;
+        EVP_PKEY_get_bn_param(parameters_.get(), name, &raw);
+        return Bignum(raw);
+    }
+    Bignum order_;
 };
 
 }  // namespace
 
 std::unique_ptr<DhGroup> make_modp_group(const char* key, unsigned bits) {
     return std::make_unique<ModpGroup>(key, bits);
+}
+
+std::unique_ptr<DhGroup> make_subgroup(const char* key, unsigned bits, const char* name) {
+    return std::make_unique<Subgroup>(key, bits, name);
 }
 
 }  // namespace crypto_openssl

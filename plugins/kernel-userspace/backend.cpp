@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "algorithms.hpp"
+
 namespace racoon::kernel_userspace {
 namespace {
 
@@ -48,6 +50,19 @@ void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
     out->flags = RACOON_CAP_AEAD | RACOON_CAP_IPV6 | RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 |
                  RACOON_CAP_BYTE_LIFETIME;
+}
+
+racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
+    std::string text;
+    if (sa.protocol != RACOON_IPPROTO_ESP) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP only");
+    }
+    const bool encryption = sa.enc.xfrm_name[0] != '\0';
+    const bool integrity = sa.auth.xfrm_name[0] != '\0';
+    if (encryption || !integrity) find_encryption(sa.enc, sa.is_aead != 0, &text);
+    if (integrity && text.empty()) find_integrity(sa.auth, &text);
+    if (text.empty()) return RACOON_OK;
+    return sdk::fail(err, RACOON_NOT_SUPPORTED, text);
 }
 
 racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* err) {

@@ -53,6 +53,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
+    racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;

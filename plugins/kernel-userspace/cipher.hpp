@@ -32,6 +32,9 @@ std::unique_ptr<Transform> make_transform(const racoon_kernel_alg& enc,
                                           const racoon_kernel_alg& auth, bool is_aead,
                                           std::string* error);
 
+/// A number of at most 8 bytes, big-endian.
+void write_number(std::span<std::uint8_t> out, std::uint64_t number);
+
 /// Overwrites memory that held a key.
 void wipe(void* memory, std::size_t size);
 

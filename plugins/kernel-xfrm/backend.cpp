@@ -96,12 +96,19 @@ Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, s
 
 // ---- what this kernel can do
 
-// Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
 int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, bool aead) {
     racoon_kernel_sa sa{};
+    sa.protocol = protocol;
+    sa.is_aead = aead ? 1 : 0;
+    sa.enc = aead ? algorithm("rfc4106(gcm(aes))", 20, 128) : algorithm("cbc(aes)", 16, 0);
+    if (!aead) sa.auth = algorithm("hmac(sha256)", 32, 128);
+    return try_sa(family, sa);
+}
+
+// Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
+int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa) {
     sa.struct_size = sizeof(sa);
     sa.direction = RACOON_DIR_OUT;
-    sa.protocol = protocol;
     sa.mode = RACOON_MODE_TUNNEL;
     sa.src.family = sa.dst.family = family;
     const std::uint8_t v4[] = {192, 0, 2, 1};
@@ -110,11 +117,8 @@ int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, bool aead) {
     std::memcpy(sa.dst.bytes, family == 4 ? v4 : v6, 4);
     sa.dst.bytes[family == 4 ? 3 : 15] = 2;
     sa.spi = 0x72616300;  // "rac"
-    sa.is_aead = aead ? 1 : 0;
-    sa.enc = aead ? algorithm("rfc4106(gcm(aes))", 20, 128) : algorithm("cbc(aes)", 16, 0);
-    if (!aead) sa.auth = algorithm("hmac(sha256)", 32, 128);
     racoon_kernel_sa_id id{};
-    id.protocol = protocol;
+    id.protocol = sa.protocol;
     id.dst = sa.dst;
     int error = EEXIST;
     // Another racoon may be trying at this moment.
@@ -168,6 +172,40 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         capabilities_ = flags;
     }
     out->flags = *capabilities_;
+}
+
+racoon_status Backend::supports(const racoon_kernel_sa& asked, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    racoon_kernel_sa sa = asked;
+    const bool integrity = sa.auth.xfrm_name[0] != '\0';
+    const racoon_kernel_alg& one = integrity ? sa.auth : sa.enc;
+    if (sa.enc.key_size > sizeof(sa.enc.key) || sa.auth.key_size > sizeof(sa.auth.key)) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "a key longer than its field");
+    }
+    if (one.xfrm_name[0] == '\0') {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "the module has no name of the kernel's for it");
+    }
+    // The other half is what probe() found.
+    if (sa.is_aead == 0 && sa.protocol == RACOON_IPPROTO_ESP) {
+        if (integrity) {
+            sa.enc = algorithm("cbc(aes)", 16, 0);
+        } else {
+            sa.auth = algorithm("hmac(sha256)", 32, 128);
+        }
+    }
+    // A real key, for ciphers that refuse degenerate ones.
+    for (racoon_kernel_alg* alg : {&sa.enc, &sa.auth}) {
+        for (std::uint32_t i = 0; i < alg->key_size && i < sizeof(alg->key); ++i) {
+            alg->key[i] = static_cast<std::uint8_t>(i * 7 + 1);
+        }
+    }
+    const int error = try_sa(4, sa);
+    if (error == 0) return RACOON_OK;
+    return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                     "the kernel has no " + std::string(one.xfrm_name) + " for it (" +
+                         std::strerror(error) + ")",
+                     error);
 }
 
 // ---- opening and closing

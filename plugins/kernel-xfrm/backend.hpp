@@ -50,6 +50,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
+    racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -77,6 +78,7 @@ class Backend final : public sdk::KernelBackend {
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
     /// Installs and deletes an SA that nothing uses. 0, or errno.
     int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead);
+    int try_sa(std::uint8_t family, racoon_kernel_sa sa);
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
     std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
                                               std::uint32_t direction);

@@ -27,6 +27,8 @@ racoon_addr address(std::uint8_t last) {
     return a;
 }
 
+constexpr std::uint32_t kSuites = 6;  // each as an SA with plain numbers and as one with ESN
+
 racoon_kernel_sa sa(std::uint32_t direction, std::uint32_t spi) {
     racoon_kernel_sa s{};
     s.struct_size = sizeof(s);
@@ -38,11 +40,33 @@ racoon_kernel_sa sa(std::uint32_t direction, std::uint32_t spi) {
     s.src = address(direction == RACOON_DIR_OUT ? 1 : 2);
     s.dst = address(direction == RACOON_DIR_OUT ? 2 : 1);
     s.replay_window = 64;
-    const bool gcm = spi % 2 == 1;
-    s.is_aead = gcm ? 1 : 0;
-    s.enc = gcm ? algorithm("rfc4106(gcm(aes))", 20, 128) : algorithm("ecb(cipher_null)", 0, 0);
-    if (!gcm) s.auth = algorithm("hmac(sha256)", 32, 128);
-    if (spi > 2) s.flags = RACOON_SA_ESN;
+    switch (spi % kSuites) {
+        case 0:
+            s.enc = algorithm("ecb(cipher_null)", 0, 0);
+            s.auth = algorithm("hmac(sha256)", 32, 128);
+            break;
+        case 1:
+            s.is_aead = 1;
+            s.enc = algorithm("rfc4106(gcm(aes))", 20, 128);
+            break;
+        case 2:
+            s.is_aead = 1;
+            s.enc = algorithm("rfc4106(gcm(aes))", 36, 64);
+            break;
+        case 3:
+            s.is_aead = 1;
+            s.enc = algorithm("rfc4543(gcm(aes))", 28, 128);
+            break;
+        case 4:
+            s.enc = algorithm("rfc3686(ctr(aes))", 20, 0);
+            s.auth = algorithm("xcbc(aes)", 16, 96);
+            break;
+        default:
+            s.enc = algorithm("cbc(camellia)", 24, 0);
+            s.auth = algorithm("hmac(sha1)", 20, 96);
+            break;
+    }
+    if (spi > kSuites) s.flags = RACOON_SA_ESN;
     return s;
 }
 
@@ -63,12 +87,15 @@ struct Sink final : Output {
     }
 };
 
-void install(DataPath& path) {
-    for (std::uint32_t spi = 1; spi <= 4; ++spi) {
+void install(DataPath& path, std::uint32_t outbound) {
+    for (std::uint32_t spi = 1; spi <= 2 * kSuites; ++spi) {
         Writer out = begin_frame(Message::SaSet, spi);
-        write_sa(out, sa(spi <= 2 ? RACOON_DIR_IN : RACOON_DIR_OUT, spi));
+        write_sa(out, sa(RACOON_DIR_IN, spi));
         path.command(out.view(), 0);
     }
+    Writer sending = begin_frame(Message::SaSet, 100);
+    write_sa(sending, sa(RACOON_DIR_OUT, outbound));
+    path.command(sending.view(), 0);
     for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
         racoon_kernel_policy p{};
         p.struct_size = sizeof(p);
@@ -93,8 +120,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 2) return 0;
     Sink sink;
     DataPath path(sink);
-    install(path);
     const std::uint8_t how = data[0];
+    install(path, 1 + how / 3 % (2 * kSuites));
     const ByteView input(data + 1, size - 1);
     Outer outer;
     outer.src = address(2);
@@ -107,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         path.from_wire(outer, copy, 1);
     } else {
         std::string error;
-        const std::uint32_t spi = 1 + how / 3 % 2;
+        const std::uint32_t spi = 1 + how / 3 % (2 * kSuites);
         const auto peer = EspSa::make(sa(RACOON_DIR_OUT, spi), &error);
         Bytes sealed;
         if (!peer || !peer->seal(input, how % 2 == 0 ? 4 : 41, &sealed)) std::abort();

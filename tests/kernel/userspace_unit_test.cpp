@@ -97,7 +97,18 @@ TEST(Esp, RoundTripsEverySizeUnderEveryAlgorithm) {
                             {"ecb(cipher_null)", 0, "hmac(sha512)", 64, 256},
                             {"rfc4106(gcm(aes))", 20, "", 0, 128},
                             {"rfc4106(gcm(aes))", 28, "", 0, 128},
-                            {"rfc4106(gcm(aes))", 36, "", 0, 128}};
+                            {"rfc4106(gcm(aes))", 36, "", 0, 128},
+                            {"rfc4106(gcm(aes))", 20, "", 0, 96},
+                            {"rfc4106(gcm(aes))", 36, "", 0, 64},
+                            {"rfc4543(gcm(aes))", 20, "", 0, 128},
+                            {"rfc4543(gcm(aes))", 36, "", 0, 128},
+                            {"cbc(camellia)", 16, "hmac(sha256)", 32, 128},
+                            {"cbc(camellia)", 24, "xcbc(aes)", 16, 96},
+                            {"cbc(camellia)", 32, "hmac(sha1)", 20, 96},
+                            {"rfc3686(ctr(aes))", 20, "hmac(sha256)", 32, 128},
+                            {"rfc3686(ctr(aes))", 28, "hmac(sha1)", 20, 96},
+                            {"rfc3686(ctr(aes))", 36, "xcbc(aes)", 16, 96},
+                            {"ecb(cipher_null)", 0, "xcbc(aes)", 16, 96}};
     for (const Suite& suite : suites) {
         for (const std::uint32_t flags : {0u, RACOON_SA_ESN}) {
             racoon_kernel_sa sa = esp_sa(RACOON_DIR_IN, "10.0.0.1", "10.0.0.2", 7, 1, 1);
@@ -140,9 +151,70 @@ TEST(Esp, RefusesWhatProtectsNothing) {
     sa.auth = {};
     EXPECT_FALSE(EspSa::make(sa, &error));
     EXPECT_NE(error.find("neither"), std::string::npos) << error;
+    sa.enc = algorithm("", "rfc3686(ctr(aes))", 20, 0, 0);
+    EXPECT_FALSE(EspSa::make(sa, &error)) << "a counter mode without integrity";
+    EXPECT_NE(error.find("without integrity"), std::string::npos) << error;
     sa = esp_sa(RACOON_DIR_OUT, "10.0.0.1", "10.0.0.2", 7, 1, 1);
     sa.auth.icv_bits = 8;
     EXPECT_FALSE(EspSa::make(sa, &error)) << "an ICV of one byte";
+}
+
+// Every algorithm at the edges of its key and ICV lengths: one step beyond is refused, and nothing else
+// changes that.
+TEST(Esp, RefusesKeysAndIcvsOfAnyOtherLength) {
+    struct Shape {
+        const char* name;
+        bool aead;
+        std::set<std::uint32_t> keys, icvs;
+    };
+    const Shape ciphers[] = {{"cbc(aes)", false, {16, 24, 32}, {}},
+                             {"cbc(camellia)", false, {16, 24, 32}, {}},
+                             {"cbc(des3_ede)", false, {24}, {}},
+                             {"rfc3686(ctr(aes))", false, {20, 28, 36}, {}},
+                             {"ecb(cipher_null)", false, {0}, {}},
+                             {"rfc4106(gcm(aes))", true, {20, 28, 36}, {64, 96, 128}},
+                             {"rfc4543(gcm(aes))", true, {20, 28, 36}, {128}}};
+    std::string error;
+    for (const Shape& c : ciphers) {
+        for (std::uint32_t key = 0; key <= 128; ++key) {
+            racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.0.0.1", "10.0.0.2", 7, 1, 1);
+            sa.enc = algorithm("", c.name, key, c.aead ? 128 : 0, 1);
+            sa.is_aead = c.aead ? 1 : 0;
+            EXPECT_EQ(EspSa::make(sa, &error) != nullptr, c.keys.count(key) == 1)
+                << c.name << " with a key of " << key << " bytes";
+        }
+        for (std::uint32_t icv = 0; c.aead && icv <= 520; ++icv) {
+            racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.0.0.1", "10.0.0.2", 7, 1, 1);
+            sa.enc = algorithm("", c.name, 20, icv, 1);
+            sa.is_aead = 1;
+            EXPECT_EQ(EspSa::make(sa, &error) != nullptr, c.icvs.count(icv) == 1)
+                << c.name << " with an ICV of " << icv << " bits";
+        }
+    }
+    for (std::uint32_t key = 0; key <= 64; ++key) {
+        racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.0.0.1", "10.0.0.2", 7, 1, 1);
+        sa.auth = algorithm("", "xcbc(aes)", key, 96, 1);
+        EXPECT_EQ(EspSa::make(sa, &error) != nullptr, key == 16) << key;
+    }
+    for (const char* name : {"cbc(des)", "cbc(blowfish)", "cbc(cast5)", "cbc(twofish)", ""}) {
+        racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.0.0.1", "10.0.0.2", 7, 1, 1);
+        sa.enc = algorithm("", name, 16, 0, 1);
+        EXPECT_FALSE(EspSa::make(sa, &error)) << name;
+    }
+}
+
+TEST(Esp, NeverUsesACounterTwice) {
+    racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.0.0.1", "10.0.0.2", 7, 1, 1);
+    sa.enc = algorithm("", "rfc3686(ctr(aes))", 20, 0, 5);
+    std::string error;
+    const auto esp = EspSa::make(sa, &error);
+    ASSERT_TRUE(esp) << error;
+    std::set<Bytes> ivs;
+    for (int i = 0; i < 300; ++i) {
+        Bytes packet;
+        ASSERT_TRUE(esp->seal(Bytes(20), 4, &packet));
+        EXPECT_TRUE(ivs.insert(Bytes(packet.begin() + 8, packet.begin() + 16)).second);
+    }
 }
 
 // A set of all numbers seen is what the ring of bits must agree with.

@@ -59,6 +59,8 @@ class SimHost final : public exchange::Output {
     std::map<std::uint64_t, bool> acquires;  // ended: token → success
     std::uint64_t bytes_out = 0, packets_out = 0;
     bool answer_ops = true;
+    /// Asked before the model answers, for operations with real algorithms behind them.
+    std::function<std::optional<Result<Bytes>>(const exchange::Operation&)> answer_instead;
 
     // --- what exists ---
     std::set<std::uint64_t> dh_keys, uses;
@@ -121,6 +123,8 @@ class SimHost final : public exchange::Output {
             --it->second;
             return fail(Errc::Denied, "told to fail");
         }
+        if (answer_instead)
+            if (auto done = answer_instead(op)) return std::move(*done);
         switch (op.kind) {
             case OpKind::DhGenerate: {
                 RACOON_TRY(auto r, decode<DhGenerate>(op.request));

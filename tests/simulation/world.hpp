@@ -120,15 +120,16 @@ class World {
 
     explicit World(std::uint64_t seed, const ConfigOptions& options = {},
                    const ConfigOptions* other = nullptr)
+        : World(seed, make_config(ip("192.0.2.1"), ip("192.0.2.2"), options),
+                make_config(ip("192.0.2.2"), ip("192.0.2.1"), other ? *other : options)) {}
+    World(std::uint64_t seed, conf::ConfigPtr config_a, conf::ConfigPtr config_b)
         : addr_a(ip("192.0.2.1")), addr_b(ip("192.0.2.2")), seed_(seed), rng_(seed * 2 + 1) {
         const auto schedule = [this](Duration d, std::function<void()> f) {
             after(d, std::move(f));
         };
-        a = std::make_unique<SimHost>("a", make_config(addr_a, addr_b, options), seed * 3 + 1,
-                                      schedule,
+        a = std::make_unique<SimHost>("a", std::move(config_a), seed * 3 + 1, schedule,
                                       [this](const exchange::Datagram& d) { transmit(d); });
-        b = std::make_unique<SimHost>("b", make_config(addr_b, addr_a, other ? *other : options),
-                                      seed * 3 + 2, schedule,
+        b = std::make_unique<SimHost>("b", std::move(config_b), seed * 3 + 2, schedule,
                                       [this](const exchange::Datagram& d) { transmit(d); });
         for (SimHost* h : {a.get(), b.get()}) h->clock = [this] { return now; };
         a->engine->local_endpoints({Endpoint{addr_a, 500}});

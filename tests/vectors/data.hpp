@@ -47,18 +47,20 @@ class Tally {
     std::map<std::string, std::size_t> skipped_;
 };
 
-/// crypto-openssl loaded once per test.
+/// crypto-openssl and crypto-legacy, loaded once per test.
 class Vectors : public testing::Test {
   protected:
     void SetUp() override {
         module_ = LoadedPlugin::load("crypto-openssl", host_);
         ASSERT_TRUE(module_);
+        legacy_ = LoadedPlugin::load("crypto-legacy", host_);
+        ASSERT_TRUE(legacy_);
     }
     Point<racoon_hash> hash(const std::string& name) {
         return module_->find<racoon_hash>(RACOON_POINT_HASH, name);
     }
     Point<racoon_cipher> cipher(const std::string& name) {
-        return module_->find<racoon_cipher>(RACOON_POINT_CIPHER, name);
+        return module_->find<racoon_cipher>(RACOON_POINT_CIPHER, name);  // in either
     }
     Point<racoon_dh_group> group(const std::string& name) {
         return module_->find<racoon_dh_group>(RACOON_POINT_DH_GROUP, name);
@@ -72,6 +74,7 @@ class Vectors : public testing::Test {
 
     FakeHost host_;
     std::unique_ptr<LoadedPlugin> module_;
+    std::unique_ptr<LoadedPlugin> legacy_;
 };
 
 }  // namespace racoon::test

@@ -46,6 +46,39 @@ TEST_F(Vectors, OfWycheproofForEcdhHoldAndInvalidPointsAreRefused) {
     EXPECT_GE(refused, 70u);
 }
 
+// Wycheproof calls values on the twist and non-canonical ones acceptable: RFC 7748 computes with them.
+// Only a secret of zero must be refused.
+TEST_F(Vectors, OfWycheproofForX25519Hold) {
+    const auto root = vectors_root();
+    if (!root) return report_absence();
+    crypto_openssl::DhGroups groups;
+    ASSERT_EQ(groups.load(), nullptr);
+    Tally tally("Wycheproof X25519");
+    std::size_t refused = 0;
+    const auto* g = groups.find("curve25519");
+    const Json all = load_json(*root / "wycheproof" / "x25519_test.json.gz");
+    for (const Json& group : all["testGroups"]) {
+        for (const Json& test : group["tests"]) {
+            SCOPED_TRACE("tcId " + test["tcId"].dump());
+            const auto pair = g->import(unhex(test["private"]));
+            ASSERT_TRUE(pair);
+            const Bytes shared = unhex(test["shared"]);
+            Bytes secret(g->secret_size());
+            const racoon_status status = g->compute(*pair, unhex(test["public"]), secret.data());
+            if (shared == Bytes(32)) {
+                EXPECT_NE(status, RACOON_OK);
+                ++refused;
+            } else {
+                EXPECT_EQ(status, RACOON_OK);
+                EXPECT_EQ(secret, shared);
+            }
+            tally.checked();
+        }
+    }
+    EXPECT_GE(tally.checked_count(), 500u);
+    EXPECT_GE(refused, 20u);
+}
+
 TEST_F(Vectors, OfWycheproofForHmacHold) {
     const auto root = vectors_root();
     if (!root) return report_absence();

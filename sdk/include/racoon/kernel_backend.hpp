@@ -98,6 +98,7 @@ class KernelBackend {
     using EachPolicy = void (*)(void* arg, const racoon_kernel_policy* policy) RACOON_NOEXCEPT;
     virtual racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) = 0;
     virtual racoon_status acquire_done(std::uint64_t acquire_token, racoon_status status) = 0;
+    virtual racoon_status supports(const racoon_kernel_sa&, racoon_error*) { return RACOON_OK; }
 };
 
 namespace detail {
@@ -178,6 +179,9 @@ inline const racoon_kernel& kernel_table() noexcept {
         },
         [](void* impl, uint64_t token, racoon_status status) noexcept {
             return backend(impl).acquire_done(token, status);
+        },
+        [](void* impl, const racoon_kernel_sa* sa, racoon_error* err) noexcept {
+            return backend(impl).supports(taken(sa), err);
         },
     };
     return table;

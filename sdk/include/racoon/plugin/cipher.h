@@ -2,7 +2,8 @@
  * Registration key: the racoon.conf name ("aes"). Manifest entry:
  *   {"point": "racoon.cipher/1", "key": "aes", "aliases": ["rijndael"], "ike": 7,
  *    "key_bits": {"min": 128, "max": 256, "step": 64, "default": 128}, "block": 16, "weak": false}
- * "key_bits" with equal min and max: a fixed length, no Key Length attribute on the wire. */
+ * "key_bits" with equal min and max: a fixed length, no Key Length attribute on the wire. "absent" in it
+ * (optional): what a peer means whose transform has no Key Length; without it such a transform is refused. */
 #ifndef RACOON_PLUGIN_CIPHER_H
 #define RACOON_PLUGIN_CIPHER_H
 

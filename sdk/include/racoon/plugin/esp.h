@@ -12,7 +12,9 @@
  *   {… "key": "hmac_sha256", "kind": "integrity", "attribute": 5, "ah": 5, "key_bytes": 32,
  *    "icv": 16, "xfrm": "hmac(sha256)", "pfkey": 5, "hash": "sha256"}
  * Keys of one name and different kinds may coexist. Key material taken from KEYMAT is key_bits/8 +
- * salt (RFC 4106 section 8.1), then key_bytes of the integrity algorithm. */
+ * salt (RFC 4106 section 8.1), then key_bytes + salt of the integrity algorithm. A salt with "encryption"
+ * is a counter mode's nonce (RFC 3686): never without integrity. With "integrity" it belongs to a mode that
+ * AH alone may use (RFC 4543). */
 #ifndef RACOON_PLUGIN_ESP_H
 #define RACOON_PLUGIN_ESP_H
 

@@ -218,6 +218,12 @@ typedef struct racoon_kernel {
     /* How the negotiation that an acquire caused has ended; lets new acquires come at once. */
     racoon_status (*acquire_done)(void* impl, uint64_t acquire_token,
                                   racoon_status status) RACOON_NOEXCEPT;
+    /* Optional, after open: can it do this algorithm? Of the SA, protocol, mode, is_aead and either enc or
+     * auth (the other is empty) are set, with a key size but no key. NOT_SUPPORTED keeps it from being
+     * negotiated, with the reason in err. May try it on the kernel; leaves nothing behind. A backend
+     * without this function is taken to do all that its capabilities allow. */
+    racoon_status (*supports)(void* impl, const racoon_kernel_sa* sa,
+                              racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus

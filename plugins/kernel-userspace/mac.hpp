@@ -1,0 +1,37 @@
+// Integrity of ESP packets: HMAC (RFC 2403, 2404, 4868) and AES-XCBC-MAC (RFC 3566), cut to the SA's
+// length.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <racoon/plugin/kernel.h>
+
+#include "bytes.hpp"
+
+namespace racoon::kernel_userspace {
+
+inline constexpr std::size_t kMaxIcv = 64;
+
+class Mac {
+  public:
+    virtual ~Mac() = default;
+    std::size_t size() const { return size_; }
+    /// The ICV of both parts, one behind the other; out has size() bytes.
+    bool compute(ByteView first, ByteView second, std::uint8_t* out);
+
+  protected:
+    explicit Mac(std::size_t size) : size_(size) {}
+    virtual bool start() = 0;
+    virtual bool update(ByteView data) = 0;
+    /// The whole MAC; at least size() bytes of it.
+    virtual bool finish(std::uint8_t (&full)[kMaxIcv]) = 0;
+
+  private:
+    std::size_t size_;
+};
+
+/// Null: `error` says why.
+std::unique_ptr<Mac> make_mac(const racoon_kernel_alg& alg, std::string* error);
+
+}  // namespace racoon::kernel_userspace
