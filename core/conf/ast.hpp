@@ -57,6 +57,7 @@ struct Statement {
     std::vector<Value> values;
     std::vector<Statement> body;  // of blocks
     Span end;                     // the closing brace or the semicolon
+    bool end_told = false;        // its ";" is missing, which was told
     bool broken = false;          // an error was reported; values are not to be looked at
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "conf/address_hint.hpp"
 #include "conf/builder.hpp"
 #include "conf/nearest.hpp"
 #include "conf/policy_syntax.hpp"
@@ -25,7 +28,11 @@ std::shared_ptr<Config> Builder::run(std::string file) {
     config_->file = std::move(file);
     find_parents();
     for (const Statement& s : in_.statements) {
-        if (s.broken) continue;
+        if (s.broken) {
+            has_broken_remote_ = has_broken_remote_ || s.directive->word == Word::Remote ||
+                                 s.directive == &unknown_directive();
+            continue;
+        }
         switch (s.directive->word) {
             case Word::PathKind:
                 path(s);
@@ -111,17 +118,19 @@ std::optional<IpAddr> Builder::address(const Value& v) {
     const auto percent = v.text.find('%');
     if (percent != v.text.npos && parsed.error().code() == Errc::NotFound) {
         if (in_.offline) {  // the interface may exist elsewhere
-            diagnostics_.warning(v.where, fmt::format("{} here", parsed.error().text()));
+            diagnostics_.warning(Warning::MissingFile, v.where,
+                                 fmt::format("{} here", parsed.error().text()));
             if (auto bare = IpAddr::parse(v.text.substr(0, percent))) return *bare;
         }
         diagnostics_.error(v.where, fmt::format("{}: {}", quoted(v.text), parsed.error().text()));
         return std::nullopt;
     }
-    bool name = false;
-    for (const char c : v.text) name = name || (is_letter(c) && v.text.find(':') == v.text.npos);
-    diagnostics_.error(v.where,
-                       fmt::format("{} is not a numeric IPv4 or IPv6 address{}", quoted(v.text),
-                                   name ? "; names are not looked up here" : ""));
+    std::string hint = address_hint(v.text);
+    const bool name =
+        v.text.find(':') == v.text.npos && std::any_of(v.text.begin(), v.text.end(), is_letter);
+    if (hint.empty() && name) hint = "; names are not looked up here";
+    diagnostics_.error(
+        v.where, fmt::format("{} is not a numeric IPv4 or IPv6 address{}", quoted(v.text), hint));
     return std::nullopt;
 }
 
@@ -137,8 +146,9 @@ std::optional<Prefix> Builder::net(const Value& where, const Value& length) {
     }
     const Prefix out = *Prefix::make(*addr, static_cast<unsigned>(length.number));
     if (out.addr != *addr)
-        diagnostics_.warning(where.where, fmt::format("{} has bits beyond its prefix; {} is meant",
-                                                      where.text, out.text()));
+        diagnostics_.warning(
+            Warning::HostBits, where.where,
+            fmt::format("{} has bits beyond its prefix; {} is meant", where.text, out.text()));
     return out;
 }
 
@@ -146,9 +156,9 @@ std::optional<Prefix> Builder::net(const Value& where, const Value& length) {
 void Builder::offer_only(const Statement& s, std::string_view instead) {
     const Feature feature = s.directive->feature;
     if (has(feature) || !told_features_.insert(feature).second) return;
-    diagnostics_.warning(
-        s.where, fmt::format("{}: this release has no support for {}; {}", s.directive->keyword,
-                             feature_name(feature), instead));
+    diagnostics_.warning(Warning::NotSupported, s.where,
+                         fmt::format("{}: this release has no support for {}; {}",
+                                     s.directive->keyword, feature_name(feature), instead));
 }
 
 std::optional<Endpoint> Builder::endpoint(const Value& v) {
@@ -174,6 +184,7 @@ void Builder::path(const Statement& s) {
     }
     if (s.directive->feature != Feature::None) offer_only(s, "nothing is written there");
     config_->paths.insert_or_assign(std::string(kind), std::string(v.text));
+    config_->path_places.insert_or_assign(std::string(kind), location(v.where));
 }
 
 std::string Builder::folder_base() const {
@@ -269,7 +280,7 @@ void Builder::policy(const Statement& s) {
         const std::string message =
             fmt::format("cannot read the policy file {}: {}", quoted(name), bytes.error().text());
         if (in_.offline)
-            diagnostics_.warning(v.where, message);
+            diagnostics_.warning(Warning::MissingFile, v.where, message);
         else
             diagnostics_.error(v.where, message);
         return;
@@ -282,9 +293,10 @@ void Builder::check_whole() {
     for (const Remote& r : config_->remotes)
         if (r.start && !r.address && r.host.empty() && !parents_.contains(r.name))
             diagnostics_.warning(
-                r.where, fmt::format("remote {}: start on needs one peer, by address or host name; "
-                                     "nothing is brought up for this section",
-                                     quoted(r.name)));
+                Warning::NoEffect, r.where,
+                fmt::format("remote {}: start on needs one peer, by address or host name; "
+                            "nothing is brought up for this section",
+                            quoted(r.name)));
     bool compression = false;
     for (const SaInfo& info : config_->sainfos)
         compression = compression || !info.compression.empty();
@@ -293,7 +305,7 @@ void Builder::check_whole() {
         for (const Policy& p : config_->policies)
             for (const PolicyTemplate& t : p.templates)
                 if (t.protocol == 108 && !compression) {
-                    diagnostics_.warning(p.where,
+                    diagnostics_.warning(Warning::NoCompression, p.where,
                                          "this policy asks for ipcomp, but no loaded module "
                                          "provides an algorithm that a sainfo names");
                     return;

@@ -55,7 +55,7 @@ void Builder::split_network(const Statement& s, ModeCfg& m) {
     const Split kind = s.values[0].text == "include" ? Split::Include : Split::LocalLan;
     if (m.split != Split::None && m.split != kind && !m.split_networks.empty())
         diagnostics_.warning(
-            s.values[0].where,
+            Warning::Repeated, s.values[0].where,
             fmt::format("split_network is of one kind: the nets named before count "
                         "as {} too",
                         s.values[0].text));
@@ -200,9 +200,10 @@ void Builder::ldap_cfg(const Statement& block) {
             case Word::LdapHost:
                 if (v.kind == Value::Kind::Word)
                     diagnostics_.warning(
-                        v.where, fmt::format("older racoons take the host of ldapcfg in double "
-                                             "quotes only: write {}",
-                                             quoted(text)));
+                        Warning::Deprecated, v.where,
+                        fmt::format("older racoons take the host of ldapcfg in double "
+                                    "quotes only: write {}",
+                                    quoted(text)));
                 l.host = text;
                 break;
             case Word::LdapPort:

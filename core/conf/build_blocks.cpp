@@ -17,7 +17,7 @@ void Builder::listen(const Statement& block) {
                 if (const auto e = endpoint(s.values[0])) config_->listen.isakmp_natt.push_back(*e);
                 if (!s.values[0].has_number)
                     diagnostics_.warning(
-                        s.values[0].where,
+                        Warning::NattPort, s.values[0].where,
                         fmt::format("isakmp_natt without a port means port 500; write \"{} "
                                     "[4500]\"",
                                     log::escaped(s.values[0].text, 80)));

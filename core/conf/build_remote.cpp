@@ -116,7 +116,7 @@ void Builder::find_parents() {
     Diagnostics unheard(in_.sources);
     Builder probe(in_, unheard);
     for (const Statement& s : in_.statements)
-        if (s.directive->word == Word::Remote && s.values.size() > 2)
+        if (!s.broken && s.directive->word == Word::Remote && s.values.size() > 3)
             parents_.insert(probe.index_name(s.values[2], s.values[3]));
 }
 
@@ -130,7 +130,7 @@ bool Builder::inherit(const Statement& s, RemoteDraft& draft) {
         if (remote_places_.size() <= 100)  // so that many such errors cost no more than many lines
             for (const auto& [known, unused] : remote_places_) names.push_back(known);
         std::sort(names.begin(), names.end());
-        if (!parent.empty())
+        if (!parent.empty() && !has_broken_remote_)
             diagnostics_.error(v.where,
                                fmt::format("no remote section {} before this one to inherit from{}",
                                            quoted(parent), did_you_mean(parent, names)));
@@ -177,20 +177,12 @@ void Builder::remote(const Statement& s) {
         draft.made.port = whom.port;
     }
 
+    // Two old-form sections for one peer are judged with all others, in check_remotes.cpp.
     const auto earlier = remote_places_.find(name);
-    if (earlier != remote_places_.end() && good) {
-        const std::string place = location(earlier->second).text();
-        if (!old_form) {
-            diagnostics_.error(
-                head.where, fmt::format("remote {} is already defined at {}", quoted(name), place));
-            good = false;
-        } else {
-            diagnostics_.warning(
-                head.where,
-                fmt::format("remote {} is also defined at {}: unless mode or proposal tell "
-                            "them apart, neither is used",
-                            name, place));
-        }
+    if (earlier != remote_places_.end() && good && !old_form) {
+        diagnostics_.error(head.where, fmt::format("remote {} is already defined at {}",
+                                                   quoted(name), location(earlier->second).text()));
+        good = false;
     }
 
     const std::size_t errors = diagnostics_.errors();
@@ -210,9 +202,11 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
     const std::size_t errors = diagnostics_.errors();
     missing_ = false;
     std::vector<std::pair<Span, std::string>> missing;
+    bool unknown = false;  // it may be what seems to be absent
     for (const Statement& s : block.body) {
         const Value v = s.values.empty() ? Value{} : s.values[0];
         missing_ = false;
+        unknown = unknown || s.directive == &unknown_directive();
         switch (s.directive->word) {
             case Word::EncryptionAlgorithm:
                 encryption = true;
@@ -265,7 +259,7 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
                                       {method, "authentication_method"},
                                       {dh, "dh_group"}})
         if (!there) absent += (absent.empty() ? "" : ", ") + std::string(what);
-    if (!absent.empty())
+    if (!absent.empty() && !unknown)
         diagnostics_.error(block.where, fmt::format("this proposal has no {}", absent));
     p.usable = missing.empty();
     if (draft.proposals.size() >= kMaxProposals) {
@@ -302,11 +296,11 @@ void Builder::finish_proposals(const RemoteDraft& draft, Remote& r) {
 void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
     Remote r = std::move(draft.made);
     finish_proposals(draft, r);
-    if (!draft.has_modes)
+    if (!draft.has_modes && !draft.has_broken)
         diagnostics_.error(
             s.where, fmt::format("remote {} has no exchange_mode; write \"exchange_mode main;\"",
                                  quoted(r.name)));
-    if (draft.proposals.empty())
+    if (draft.proposals.empty() && !draft.has_broken)
         diagnostics_.error(s.where,
                            fmt::format("remote {} has no proposal {{ … }}", quoted(r.name)));
     const bool one_group =

@@ -27,6 +27,8 @@ void Builder::remote_statement(const Statement& s, RemoteDraft& draft) {
     Remote& r = draft.made;
     const Value v = s.values.empty() ? Value{} : s.values[0];
     if (s.broken) {
+        draft.has_broken = draft.has_broken || s.directive->word == Word::Proposal ||
+                           s.directive == &unknown_directive();
         draft.has_modes = draft.has_modes || s.directive->word == Word::ExchangeMode;
         return;
     }
@@ -189,7 +191,7 @@ void Builder::extras_statement(const Statement& s, RemoteDraft& draft) {
         case Word::WeakPhase1Check:
             r.weak_phase1_check = on(v);
             if (r.weak_phase1_check)
-                diagnostics_.warning(s.where,
+                diagnostics_.warning(Warning::Deprecated, s.where,
                                      "\"weak_phase1_check\" has no effect: a delete that nobody "
                                      "authenticated is never obeyed; remove it");
             break;
@@ -382,14 +384,14 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values,
     auto bytes = in_.files.read(std::string(value->text));
     if (!bytes || bytes->empty() || bytes->size() > 65535 - 8) {
         const std::string message = fmt::format(
-            "cannot take the key id from the file {}: {}; for the text itself write \"keyid tag {}\"",
+            "cannot take the key id from the file {}: {}; for the text itself write: keyid tag {}",
             quoted(value->text),
             !bytes           ? bytes.error().text()
             : bytes->empty() ? "it is empty"
                              : "it is too long",
-            quoted(value->text).substr(1, quoted(value->text).size() - 2));
+            quoted(value->text));
         if (in_.offline && !bytes) {
-            diagnostics_.warning(value->where, message);
+            diagnostics_.warning(Warning::MissingFile, value->where, message);
             out.value = std::string(value->text);
             return out;
         }

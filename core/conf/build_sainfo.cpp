@@ -197,6 +197,8 @@ void Builder::sainfo(const Statement& s) {
     bool wrote_encryption = false, wrote_integrity = false, wrote_compression = false;
     for (const Statement& inner : s.body) {
         const Value v = inner.values.empty() ? Value{} : inner.values[0];
+        if (inner.directive == &unknown_directive())  // it may be what seems to be absent
+            wrote_encryption = wrote_integrity = wrote_compression = true;
         if (inner.broken) {
             wrote_encryption =
                 wrote_encryption || inner.directive->word == Word::EncryptionAlgorithm;
@@ -251,7 +253,7 @@ void Builder::sainfo(const Statement& s) {
                 for (const Value& a : inner.values) {
                     if (a.text == "none") {
                         diagnostics_.warning(
-                            a.where,
+                            Warning::Deprecated, a.where,
                             "compression_algorithm none: it is used only where a "
                             "policy asks for it; write deflate, which older racoons "
                             "need to see");
@@ -287,7 +289,7 @@ void Builder::sainfo(const Statement& s) {
                            "this sainfo has no authentication_algorithm; write for example "
                            "\"authentication_algorithm hmac_sha256;\"");
     if (!wrote_compression)
-        diagnostics_.warning(s.where,
+        diagnostics_.warning(Warning::NoCompression, s.where,
                              "this sainfo has no compression_algorithm; \"compression_algorithm "
                              "deflate;\" is usual, and older racoons refuse the file without it");
     if (diagnostics_.errors() != errors) return;
@@ -317,9 +319,10 @@ void Builder::duplicate(const SaInfo& info, const Statement& s) {
     const std::string where = location(earlier->second).text();
     if (info.local.anonymous() && info.remote.anonymous() && !info.from && info.group.empty())
         diagnostics_.warning(
-            s.where, fmt::format("this anonymous sainfo is never used: the one at {} is found "
-                                 "first",
-                                 where));
+            Warning::Shadowed, s.where,
+            fmt::format("this anonymous sainfo is never used: the one at {} is found "
+                        "first",
+                        where));
     else
         diagnostics_.error(s.where,
                            fmt::format("this sainfo is for the same nets as the one at {}", where));

@@ -27,8 +27,9 @@ void Builder::unsupported(std::vector<Unsupported>& out, const Span& where, std:
     u.initiating = initiating;
     if (told_missing_.insert({where.file, where.offset}).second)
         diagnostics_.warning(
-            where, fmt::format("{}; {} is not {}", u.message, section,
-                               initiating ? "used until it has" : "used to answer until it has"));
+            Warning::NotSupported, where,
+            fmt::format("{}; {} is not {}", u.message, section,
+                        initiating ? "used until it has" : "used to answer until it has"));
     out.push_back(std::move(u));
 }
 
@@ -56,9 +57,10 @@ void Builder::find_unsupported(const RemoteDraft& draft, Remote& r) {
                 unsupported(r.unsupported, v.where, what, feature, "this section");
             else if (told_missing_.insert({v.where.file, v.where.offset}).second)
                 diagnostics_.warning(
-                    v.where, fmt::format("{}: this release has no support for {}; the other modes "
-                                         "of this section are used",
-                                         what, feature_name(feature)));
+                    Warning::NotSupported, v.where,
+                    fmt::format("{}: this release has no support for {}; the other modes "
+                                "of this section are used",
+                                what, feature_name(feature)));
         }
     }
     note(Word::MyIdentifier, r.my_identifier.type == 9, Feature::DistinguishedNames,

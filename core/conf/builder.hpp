@@ -38,6 +38,7 @@ struct RemoteDraft {
     std::optional<seconds> lifetime;
     bool named = false;
     bool has_modes = false;                  // exchange_mode was written, whatever became of it
+    bool has_broken = false;                 // a proposal or an unknown word that was told
     bool has_address = false;                // remote_address was written in this block
     std::map<Word, const Statement*> asked;  // where what may be unsupported was written
 };
@@ -151,6 +152,7 @@ class Builder {
     std::size_t inherited_ = 0;  // bytes copied so far, which are bounded
     std::set<std::pair<std::uint32_t, std::uint32_t>> told_missing_;  // file and offset
     std::set<Feature> told_features_;
+    bool has_broken_remote_ = false;  // its name may be the one that is looked for
 };
 
 }  // namespace racoon::conf

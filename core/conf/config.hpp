@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -276,7 +277,9 @@ struct ModuleBlock {
 struct Config {
     std::string file;
     std::map<std::string, std::string, std::less<>> paths;  // `path KIND "…"`
-    std::vector<ModuleBlock> modules;                       // empty: those that are "standard"
+    std::map<std::string, Location, std::less<>> path_places;
+    std::set<std::string, std::less<>> silenced;  // names of warnings that nobody wants to be told
+    std::vector<ModuleBlock> modules;             // empty: those that are "standard"
     std::string kernel = "auto";
     std::optional<std::uint8_t> log_level;  // log::Level
     Timer timer;

@@ -40,6 +40,26 @@ void show_line(Diagnostic& d, std::string_view bytes, const Span& where) {
         if ((static_cast<unsigned char>(bytes[where.offset + i]) & 0xc0) != 0x80) d.caret += '~';
 }
 
+/// Where the line is that is `lines` further on than the one that starts at `at`.
+std::size_t line_start(std::string_view bytes, std::size_t at, std::size_t lines) {
+    for (; lines > 0 && at < bytes.size(); --lines) {
+        const auto end = bytes.find('\n', at);
+        at = end == bytes.npos ? bytes.size() : end + 1;
+    }
+    return at;
+}
+
+/// Shows the word or the string at a column of the line that starts at `at`.
+void show_word(Diagnostic& d, std::string_view bytes, std::size_t at, Span& where) {
+    if (at + where.column > bytes.size()) return;
+    where.offset = static_cast<std::uint32_t>(at) + where.column - 1;
+    const auto word = bytes.substr(where.offset, kWindow);
+    const auto end =
+        word.starts_with('"') ? word.find('"', 1) + 1 : word.find_first_of(" \t\r\n;{");
+    where.length = static_cast<std::uint32_t>(end == 0 || end == word.npos ? word.size() : end);
+    show_line(d, bytes, where);
+}
+
 }  // namespace
 
 std::string quoted(std::string_view text) {
@@ -63,7 +83,9 @@ std::string Diagnostic::line() const {
     std::string out = where.file;
     if (where.line > 0) out += fmt::format(":{}:{}", where.line, where.column);
     out += severity == Severity::Warning ? ": warning: " : ": ";
-    return out + message;
+    out += message;
+    if (warning) out += fmt::format(" [{}]", about(*warning).name);
+    return out;
 }
 
 std::string Diagnostic::text() const {
@@ -72,27 +94,51 @@ std::string Diagnostic::text() const {
     return out;
 }
 
-void Diagnostics::add(Severity severity, const Span& where, std::string message) {
-    if (severity == Severity::Error) ++errors_;
-    if (full()) {
-        ++dropped_;
+bool Diagnostics::silenced(const Entry& entry) const {
+    return entry.diagnostic.warning && silence_.covers(*entry.diagnostic.warning, entry.where);
+}
+
+void Diagnostics::add(Entry entry) {
+    const auto& name = entry.diagnostic.warning;
+    if (silenced(entry)) return;
+    if (!name && ++errors_ > kMaxDiagnostics) {
+        ++dropped_errors_;
         return;
     }
-    Entry entry;
-    entry.where = where;
-    entry.diagnostic.severity = severity;
-    entry.diagnostic.where = sources_.location(where);
-    entry.diagnostic.message = std::move(message);
-    if (where.line > 0) show_line(entry.diagnostic, sources_.at(where.file).bytes, where);
+    if (name && ++warnings_ > kMaxDiagnostics) {
+        ++dropped_[static_cast<std::size_t>(*name)];
+        return;
+    }
+    // A line is looked up only for what is kept.
+    if (entry.where.line > 0 && entry.diagnostic.where.line == 0) {
+        entry.diagnostic.where = sources_.location(entry.where);
+        show_line(entry.diagnostic, sources_.at(entry.where.file).bytes, entry.where);
+    }
     list_.push_back(std::move(entry));
 }
 
-void Diagnostics::warning(const Location& where, std::string message) {
-    if (full()) {
-        ++dropped_;
-        return;
-    }
+void Diagnostics::error(const Span& where, std::string message) {
     Entry entry;
+    entry.where = where;
+    entry.diagnostic.message = std::move(message);
+    if (where.line == 0) entry.diagnostic.where = sources_.location(where);
+    add(std::move(entry));
+}
+
+void Diagnostics::warning(Warning name, const Span& where, std::string message) {
+    Entry entry;
+    entry.where = where;
+    entry.diagnostic.severity = Severity::Warning;
+    entry.diagnostic.message = std::move(message);
+    entry.diagnostic.warning = name;
+    if (where.line == 0) entry.diagnostic.where = sources_.location(where);
+    add(std::move(entry));
+}
+
+void Diagnostics::warning(Warning name, const Location& where, std::string message) {
+    Entry entry;
+    // A file that is no source, such as one of keys, comes behind all of them.
+    entry.where.file = static_cast<std::uint32_t>(sources_.size());
     for (std::uint32_t i = 0; i < sources_.size(); ++i)
         if (sources_.at(i).name == where.file) entry.where.file = i;
     entry.where.line = static_cast<std::uint32_t>(where.line);
@@ -100,19 +146,55 @@ void Diagnostics::warning(const Location& where, std::string message) {
     entry.diagnostic.severity = Severity::Warning;
     entry.diagnostic.where = where;
     entry.diagnostic.message = std::move(message);
-    list_.push_back(std::move(entry));
+    entry.diagnostic.warning = name;
+    add(std::move(entry));
 }
 
 void Diagnostics::file_error(std::string file, std::string message) {
-    ++errors_;
-    if (full()) {
-        ++dropped_;
-        return;
-    }
     Entry entry;
     entry.diagnostic.where.file = std::move(file);
     entry.diagnostic.message = std::move(message);
-    list_.push_back(std::move(entry));
+    add(std::move(entry));
+}
+
+void Diagnostics::silence(Silence silence) {
+    silence_ = std::move(silence);
+    const auto gone = std::remove_if(list_.begin(), list_.end(),
+                                     [this](const Entry& entry) { return silenced(entry); });
+    list_.erase(gone, list_.end());
+    warnings_ = 0;
+    for (const Entry& entry : list_) warnings_ += entry.diagnostic.warning ? 1u : 0u;
+    for (const WarningInfo& info : warning_table())
+        if (silence_.covers(info.warning)) dropped_[static_cast<std::size_t>(info.warning)] = 0;
+}
+
+/// The source lines of what was told by line and column alone. The list is sorted, so that each file is
+/// walked through once.
+void Diagnostics::find_lines() {
+    std::uint32_t file = 0, line = 1;
+    std::size_t at = 0;
+    for (Entry& entry : list_) {
+        Span& where = entry.where;
+        if (where.line == 0 || where.file >= sources_.size() || !entry.diagnostic.source.empty())
+            continue;
+        const std::string_view bytes = sources_.at(where.file).bytes;
+        if (where.file != file || where.line < line) {
+            file = where.file;
+            line = 1;
+            at = 0;
+        }
+        at = line_start(bytes, at, where.line - line);
+        line = where.line;
+        show_word(entry.diagnostic, bytes, at, where);
+    }
+}
+
+void show_source(Diagnostic& diagnostic, std::string_view bytes) {
+    Span where;
+    where.line = static_cast<std::uint32_t>(diagnostic.where.line);
+    where.column = static_cast<std::uint32_t>(diagnostic.where.column);
+    if (where.line == 0 || where.column == 0) return;
+    show_word(diagnostic, bytes, line_start(bytes, 0, where.line - 1), where);
 }
 
 std::vector<Diagnostic> Diagnostics::take() {
@@ -120,18 +202,22 @@ std::vector<Diagnostic> Diagnostics::take() {
         return std::tie(a.where.file, a.where.line, a.where.column) <
                std::tie(b.where.file, b.where.line, b.where.column);
     });
+    find_lines();
     std::vector<Diagnostic> out;
     out.reserve(list_.size() + 1);
     for (Entry& entry : list_) out.push_back(std::move(entry.diagnostic));
-    if (dropped_ > 0) {
+    std::size_t dropped = dropped_errors_;
+    for (const std::size_t n : dropped_) dropped += n;
+    if (dropped > 0) {
         Diagnostic more;
         more.severity = errors_ > 0 ? Severity::Error : Severity::Warning;
         more.where.file = out.empty() ? "" : out.back().where.file;
-        more.message = fmt::format("{} more messages are not shown", dropped_);
+        more.message = fmt::format("{} more messages are not shown", dropped);
         out.push_back(std::move(more));
     }
     list_.clear();
-    dropped_ = 0;
+    dropped_errors_ = 0;
+    dropped_.fill(0);
     return out;
 }
 

@@ -5,14 +5,17 @@
 //         ^~~~~~~
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "conf/config.hpp"
+#include "conf/warnings.hpp"
 
 namespace racoon::conf {
 
@@ -50,32 +53,39 @@ struct Diagnostic {
     std::string message;  // printable; bytes of the file are escaped
     std::string source;   // the line (a window of a long one), printable; empty: not shown
     std::string caret;    // "    ^~~~" under `source`
+    std::optional<Warning> warning = {};
 
-    /// One line: "racoon.conf:41:13: message", "racoon.conf:41:13: warning: message".
+    /// One line: "racoon.conf:41:13: message", "racoon.conf:41:13: warning: message [name]".
     std::string line() const;
     /// The same and, where known, the source line and the caret line, each ending in a newline.
     std::string text() const;
 };
 
-/// Collects; beyond kMaxDiagnostics it only counts, so that no input makes it grow.
+/// Collects. Beyond the bounds it only counts, so that no input makes it grow; warnings have a bound
+/// of their own and never push an error out.
 class Diagnostics {
   public:
-    static constexpr std::size_t kMaxDiagnostics = 200;
+    static constexpr std::size_t kMaxDiagnostics = 200;  // of each severity
 
     explicit Diagnostics(const Sources& sources) : sources_(sources) {}
-    void error(const Span& where, std::string message) {
-        add(Severity::Error, where, std::move(message));
+    void error(const Span& where, std::string message);
+    void warning(Warning name, const Span& where, std::string message);
+    /// At a place whose span is gone, or in a file that is no source and is not shown.
+    void warning(Warning name, const Location& where, std::string message);
+    /// An error, or where the text alone is judged a warning.
+    void error_or_warning(bool error_wanted, Warning name, const Span& where, std::string message) {
+        if (error_wanted)
+            error(where, std::move(message));
+        else
+            warning(name, where, std::move(message));
     }
-    void warning(const Span& where, std::string message) {
-        add(Severity::Warning, where, std::move(message));
-    }
-    /// At a place whose span is gone; no source line is shown.
-    void warning(const Location& where, std::string message);
     /// About a file as a whole.
     void file_error(std::string file, std::string message);
+    /// Drops the warnings that are switched off, those told so far and all to come.
+    void silence(Silence silence);
 
     std::size_t errors() const { return errors_; }
-    bool full() const { return list_.size() >= kMaxDiagnostics; }
+    bool full() const { return errors_ >= kMaxDiagnostics; }
     /// In order of files and lines; with a last one that counts those left out.
     std::vector<Diagnostic> take();
     const Sources& sources() const { return sources_; }
@@ -85,13 +95,20 @@ class Diagnostics {
         Span where;
         Diagnostic diagnostic;
     };
-    void add(Severity severity, const Span& where, std::string message);
+    void add(Entry entry);
+    bool silenced(const Entry& entry) const;
+    void find_lines();
 
     const Sources& sources_;
     std::vector<Entry> list_;
-    std::size_t errors_ = 0;
-    std::size_t dropped_ = 0;
+    std::size_t errors_ = 0, warnings_ = 0;
+    std::size_t dropped_errors_ = 0;
+    std::array<std::size_t, kWarnings> dropped_{};  // warnings, by name
+    Silence silence_;
 };
+
+/// Fills in the source line and the caret from `where`, for what is found when the load is over.
+void show_source(Diagnostic& diagnostic, std::string_view bytes);
 
 /// Text for a message: bytes of the file in double quotes, escaped, cut to a sane length.
 std::string quoted(std::string_view text);

@@ -22,6 +22,17 @@ Result<std::string> text(Reader& in) {
     return std::string(as_text(bytes));
 }
 
+Result<UniqueFd> open_regular(const std::string& path) {
+    // Not blocking: a pipe in the place of a file must not hold the daemon.
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!fd.valid()) return fail(Errc::Io, std::strerror(errno)).os(errno);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0) return fail(Errc::Io, std::strerror(errno)).os(errno);
+    if (S_ISDIR(info.st_mode)) return fail(Errc::Denied, "it is a directory");
+    if (!S_ISREG(info.st_mode)) return fail(Errc::Denied, "it is not a regular file");
+    return fd;
+}
+
 }  // namespace
 
 void put(Writer& out, const FileBundle& bundle) {
@@ -63,14 +74,12 @@ Result<FileBundle> get_file_bundle(Reader& in) {
     return out;
 }
 
+Result<FileFacts> FileSource::facts(const std::string&) {
+    return fail(Errc::Unsupported, "nothing is known of files here");
+}
+
 Result<std::string> DiskFiles::read(const std::string& path) {
-    // Not blocking: a pipe in the place of a file must not hold the daemon.
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (!fd.valid()) return fail(Errc::Io, std::strerror(errno)).os(errno);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) return fail(Errc::Io, std::strerror(errno)).os(errno);
-    if (S_ISDIR(info.st_mode)) return fail(Errc::Denied, "it is a directory");
-    if (!S_ISREG(info.st_mode)) return fail(Errc::Denied, "it is not a regular file");
+    RACOON_TRY(const UniqueFd fd, open_regular(path));
     std::string out;
     char buffer[65536];
     for (;;) {
@@ -84,6 +93,22 @@ Result<std::string> DiskFiles::read(const std::string& path) {
                         fmt::format("it is larger than {} MiB", kMaxConfigFile >> 20));
     }
     bundle_.files.insert_or_assign(path, out);
+    return out;
+}
+
+Result<FileFacts> DiskFiles::facts(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) {
+        if (errno == EACCES && ::geteuid() != 0) return fail(Errc::Denied, std::strerror(errno));
+        return fail(errno == ENOENT ? Errc::NotFound : Errc::Io, std::strerror(errno)).os(errno);
+    }
+    FileFacts out;
+    out.kind = S_ISREG(info.st_mode)   ? FileFacts::Kind::Regular
+               : S_ISDIR(info.st_mode) ? FileFacts::Kind::Folder
+                                       : FileFacts::Kind::Other;
+    out.mode = info.st_mode & 07777;
+    out.our_own = info.st_uid == ::geteuid() || (info.st_uid == 0 && ::geteuid() != 0);
+    out.owner = info.st_uid == 0 ? "root" : fmt::format("uid {}", info.st_uid);
     return out;
 }
 

@@ -21,6 +21,15 @@ namespace racoon::conf {
 
 inline constexpr std::size_t kMaxConfigFile = 16u * 1024 * 1024;
 
+/// What can be said of a file without reading it.
+struct FileFacts {
+    enum class Kind : std::uint8_t { Regular, Folder, Other };
+    Kind kind = Kind::Regular;
+    unsigned mode = 0;       // permission bits
+    bool our_own = true;     // it belongs to whom this process runs as, or who only tests: to root
+    std::string owner = {};  // for messages: "uid 1000"
+};
+
 class FileSource {
   public:
     virtual ~FileSource() = default;
@@ -30,6 +39,9 @@ class FileSource {
     /// The paths that a shell pattern stands for, sorted; none: an empty list. A pattern without
     /// wildcards gives itself when the file exists. `~` is expanded.
     virtual Result<std::vector<std::string>> glob(const std::string& pattern) = 0;
+    /// Errors: Unsupported (this source knows no such thing: nothing can be said of the file), NotFound
+    /// or Io (with errno), Denied (whoever only tests a configuration may not look).
+    virtual Result<FileFacts> facts(const std::string& path);
 };
 
 /// Everything that a load read; its answers, replayed, give the same load.
@@ -45,6 +57,7 @@ class DiskFiles final : public FileSource {
   public:
     Result<std::string> read(const std::string& path) override;
     Result<std::vector<std::string>> glob(const std::string& pattern) override;
+    Result<FileFacts> facts(const std::string& path) override;
     /// What was read successfully so far.
     const FileBundle& bundle() const { return bundle_; }
 

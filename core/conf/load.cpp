@@ -6,6 +6,7 @@
 #include <set>
 
 #include "conf/build.hpp"
+#include "conf/check.hpp"
 #include "conf/parser.hpp"
 #include "conf/policies.hpp"
 
@@ -69,7 +70,10 @@ class Expander {
     void file(const std::string& path, std::string bytes) {
         const std::uint32_t index = sources_.add(path, std::move(bytes));
         for (Statement& s : parse(sources_, index, diagnostics_)) {
-            if (s.broken) continue;
+            if (s.broken) {
+                out_.push_back(std::move(s));
+                continue;
+            }
             if (s.directive->word == Word::Include) {
                 include(s, path);
                 continue;
@@ -94,7 +98,8 @@ class Expander {
             const std::string message = fmt::format("no file matches {}{}", quoted(pattern),
                                                     names ? "" : ": " + names.error().text());
             if (offline_)  // it may be there where this text is meant for
-                return diagnostics_.warning(v.where, message + "; it is left out");
+                return diagnostics_.warning(Warning::MissingFile, v.where,
+                                            message + "; it is left out");
             return diagnostics_.error(v.where, message);
         }
         for (const std::string& name : *names) one(s, name, names->size() > 1);
@@ -117,7 +122,7 @@ class Expander {
             const std::string message =
                 fmt::format("cannot read {}: {}", quoted(name), bytes.error().text());
             if (of_many || (offline_ && bytes.error().code() == Errc::Io))
-                diagnostics_.warning(where, message + "; it is left out");
+                diagnostics_.warning(Warning::MissingFile, where, message + "; it is left out");
             else
                 diagnostics_.error(where, message);
             return;
@@ -150,7 +155,14 @@ LoadResult load(const std::string& path, FileSource& files, const Catalog& catal
     if (expander.main_file(path)) {
         const std::vector<Statement> statements = expander.take();
         const BuildInput input{statements, sources, catalog, bounded, options.offline};
+        const Silence silence = read_silence(statements);
+        diagnostics.silence(silence);
         auto config = build(input, path, diagnostics);
+        for (const WarningInfo& info : warning_table())
+            if (silence.covers(info.warning)) config->silenced.emplace(info.name);
+        const Whole whole(*config, statements, catalog, files, diagnostics);
+        if (!options.offline) check_files(whole);
+        if (diagnostics.errors() == 0) check(whole);
         assign_policy_ids(options.previous, *config);
         if (diagnostics.errors() == 0) out.config = std::move(config);
     }
@@ -172,6 +184,7 @@ ModuleScan scan_modules(const std::string& path, FileSource& files) {
     }
     std::set<std::string> seen;
     for (const Statement& s : expander.take()) {
+        if (s.broken) continue;
         if (s.directive->word == Word::PathKind && s.directive->keyword == "module") {
             if (s.values[0].text.starts_with('/'))
                 out.module_path = std::string(s.values[0].text);

@@ -117,10 +117,43 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
     }
     auto close = nearest(v.text, candidates);
     if (is_digit(v.text.front())) close.reset();  // a number is not a mistyped other number
+    const std::string text(v.text);
     for (const std::string& word : known)
-        if (word == "hmac_" + std::string(v.text)) close = word;
-    if (!close && !known.empty() && known.size() <= 24)
-        listing = "; there is " + fmt::format("{}", fmt::join(known, ", "));
+        if (word == "hmac_" + text || "hmac_" + word == text) close = word;
+    // What other daemons call it.
+    if (kind == Kind::AuthMethod && !in_.catalog.auth_method(v.text)) {
+        for (const std::string_view other :
+             {"psk", "preshared", "secret", "shared_key", "presharedkey"})
+            if (v.text == other) close = "pre_shared_key";
+        for (const std::string_view other :
+             {"rsa", "rsa_sig", "rsa-sig", "rsasign", "pubkey", "cert", "certificate", "x509"})
+            if (v.text == other) close = "rsasig";
+    }
+    if (kind == Kind::Hash && (v.text == "sha2" || v.text == "sha-2" || v.text == "sha_2"))
+        close = "sha256";
+    const bool elsewhere =
+        kind == Kind::Cipher ? in_.catalog.esp_encryption(v.text) != nullptr
+                             : kind == Kind::EspEncryption && in_.catalog.cipher(v.text) != nullptr;
+    if (elsewhere) {
+        close.reset();
+        diagnostics_.error(
+            v.where, fmt::format("{} is for {} only; write one of {} here", v.text,
+                                 kind == Kind::Cipher ? "sainfo sections" : "proposals of phase 1",
+                                 fmt::join(known, ", ")));
+        return;
+    }
+    std::vector<std::string> listed;
+    for (const std::string& word : known)  // group 14 is modp2048
+        if (!is_digit(word.front()) || word.find_first_not_of("0123456789") != word.npos)
+            listed.push_back(word);
+    if (kind == Kind::Kernel) listed.insert(listed.begin(), "auto");
+    if (!close && !listed.empty() && listed.size() <= 24)
+        listing = "; write one of " + fmt::format("{}", fmt::join(listed, ", "));
+    if (kind == Kind::Group && (v.text == "22" || v.text == "23" || v.text == "24"))
+        listing = fmt::format(
+            ": nobody vouches for the structure of groups 22 to 24; write {} "
+            "modp2048 or ecp256",
+            directive);
     diagnostics_.error(
         v.where, fmt::format("unknown {} {}{}", directive, quoted(v.text),
                              close ? fmt::format("; did you mean \"{}\"?", *close) : listing));
@@ -160,13 +193,13 @@ bool Builder::key_length(const KeyBits& key, std::string_view name, const Value&
 void Builder::tell_missing(const Span& where, const std::string& message, bool something_left) {
     if (message.empty()) return;
     if (something_left || in_.offline)
-        diagnostics_.warning(where, message);
+        diagnostics_.warning(Warning::MissingModule, where, message);
     else
         diagnostics_.error(where, message);
 }
 
 void Builder::tell_joined(const Value& v, std::string_view name, std::uint64_t bits) {
-    diagnostics_.warning(v.where,
+    diagnostics_.warning(Warning::Deprecated, v.where,
                          fmt::format("{} is taken as {} with a key of {} bits; write \"{} {}\"",
                                      quoted(v.text), name, bits, name, bits));
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "conf/nearest.hpp"
 
@@ -42,12 +43,13 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
         const Token t = lexer_.peek();
         switch (t.kind) {
             case TokenKind::End:
-                if (opened_by)
+                if (opened_by && !resumed_)
                     diagnostics_.error(
-                        t.span,
+                        opened_by->span,
                         fmt::format(
-                            "missing \"}}\": the block {} that opens in line {} is never closed",
-                            quoted(opened_by->text), opened_by->span.line));
+                            "the block {} that opens here is never closed; write its \"}}\"",
+                            quoted(opened_by->text)));
+                resumed_ = true;  // so that the blocks around it are not told, too
                 return;
             case TokenKind::CloseBrace:
                 lexer_.next();
@@ -61,23 +63,20 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
                                        : "a \";\" without a statement before it; remove it");
                 lexer_.next();
                 break;
-            case TokenKind::Word: {
-                // A block's word of the top level, at the start of a line: the brace was forgotten.
-                const Directive* top = find_directive(Context::Top, t.text);
-                if (opened_by && t.first_on_line && context != Context::Module && top &&
-                    is_block(top->form) && !find_directive(context, t.text) &&
-                    top->standing == Standing::Works) {
-                    diagnostics_.error(
-                        t.span,
-                        fmt::format(
-                            "missing \"}}\" before {}: the block {} that opens in line {} is "
-                            "still open",
-                            quoted(t.text), quoted(opened_by->text), opened_by->span.line));
+            case TokenKind::Word:
+                if (closed_too_early(context, t, out)) break;
+                if (opened_by && brace_forgotten(context, *opened_by, t)) {
+                    if (!resumed_)
+                        diagnostics_.error(
+                            t.span,
+                            fmt::format(
+                                "missing \"}}\" before {}: the block {} that opens in line {} "
+                                "is still open",
+                                quoted(t.text), quoted(opened_by->text), opened_by->span.line));
                     return;
                 }
                 statement(context, out);
                 break;
-            }
             default:
                 diagnostics_.error(t.span,
                                    fmt::format("a statement of {} begins with a word, not with {}",
@@ -86,6 +85,46 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
                 recover(context);
         }
     }
+}
+
+/// Whether a word at the start of a line begins a block of one of the blocks around this one.
+bool Parser::brace_forgotten(Context context, const Token& opened_by, const Token& word) const {
+    if (!word.first_on_line || context == Context::Module || find_directive(context, word.text))
+        return false;
+    // Further in than the block around it: meant to be inside, where it does not belong.
+    if (word.span.column > opened_by.span.column) return false;
+    for (const Context outer : open_) {
+        const Directive* d = find_directive(outer, word.text);
+        if (d && is_block(d->form) && d->standing == Standing::Works) return true;
+    }
+    return false;
+}
+
+/// A word that belongs into the block that was closed directly before it. What follows is read as if
+/// that block were still open, up to its real end.
+bool Parser::closed_too_early(Context context, const Token& word, std::vector<Statement>& out) {
+    const Directive* block_before = closed_.block;
+    if (!block_before || !lexer_.last().is(TokenKind::CloseBrace) ||
+        lexer_.last().span.offset != closed_.brace)
+        return false;
+    const Directive* here = find_directive(context, word.text);
+    if (here && here->standing != Standing::Gone) return false;
+    const Directive* there = find_directive(block_before->body, word.text);
+    if (!there || there->standing == Standing::Gone) return false;
+    const Token keyword = closed_.keyword;
+    diagnostics_.error(
+        word.span,
+        fmt::format("{} belongs into a {} block, but the \"}}\" before it closes the "
+                    "one of line {}; is that \"}}\" one too many?",
+                    quoted(word.text), context_name(block_before->body), keyword.span.line));
+    const bool before = std::exchange(resumed_, true);
+    std::vector<Statement> lost;
+    const bool same = !out.empty() && out.back().directive == block_before;
+    open_.push_back(context);
+    block(block_before->body, &keyword, same ? out.back().body : lost);
+    open_.pop_back();
+    resumed_ = before;
+    return true;
 }
 
 void Parser::statement(Context context, std::vector<Statement>& out) {
@@ -105,8 +144,7 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     }
     if (!directive) {
         if (context == Context::Module) return free_key(word, out);
-        unknown_word(context, word);
-        return recover(context);
+        return unknown_word(context, word, out);
     }
     switch (directive->standing) {
         case Standing::Works:
@@ -117,14 +155,16 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
             return recover(context);
         case Standing::Ignored:
             diagnostics_.warning(
-                word.span, fmt::format("{} has no effect{}; remove it", quoted(word.text),
-                                       directive->instead.empty()
-                                           ? std::string()
-                                           : fmt::format(" any more, use {}", directive->instead)));
+                Warning::Deprecated, word.span,
+                fmt::format("{} has no effect{}; remove it", quoted(word.text),
+                            directive->instead.empty()
+                                ? std::string()
+                                : fmt::format(" any more, use {}", directive->instead)));
             return recover(context);
         case Standing::Alias:
-            diagnostics_.warning(word.span, fmt::format("{} is an old spelling; write \"{}\"",
-                                                        quoted(word.text), directive->instead));
+            diagnostics_.warning(Warning::Deprecated, word.span,
+                                 fmt::format("{} is an old spelling; write \"{}\"",
+                                             quoted(word.text), directive->instead));
             break;
     }
     Statement s;
@@ -132,19 +172,10 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     s.where = word.span;
     bool whole = arguments(*directive, context, s);
     if (is_block(s.directive->form)) {
-        if (!whole) {  // what is inside can still be judged
-            while (!lexer_.peek().is(TokenKind::OpenBrace) &&
-                   !lexer_.peek().is(TokenKind::Semicolon) &&
-                   !lexer_.peek().is(TokenKind::CloseBrace) && !lexer_.peek().is(TokenKind::End) &&
-                   !begins_statement(context, lexer_.peek()))
-                lexer_.next();
-            if (lexer_.peek().is(TokenKind::OpenBrace))
-                body(*s.directive, word, s);
-            else if (lexer_.peek().is(TokenKind::Semicolon))
-                lexer_.next();
-            return;
-        }
-        whole = body(*s.directive, word, s);
+        block_statement(*s.directive, context, word, s, whole);
+        // Without its head nothing can be made of it, but it is there.
+        s.broken = s.broken || !whole;
+        whole = true;
     } else if (whole) {
         whole = ends_statement(*s.directive, s, context);
     } else {
@@ -155,8 +186,28 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     if (whole) out.push_back(std::move(s));
 }
 
+/// What follows the head of a block. When the head is wrong, what is inside can still be judged.
+void Parser::block_statement(const Directive& directive, Context context, const Token& word,
+                             Statement& s, bool head_is_whole) {
+    if (head_is_whole) {
+        if (!body(directive, word, s)) s.broken = true;
+        return;
+    }
+    while (!lexer_.peek().is(TokenKind::OpenBrace) && !lexer_.peek().is(TokenKind::Semicolon) &&
+           !lexer_.peek().is(TokenKind::CloseBrace) && !lexer_.peek().is(TokenKind::End) &&
+           !begins_statement(context, lexer_.peek()))
+        lexer_.next();
+    if (lexer_.peek().is(TokenKind::OpenBrace))
+        body(directive, word, s);
+    else if (lexer_.peek().is(TokenKind::Semicolon))
+        lexer_.next();
+}
+
 /// The `{ … }` of a block, or the `;` where the head alone is a statement.
 bool Parser::body(const Directive& directive, const Token& keyword, Statement& s) {
+    if (lexer_.last().is(TokenKind::String) && !lexer_.peek().is(TokenKind::OpenBrace) &&
+        lexer_.last().text.find('\n') != std::string_view::npos)
+        unclosed(lexer_.last(), s);
     const Token t = lexer_.peek();
     const bool head_suffices =
         directive.form == Form::Module || (directive.form == Form::Remote && s.values.size() > 2);
@@ -177,19 +228,32 @@ bool Parser::body(const Directive& directive, const Token& keyword, Statement& s
         diagnostics_.error(t.span,
                            fmt::format("missing \"{{\" before {}, which belongs into a {} block",
                                        quoted(t.text), context_name(directive.body)));
+        open_.push_back(directive.context);
+        const bool before = std::exchange(resumed_, true);
         block(directive.body, &keyword, s.body);
+        resumed_ = before;
+        open_.pop_back();
         return true;
     }
     if (!t.is(TokenKind::OpenBrace)) {
-        diagnostics_.error(t.span, fmt::format("expected \"{{\"{} after {}, found {}",
+        std::string hint;
+        if (directive.form == Form::Remote) hint = did_you_mean(t.text, {"inherit"});
+        if (directive.form == Form::SaInfo) hint = did_you_mean(t.text, {"from", "group"});
+        diagnostics_.error(t.span, fmt::format("expected \"{{\"{} after {}, found {}{}",
                                                head_suffices ? " or \";\"" : "",
-                                               quoted(keyword.text), describe(t)));
+                                               describe(lexer_.last()), describe(t), hint));
         recover(directive.context);
         return false;
     }
     lexer_.next();
+    open_.push_back(directive.context);
     block(directive.body, &keyword, s.body);
+    open_.pop_back();
     s.end = lexer_.last().span;
+    if (lexer_.peek().is(TokenKind::End) && !lexer_.last().is(TokenKind::CloseBrace))
+        s.broken = true;  // what seems to be absent may have been meant to follow
+    if (lexer_.last().is(TokenKind::CloseBrace))
+        closed_ = {find_directive(directive.context, directive.keyword), keyword, s.end.offset};
     return true;
 }
 
@@ -198,6 +262,7 @@ bool Parser::ends_statement(const Directive& directive, Statement& s, Context co
     const Token t = lexer_.peek();
     const Token before = lexer_.last();
     s.end = t.span;
+    if (s.end_told) return true;
     if (t.is(TokenKind::Semicolon)) {
         lexer_.next();
         return true;
@@ -216,18 +281,48 @@ bool Parser::ends_statement(const Directive& directive, Statement& s, Context co
         if (t.is(TokenKind::Word) && !begins_statement(context, t)) recover(context);
         return true;
     }
+    if (string_spans_lines) {
+        unclosed(before, s);
+        if (lexer_.peek().is(TokenKind::Semicolon)) lexer_.next();
+        return true;
+    }
+    if (t.is(TokenKind::Word) && find_directive(context, t.text) && context != Context::Module) {
+        diagnostics_.error(
+            t.span, fmt::format("missing \";\" between {} and {}", describe(before), describe(t)));
+        return true;
+    }
     std::string hint;
-    if (string_spans_lines)
-        hint = fmt::format("; the string before it began in line {}: is a \" missing there?",
-                           before.span.line);
-    else if (directive.form == Form::Algorithm && t.is(TokenKind::Comma))
+    if (directive.form == Form::Algorithm && t.is(TokenKind::Comma))
         hint = "; a proposal holds one algorithm, so write one proposal for each";
+    else if ((directive.form == Form::Address || directive.form == Form::Peer) &&
+             t.is(TokenKind::Word) && parse_number(t.text).fault == NumberFault::None)
+        hint = fmt::format("; a port stands in brackets: write \"[{}]\"", t.text.substr(0, 20));
+    else if (t.is(TokenKind::Comma))
+        hint = "; a statement ends with \";\"";
+    s.broken = true;
     diagnostics_.error(t.span, fmt::format("expected \";\" after {}, found {}{}",
                                            before.is(TokenKind::End) ? quoted(directive.keyword)
                                                                      : describe(before),
                                            describe(t), hint));
     recover(context);
     return true;
+}
+
+/// A string over several lines behind which nothing fits: its end was forgotten. Reading resumes where
+/// it probably was meant to be.
+void Parser::unclosed(const Token& string, Statement& s) {
+    Span mark = string.span;
+    mark.length = 1;
+    diagnostics_.error(mark,
+                       "the string that opens here is not closed on its line: its second \" is "
+                       "missing");
+    const std::string_view line = string.text.substr(0, string.text.find_first_of("\r\n"));
+    std::size_t end = line.find_first_of(";{");
+    if (end == line.npos) end = line.size();
+    while (end > 0 && line[end - 1] == ' ') --end;
+    lexer_.split(string, end + 1);
+    for (Value& v : s.values)
+        if (v.where.offset == string.span.offset) v.text = v.text.substr(0, end);
 }
 
 bool Parser::begins_statement(Context context, const Token& token) const {
@@ -259,18 +354,36 @@ void Parser::recover(Context context) {
     }
 }
 
-void Parser::unknown_word(Context context, const Token& word) {
-    std::string hint = did_you_mean(word.text, keywords(context));
+/// Reported, and kept as a broken statement of what was probably meant, so that nobody is told that it
+/// is missing, too. A block's inside is judged by that guess.
+void Parser::unknown_word(Context context, const Token& word, std::vector<Statement>& out) {
+    const auto close = nearest(word.text, keywords(context));
+    std::string hint = close ? fmt::format("; did you mean {}?", quoted(*close)) : "";
     if (const Directive* other = find_elsewhere(context, word.text))
         hint = fmt::format("; it belongs {}{}",
                            other->context == Context::Top ? "outside of every block" : "into ",
                            other->context == Context::Top
                                ? std::string()
                                : fmt::format("a {} block", context_name(other->context)));
+    if (context == Context::Warnings && hint.empty())
+        hint = "; the name of a warning stands in brackets behind it, such as weak_group";
     diagnostics_.error(
         word.span,
         fmt::format("unknown word {} in {}{}", quoted(word.text),
                     context == Context::Top ? "this file" : context_name(context), hint));
+    const Directive* meant = close ? find_directive(context, *close) : nullptr;
+    Statement s;
+    s.directive = meant ? meant : &unknown_directive();
+    s.where = word.span;
+    if (meant && is_block(meant->form)) {
+        const std::size_t errors = diagnostics_.errors();
+        const bool whole = arguments(*meant, context, s) && diagnostics_.errors() == errors;
+        block_statement(*meant, context, word, s, whole);
+    } else {
+        recover(context);
+    }
+    s.broken = true;
+    out.push_back(std::move(s));
 }
 
 /// A key of a module's own: all tokens up to the semicolon.

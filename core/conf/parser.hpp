@@ -33,11 +33,16 @@ class Parser {
   private:
     // parser.cpp: statements and recovery
     void block(Context context, const Token* opened_by, std::vector<Statement>& out);
+    bool closed_too_early(Context context, const Token& word, std::vector<Statement>& out);
+    bool brace_forgotten(Context context, const Token& opened_by, const Token& word) const;
     void statement(Context context, std::vector<Statement>& out);
-    void unknown_word(Context context, const Token& word);
+    void unknown_word(Context context, const Token& word, std::vector<Statement>& out);
+    void block_statement(const Directive& directive, Context context, const Token& word,
+                         Statement& s, bool head_is_whole);
     void free_key(const Token& word, std::vector<Statement>& out);
     bool ends_statement(const Directive& directive, Statement& s, Context context);
     bool begins_statement(Context context, const Token& token) const;
+    void unclosed(const Token& string, Statement& s);
     void recover(Context context);
     bool body(const Directive& directive, const Token& keyword, Statement& s);
 
@@ -45,6 +50,7 @@ class Parser {
     bool arguments(const Directive& directive, Context context, Statement& s);
     bool text(const Directive& directive, Statement& s);
     bool number(const Directive& directive, Statement& s);
+    bool counted(const Directive& directive, Statement& s);  // whatever follows the number
     bool time(const Directive& directive, Statement& s);
     bool lifetime(const Directive& directive, Statement& s);
     bool choice(const Directive& directive, Statement& s);
@@ -56,6 +62,7 @@ class Parser {
     bool identifier(const Directive& directive, Statement& s);
     bool algorithm(const Directive& directive, Statement& s);
     bool algorithms(const Directive& directive, Statement& s);
+    Span forgotten_semicolon(Span policy);
     bool policy(Statement& s);
 
     // parser_sections.cpp: heads of remote and sainfo, and what only they and remote access hold
@@ -70,6 +77,7 @@ class Parser {
     bool peers_certificate(const Directive& directive, Statement& s);
     bool ca_file(const Directive& directive, Statement& s);
     bool script(const Directive& directive, Statement& s);
+    bool ip_address(const Directive& directive, Statement& s);
     bool addresses(const Directive& directive, Statement& s);
     bool networks(const Directive& directive, Statement& s);
     bool texts(const Directive& directive, Statement& s);
@@ -80,10 +88,21 @@ class Parser {
     std::optional<std::uint64_t> read_number(const Directive& directive);
     static Value value_of(const Token& token);
     std::string unquoted_run(const Token& from) const;
+    std::string unquoted_run_at(const Span& from) const;
+
+    /// The block that was closed last: its "}" may have been one too many.
+    struct Closed {
+        const Directive* block = nullptr;
+        Token keyword;
+        std::uint32_t brace = 0;  // offset
+    };
 
     const Sources& sources_;
     Diagnostics& diagnostics_;
     Lexer lexer_;
+    std::vector<Context> open_;  // the contexts around the one that is being read
+    Closed closed_;
+    bool resumed_ = false;  // inside a block that had been closed; how it ends was told
 };
 
 /// The seconds of a time unit; 0: not one.

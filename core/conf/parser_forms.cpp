@@ -1,6 +1,7 @@
 // The arguments of each Form.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -19,6 +20,26 @@ constexpr std::array kUnits = {Unit{"sec", 1},     Unit{"secs", 1},     Unit{"se
                                Unit{"seconds", 1}, Unit{"min", 60},     Unit{"mins", 60},
                                Unit{"minute", 60}, Unit{"minutes", 60}, Unit{"hour", 3600},
                                Unit{"hours", 3600}};
+
+/// What to write instead of a time with a unit that does not exist.
+std::string meant_time(std::uint64_t number, std::string_view unit,
+                       const std::vector<std::string>& units) {
+    struct Other {
+        std::string_view word, unit;
+        std::uint64_t times = 1;
+    };
+    static constexpr std::array kOthers = {
+        Other{"s", "sec"},           Other{"m", "min"},          Other{"h", "hours"},
+        Other{"hr", "hours"},        Other{"hrs", "hours"},      Other{"d", "hours", 24},
+        Other{"day", "hours", 24},   Other{"days", "hours", 24}, Other{"week", "hours", 168},
+        Other{"weeks", "hours", 168}};
+    for (const Other& o : kOthers)
+        if (o.word == unit && number <= 10'000)
+            return fmt::format("write \"{} {}\"", number * o.times,
+                               number * o.times == 1 && o.unit == "hours" ? "hour" : o.unit);
+    if (const auto close = nearest(unit, units)) return fmt::format("did you mean \"{}\"?", *close);
+    return "a time is a number and sec, min or hours";
+}
 
 }  // namespace
 
@@ -121,10 +142,7 @@ bool Parser::arguments(const Directive& directive, Context context, Statement& s
         case Form::Script:
             return script(directive, s);
         case Form::IpAddress:
-            if (!lexer_.peek().is(TokenKind::Word))
-                return expected("an address, such as 10.0.0.1", directive);
-            s.values.push_back(value_of(lexer_.next()));
-            return true;
+            return ip_address(directive, s);
         case Form::Addresses:
             return addresses(directive, s);
         case Form::Networks:
@@ -163,8 +181,12 @@ bool Parser::arguments(const Directive& directive, Context context, Statement& s
 
 /// What an unquoted path or name looks like in full, for the advice to quote it.
 std::string Parser::unquoted_run(const Token& from) const {
+    return unquoted_run_at(from.span);
+}
+
+std::string Parser::unquoted_run_at(const Span& from) const {
     const std::string_view rest =
-        std::string_view(sources_.at(from.span.file).bytes).substr(from.span.offset, 80);
+        std::string_view(sources_.at(from.file).bytes).substr(from.offset, 80);
     return std::string(rest.substr(0, rest.find_first_of(" \t\r\n;{}\"")));
 }
 
@@ -176,7 +198,11 @@ std::optional<Value> Parser::quoted_text(const Directive& directive) {
         diagnostics_.error(t.span, fmt::format("{} takes a text in double quotes: write {}",
                                                quoted(directive.keyword), quoted(run)));
         lexer_.next();
-        lexer_.split(t, run.size());
+        const std::string_view bytes = sources_.at(t.span.file).bytes;
+        const std::size_t behind = t.span.offset + run.size();
+        const bool closed =
+            behind < bytes.size() && bytes[behind] == '"';  // only the first is missing
+        lexer_.split(t, run.size() + (closed ? 1 : 0));
     } else {
         expected("a text in double quotes", directive);
     }
@@ -220,6 +246,29 @@ std::optional<std::uint64_t> Parser::read_number(const Directive& directive) {
 }
 
 bool Parser::number(const Directive& directive, Statement& s) {
+    if (!counted(directive, s)) return false;
+    const Value& v = s.values.back();
+    const Token t = lexer_.peek();
+    if (!t.is(TokenKind::Word) || t.first_on_line) return true;
+    if (const std::uint32_t unit = unit_seconds(t.text)) {
+        const std::string plain =
+            directive.unit == "seconds"
+                ? fmt::format(": write \"{} {};\"", directive.keyword, v.number * unit)
+                : std::string();
+        diagnostics_.error(t.span, fmt::format("{} takes a number without a unit{}",
+                                               quoted(directive.keyword), plain));
+        return false;
+    }
+    if (t.glued && !find_directive(directive.context, t.text)) {
+        diagnostics_.error(v.where,
+                           fmt::format("{} takes a number, found {}", quoted(directive.keyword),
+                                       quoted(unquoted_run_at(v.where))));
+        return false;
+    }
+    return true;
+}
+
+bool Parser::counted(const Directive& directive, Statement& s) {
     const auto n = read_number(directive);
     if (!n) return false;
     Value v = value_of(lexer_.last());
@@ -230,7 +279,7 @@ bool Parser::number(const Directive& directive, Statement& s) {
 }
 
 bool Parser::time(const Directive& directive, Statement& s) {
-    if (!number(directive, s)) return false;
+    if (!counted(directive, s)) return false;
     Value& v = s.values.back();
     const Token t = lexer_.peek();
     const std::uint32_t unit = t.is(TokenKind::Word) ? unit_seconds(t.text) : 0;
@@ -238,9 +287,8 @@ bool Parser::time(const Directive& directive, Statement& s) {
         std::vector<std::string> units;
         for (const Unit& u : kUnits) units.emplace_back(u.word);
         if (t.is(TokenKind::Word) && !t.first_on_line)
-            diagnostics_.error(
-                t.span, fmt::format("unknown unit {}; a time is a number and sec, min or hour{}",
-                                    quoted(t.text), did_you_mean(t.text, units)));
+            diagnostics_.error(t.span, fmt::format("unknown unit {}; {}", quoted(t.text),
+                                                   meant_time(v.number, t.text, units)));
         else
             diagnostics_.error(v.where,
                                fmt::format("{} takes a time with its unit: write \"{} sec\"",
@@ -249,8 +297,9 @@ bool Parser::time(const Directive& directive, Statement& s) {
     }
     lexer_.next();
     if (v.number > std::numeric_limits<std::uint32_t>::max() / unit) {
-        diagnostics_.error(v.where, fmt::format("{} {} is too long; the most is 4294967295 seconds",
-                                                v.number, quoted(t.text)));
+        diagnostics_.error(v.where,
+                           fmt::format("{} {} is too long; the most is {}", v.number, t.text,
+                                       std::numeric_limits<std::uint32_t>::max() / unit));
         return false;
     }
     v.number *= unit;
@@ -267,16 +316,24 @@ bool Parser::lifetime(const Directive& directive, Statement& s) {
     if (t.is_word("time")) return time(directive, s);
     if (t.is_word("byte") || t.is_word("volume")) {
         lexer_.next();
-        diagnostics_.warning(t.span, "a lifetime in bytes has no effect; remove it");
+        diagnostics_.warning(Warning::Deprecated, t.span,
+                             "a lifetime in bytes has no effect; remove it");
         if (!read_number(directive)) return false;
         if (lexer_.peek().is(TokenKind::Word)) lexer_.next();
         return true;
     }
     if (t.is(TokenKind::Word) && is_digit(t.text[0])) {
+        lexer_.next();
+        const Token unit = lexer_.peek();
+        const bool has_unit = unit.is(TokenKind::Word) && !unit.first_on_line;
+        const bool bare = parse_number(t.text).fault == NumberFault::None;
         diagnostics_.error(t.span,
                            fmt::format("\"lifetime\" takes the word time first: write \"lifetime "
-                                       "time {} …\"",
-                                       quoted(t.text).substr(1, t.text.size())));
+                                       "time {} {}\"",
+                                       bare ? t.text : "8",
+                                       has_unit && unit_seconds(unit.text) ? unit.text
+                                       : bare                              ? "sec"
+                                                                           : "hours"));
         return false;
     }
     return expected("the word time and a time, such as \"time 8 hours\"", directive);
@@ -294,14 +351,20 @@ bool Parser::choice(const Directive& directive, Statement& s) {
         (t.text == "debug3" || t.text == "debug4" ||
          parse_number(t.text).fault == NumberFault::None)) {
         diagnostics_.warning(
-            t.span, fmt::format("log {} is an old form; write \"log debug2\"", quoted(t.text)));
+            Warning::Deprecated, t.span,
+            fmt::format("log {} is an old form; write \"log debug2\"", quoted(t.text)));
         v.text = "debug2";
     }
     if (!t.is(TokenKind::Word) || !is_one_of(words, v.text)) {
-        diagnostics_.error(
-            t.span,
-            fmt::format("{} takes {}, found {}{}", quoted(directive.keyword), one_of(words),
-                        describe(t), t.is(TokenKind::Word) ? did_you_mean(t.text, words) : ""));
+        std::string hint = t.is(TokenKind::Word) ? did_you_mean(t.text, words) : "";
+        if (is_one_of(words, "on") && hint.empty()) {
+            if (is_one_of({"yes", "true", "1", "enable", "enabled"}, t.text))
+                hint = "; write \"on\"";
+            if (is_one_of({"no", "false", "0", "disable", "disabled"}, t.text))
+                hint = "; write \"off\"";
+        }
+        diagnostics_.error(t.span, fmt::format("{} takes {}, found {}{}", quoted(directive.keyword),
+                                               one_of(words), describe(t), hint));
         return false;
     }
     lexer_.next();
@@ -363,6 +426,12 @@ bool Parser::port(Value& address, bool any_allowed) {
 }
 
 bool Parser::address(const Directive& directive, Statement& s) {
+    if (lexer_.peek().is(TokenKind::OpenBracket)) {
+        diagnostics_.error(lexer_.peek().span,
+                           "only the port stands in brackets: write for example \"2001:db8::1 "
+                           "[500]\"");
+        return false;
+    }
     if (!lexer_.peek().is(TokenKind::Word))
         return expected("an address, such as 192.0.2.1 or 192.0.2.1 [500]", directive);
     Value v = value_of(lexer_.next());
@@ -377,7 +446,9 @@ bool Parser::admin_socket(const Directive& directive, Statement& s) {
         return true;
     }
     if (!text(directive, s)) return false;
-    if (!lexer_.peek().is(TokenKind::String)) return true;
+    const Token owner = lexer_.peek();
+    if (owner.is(TokenKind::Word) && !owner.first_on_line) return text(directive, s);  // unquoted
+    if (!owner.is(TokenKind::String)) return true;
     if (!text(directive, s)) return false;
     if (!lexer_.peek().is(TokenKind::String))
         return expected("a path alone, or path, owner, group and mode: here the group is missing",
@@ -398,7 +469,8 @@ bool Parser::admin_port() {
     const Span where = lexer_.peek().span;
     if (!port(v, false)) return false;
     if (v.has_number && v.number == 0) {
-        diagnostics_.warning(where, "there is no TCP admin port any more; remove \"admin\"");
+        diagnostics_.warning(Warning::Deprecated, where,
+                             "there is no TCP admin port any more; remove \"admin\"");
         return true;
     }
     diagnostics_.error(
@@ -410,7 +482,8 @@ bool Parser::identifier(const Directive& directive, Statement& s) {
     const Token t = lexer_.peek();
     Value type = value_of(t);
     if (t.is_word("certname")) {
-        diagnostics_.warning(t.span, "\"certname\" is an old spelling; write \"asn1dn\"");
+        diagnostics_.warning(Warning::Deprecated, t.span,
+                             "\"certname\" is an old spelling; write \"asn1dn\"");
         type.text = "asn1dn";
     }
     if (!t.is(TokenKind::Word) || !is_one_of(identifier_types(), type.text)) {
@@ -448,6 +521,14 @@ bool Parser::identifier(const Directive& directive, Statement& s) {
 
 bool Parser::algorithm(const Directive& directive, Statement& s) {
     const Token t = lexer_.peek();
+    if (t.is(TokenKind::String)) {
+        diagnostics_.error(t.span,
+                           fmt::format("{} takes the name of an algorithm without quotes: "
+                                       "write {}",
+                                       quoted(directive.keyword),
+                                       quoted(t.text).substr(1, quoted(t.text).size() - 2)));
+        return false;
+    }
     if (!t.is(TokenKind::Word)) return expected("the name of an algorithm", directive);
     Value v = value_of(lexer_.next());
     const Token n = lexer_.peek();
@@ -484,6 +565,31 @@ bool Parser::algorithms(const Directive& directive, Statement& s) {
     }
 }
 
+/// A policy ends at its ";"; where a line begins with a word of racoon's before it, the ";" is missing.
+Span Parser::forgotten_semicolon(Span policy) {
+    const std::string_view text = sources_.text(policy);
+    for (auto nl = text.find('\n'); nl != text.npos; nl = text.find('\n', nl + 1)) {
+        const auto at = text.find_first_not_of(" \t\r\n", nl);
+        if (at == text.npos) break;
+        const std::string_view word = text.substr(at, text.find_first_of(" \t\r\n\";{", at) - at);
+        if (!find_directive(Context::Top, word)) continue;
+        const auto end = text.find_last_not_of(" \t\r\n", nl);
+        const auto line = text.rfind('\n', end) == text.npos ? 0 : text.rfind('\n', end) + 1;
+        Span gap = policy;
+        gap.offset += static_cast<std::uint32_t>(end + 1);
+        gap.length = 1;
+        gap.line += static_cast<std::uint32_t>(
+            std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+        gap.column =
+            static_cast<std::uint32_t>(line == 0 ? policy.column + end + 1 : end - line + 2);
+        diagnostics_.error(gap, "missing \";\" after this policy");
+        policy.length = static_cast<std::uint32_t>(end + 1);
+        lexer_.rewind(policy);
+        break;
+    }
+    return policy;
+}
+
 bool Parser::policy(Statement& s) {
     const Token t = lexer_.peek();
     if (t.is_word("file")) {
@@ -494,7 +600,9 @@ bool Parser::policy(Statement& s) {
     v.kind = Value::Kind::Word;
     const Token keyword = lexer_.last();
     // Not read as tokens: the policy syntax does that, and has its own idea of `+` and the rest.
-    const Span span = lexer_.raw_statement();
+    const Span raw = lexer_.raw_statement();
+    const Span span = forgotten_semicolon(raw);
+    const bool cut = span.length != raw.length;
     if (lexer_.peek().is(TokenKind::OpenBrace)) {
         diagnostics_.error(
             keyword.span,
@@ -505,6 +613,7 @@ bool Parser::policy(Statement& s) {
     v.where = span;
     v.text = sources_.text(span);
     s.values.push_back(v);
+    s.end_told = cut;
     if (span.length == 0) {
         diagnostics_.error(t.span,
                            "\"policy\" takes file \"…\", or a policy such as: spdadd 10.1.0.0/16 "

@@ -1,6 +1,7 @@
 // The heads of `remote` and `sainfo`, and the arguments that only sections and remote access have.
 #include <fmt/format.h>
 
+#include "base/net_addr.hpp"
 #include "conf/nearest.hpp"
 #include "conf/parser.hpp"
 
@@ -117,6 +118,12 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
     Value length;
     if (!prefix(length) || !port(address, true)) return false;
     const Token p = lexer_.peek();
+    if (p.is(TokenKind::Word) && p.text.starts_with("255.")) {
+        diagnostics_.error(p.span, fmt::format("a net is written with the length of its prefix "
+                                               "instead of a mask, such as {}/24",
+                                               address.text));
+        return false;
+    }
     if (!p.is(TokenKind::Word) || p.text == "anonymous" || p.text == "clientaddr" ||
         p.text == "from" || p.text == "group" || is_one_of(selector_types(), p.text)) {
         diagnostics_.error(
@@ -212,8 +219,9 @@ bool Parser::peers_certificate(const Directive& directive, Statement& s) {
     const Token t = lexer_.peek();
     if (t.is(TokenKind::String)) {
         diagnostics_.warning(
-            t.span, fmt::format("{} without a kind is an old form; write \"{} x509 {}\"",
-                                quoted(directive.keyword), directive.keyword, quoted(t.text)));
+            Warning::Deprecated, t.span,
+            fmt::format("{} without a kind is an old form; write \"{} x509 {}\"",
+                        quoted(directive.keyword), directive.keyword, quoted(t.text)));
         Value kind = value_of(t);
         kind.kind = Value::Kind::Word;
         kind.text = kKinds[0];
@@ -238,8 +246,17 @@ bool Parser::ca_file(const Directive& directive, Statement& s) {
 }
 
 bool Parser::script(const Directive& directive, Statement& s) {
-    if (!text(directive, s)) return false;
     const auto hooks = split_words(directive.choices);
+    if (lexer_.peek().is(TokenKind::Word) && is_one_of(hooks, lexer_.peek().text)) {
+        const Token hook = lexer_.next();
+        diagnostics_.error(
+            hook.span, fmt::format("\"script\" takes the file first: write \"script {} {}\"",
+                                   lexer_.peek().is(TokenKind::String) ? quoted(lexer_.peek().text)
+                                                                       : std::string("\"…\""),
+                                   hook.text));
+        return false;
+    }
+    if (!text(directive, s)) return false;
     const Token t = lexer_.peek();
     if (!t.is(TokenKind::Word) || !is_one_of(hooks, t.text)) {
         diagnostics_.error(
@@ -251,12 +268,39 @@ bool Parser::script(const Directive& directive, Statement& s) {
     return true;
 }
 
+/// One address, which is neither quoted nor a net.
+bool Parser::ip_address(const Directive& directive, Statement& s) {
+    const Token t = lexer_.peek();
+    if (t.is(TokenKind::String)) {
+        diagnostics_.error(
+            t.span,
+            fmt::format("{} takes an address without quotes: write {}", quoted(directive.keyword),
+                        quoted(t.text).substr(1, quoted(t.text).size() - 2)));
+        return false;
+    }
+    if (!t.is(TokenKind::Word)) return expected("an address, such as 10.0.0.1", directive);
+    s.values.push_back(value_of(lexer_.next()));
+    const Token slash = lexer_.peek();
+    if (!slash.is(TokenKind::Slash) || !slash.glued) return true;
+    diagnostics_.error(slash.span,
+                       fmt::format("{} takes one address, not a net; the mask of a pool stands in "
+                                   "netmask4, its size in pool_size",
+                                   quoted(directive.keyword)));
+    return false;
+}
+
 bool Parser::addresses(const Directive& directive, Statement& s) {
     for (;;) {
-        if (!lexer_.peek().is(TokenKind::Word))
+        if (!lexer_.peek().is(TokenKind::Word) && !lexer_.peek().is(TokenKind::String))
             return expected("addresses with commas between them, such as 10.0.0.1, 10.0.0.2",
                             directive);
-        s.values.push_back(value_of(lexer_.next()));
+        if (!ip_address(directive, s)) return false;
+        if (const Token next = lexer_.peek();
+            next.is(TokenKind::Word) && !next.first_on_line && IpAddr::parse(next.text)) {
+            diagnostics_.error(next.span,
+                               fmt::format("missing \",\" before {}", quoted(next.text)));
+            continue;
+        }
         if (!lexer_.peek().is(TokenKind::Comma)) return true;
         lexer_.next();
         if (s.values.size() < kMaxListed) continue;

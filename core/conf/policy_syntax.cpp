@@ -1,3 +1,4 @@
+#include "conf/address_hint.hpp"
 #include "conf/policy_syntax.hpp"
 
 #include <fmt/format.h>
@@ -80,9 +81,10 @@ class PolicyParser {
     bool level(PolicyTemplate& t);
     void add(Policy p);
     void recover();
-    bool wanted(std::string_view what) {
+    bool wanted(std::string_view what, const std::vector<std::string>& words = {}) {
         const Token& t = lexer_.peek();
-        diagnostics_.error(t.span, fmt::format("expected {}, found {}", what, describe(t)));
+        diagnostics_.error(t.span, fmt::format("expected {}, found {}{}", what, describe(t),
+                                               did_you_mean(t.text, words)));
         return false;
     }
 
@@ -91,16 +93,23 @@ class PolicyParser {
     std::vector<Policy>& out_;
 };
 
+std::string address_problem(std::string_view text) {
+    const std::string hint = address_hint(text);
+    if (!hint.empty()) return hint;
+    const std::string command = did_you_mean(text, {"spdadd", "spdupdate"});
+    return command.empty() ? "; names are not looked up here" : command;
+}
+
 bool address_of(Diagnostics& diagnostics, std::string_view text, const Span& where, IpAddr& out) {
     const auto parsed = IpAddr::parse(text);
     if (parsed) {
         out = *parsed;
         return true;
     }
-    diagnostics.error(where, fmt::format("{} is not a numeric address{}", quoted(text),
-                                         parsed.error().code() == Errc::NotFound
-                                             ? ": " + parsed.error().text()
-                                             : std::string("; names are not resolved here")));
+    diagnostics.error(
+        where, fmt::format("{} is not a numeric address{}", quoted(text),
+                           parsed.error().code() == Errc::NotFound ? ": " + parsed.error().text()
+                                                                   : address_problem(text)));
     return false;
 }
 
@@ -296,7 +305,7 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
     else if (d.is_word("fwd"))
         p.direction = Direction::Forward;
     else
-        return wanted("in, out or fwd after -P");
+        return wanted("in, out or fwd after -P", {"in", "out", "fwd"});
     lexer_.next();
 
     const auto side = [&](const End& e) {
@@ -304,8 +313,9 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
         s.net = e.prefix ? *Prefix::make(e.addr, *e.prefix) : Prefix::host(e.addr);
         s.port = e.port;
         if (s.net.addr != e.addr)
-            diagnostics_.warning(e.where, fmt::format("{} has bits beyond its prefix; {} is meant",
-                                                      e.addr.text(), s.net.text()));
+            diagnostics_.warning(Warning::HostBits, e.where,
+                                 fmt::format("{} has bits beyond its prefix; {} is meant",
+                                             e.addr.text(), s.net.text()));
         return s;
     };
     p.selector.local = side(p.direction == Direction::Out ? src : dst);
@@ -325,7 +335,7 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
                            "entrust is for sockets only; write ipsec, none or discard");
         return false;
     } else {
-        return wanted("ipsec, none or discard");
+        return wanted("ipsec, none or discard", {"ipsec", "none", "discard"});
     }
     lexer_.next();
     if (p.action == PolicyAction::Ipsec) {
@@ -338,7 +348,7 @@ bool PolicyParser::policy(Policy& p, const End& src, const End& dst) {
             if (!rule(p)) return false;
         }
         if (p.templates.empty())
-            diagnostics_.warning(action.span,
+            diagnostics_.warning(Warning::NoEffect, action.span,
                                  "ipsec without a rule such as esp/transport//require protects "
                                  "nothing");
     }
@@ -423,7 +433,7 @@ bool PolicyParser::rule(Policy& p) {
     else if (proto.is_word("ipcomp"))
         t.protocol = 108;
     else
-        return wanted("a rule that begins with esp, ah or ipcomp");
+        return wanted("a rule that begins with esp, ah or ipcomp", {"esp", "ah", "ipcomp"});
     lexer_.next();
     if (!lexer_.peek().is(TokenKind::Slash)) return wanted("\"/\" and transport or tunnel");
     lexer_.next();
@@ -433,7 +443,7 @@ bool PolicyParser::rule(Policy& p) {
     else if (mode.is_word("tunnel"))
         t.tunnel = true;
     else
-        return wanted("transport or tunnel");
+        return wanted("transport or tunnel", {"transport", "tunnel"});
     lexer_.next();
     if (!lexer_.peek().is(TokenKind::Slash)) return wanted("\"/\" after the mode");
     lexer_.next();
@@ -522,7 +532,7 @@ bool PolicyParser::level(PolicyTemplate& t) {
         }
         if (parsed.value > 32767)
             diagnostics_.warning(
-                word.span,
+                Warning::NoEffect, word.span,
                 fmt::format("{}: numbers above 32767 are the kernel's own", quoted(word.text)));
         t.reqid = ReqId{static_cast<std::uint32_t>(parsed.value)};
         t.reqid_written = true;
@@ -585,9 +595,10 @@ void drop_duplicate_policies(std::vector<Policy>& policies, Diagnostics& diagnos
             kept.push_back(p);
         } else if (!p.copied) {
             diagnostics.warning(
-                p.where, fmt::format("this policy is never used: the one at {} is for the same "
-                                     "traffic",
-                                     winner->where.text()));
+                Warning::Shadowed, p.where,
+                fmt::format("this policy is never used: the one at {} is for the same "
+                            "traffic",
+                            winner->where.text()));
         }
     }
     policies = std::move(kept);

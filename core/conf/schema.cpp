@@ -13,12 +13,15 @@ using C = Context;
 
 const Directive kModuleKey = {
     .context = C::Module, .keyword = "module key", .word = Word::ModuleKey, .form = Form::Skipped};
+const Directive kUnknown = {
+    .context = C::Top, .keyword = "unknown word", .word = Word::None, .form = Form::Skipped};
 
 const std::vector<Directive>& rows() {
     static const std::vector<Directive> all = [] {
         std::vector<Directive> out;
-        for (const auto part : {top_directives(), general_directives(), remote_directives(),
-                                proposal_directives(), remote_access_directives()})
+        for (const auto part :
+             {top_directives(), general_directives(), remote_directives(), proposal_directives(),
+              remote_access_directives(), warning_directives()})
             out.insert(out.end(), part.begin(), part.end());
         return out;
     }();
@@ -67,6 +70,8 @@ std::string_view context_name(Context context) {
             return "radiuscfg";
         case C::LdapCfg:
             return "ldapcfg";
+        case C::Warnings:
+            return "warnings";
     }
     return {};
 }
@@ -108,6 +113,10 @@ std::vector<std::string> split_words(std::string_view words) {
 
 const Directive& module_key() {
     return kModuleKey;
+}
+
+const Directive& unknown_directive() {
+    return kUnknown;
 }
 
 }  // namespace racoon::conf

@@ -29,9 +29,10 @@ enum class Context : std::uint8_t {
     Module,
     ModeCfg,
     RadiusCfg,
-    LdapCfg
+    LdapCfg,
+    Warnings
 };
-inline constexpr std::size_t kContexts = 13;
+inline constexpr std::size_t kContexts = 14;
 std::string_view context_name(Context context);  // "remote"; "the top level"
 
 /// What follows the word.
@@ -101,6 +102,7 @@ enum class Word : std::uint8_t {
     ModeCfgBlock,
     RadiusCfgBlock,
     LdapCfgBlock,
+    Warnings,  // also in remote and sainfo
     // path
     PathKind,
     // privsep
@@ -215,6 +217,8 @@ enum class Word : std::uint8_t {
     Optional,
     Sha256,
     ModuleKey,
+    // warnings
+    WarningName,
 };
 
 struct Directive {
@@ -248,5 +252,7 @@ std::vector<std::string> keywords(Context context);
 std::vector<std::string> split_words(std::string_view words);
 /// For a module's own keys, which no table knows.
 const Directive& module_key();
+/// For a word that was told to be unknown.
+const Directive& unknown_directive();
 
 }  // namespace racoon::conf

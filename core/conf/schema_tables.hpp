@@ -12,5 +12,6 @@ std::span<const Directive> general_directives();   // schema_general.cpp: privse
 std::span<const Directive> remote_directives();    // schema_remote.cpp
 std::span<const Directive> proposal_directives();  // schema_proposal.cpp: proposal, sainfo
 std::span<const Directive> remote_access_directives();  // schema_access.cpp: mode_cfg, radius, ldap
+std::span<const Directive> warning_directives();        // schema_warnings.cpp
 
 }  // namespace racoon::conf

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace racoon::conf {
@@ -126,6 +127,15 @@ Span Lexer::raw_statement() {
     return out;
 }
 
+void Lexer::rewind(const Span& part) {
+    peeked_.reset();
+    last_.span = part;
+    place_ = {part.offset, part.line, part.offset - (part.column - 1), false};
+    for (; place_.at < part.offset + part.length; ++place_.at)
+        if (bytes_[place_.at] == '\n') newline_at(place_.at);
+    place_.line_empty = false;
+}
+
 bool Lexer::is_word_char(char c) const {
     return is_letter(c) || is_digit(c) || c == '_' || c == '.' || c == ':' || c == '%' ||
            c == '-' || (c == '+' && mode_ == Mode::Setkey);
@@ -204,6 +214,10 @@ Token Lexer::scan() {
             default:
                 break;
         }
+        if (c == '/' && mode_ == Mode::Racoon && foreign_comment()) {
+            glued = false;
+            continue;
+        }
         if (single) {
             Token t = make(*single, start, 1, glued);
             ++place_.at;
@@ -220,6 +234,30 @@ Token Lexer::scan() {
     }
 }
 
+/// A comment as in C: one error, and what is in it is not read.
+bool Lexer::foreign_comment() {
+    const std::string_view text = rest();
+    const bool block = text.starts_with("/*");
+    if (!block && !text.starts_with("//")) return false;
+    Span span = make(TokenKind::Slash, place_.at, 2, true).span;
+    diagnostics_.error(span,
+                       fmt::format("\"{}\" begins no comment here; a comment goes from # to the "
+                                   "end of its line",
+                                   text.substr(0, 2)));
+    auto end = block ? text.find("*/", 2) : text.find('\n');
+    if (end == text.npos) end = block ? text.find('\n') : text.size();
+    if (end == text.npos) end = text.size();
+    const std::size_t stop = place_.at + std::min(text.size(), end + (block ? 2 : 0));
+    while (place_.at < stop) {
+        if (bytes_[place_.at] == '\n')
+            newline_at(place_.at);
+        else
+            place_.line_empty = false;
+        ++place_.at;
+    }
+    return true;
+}
+
 Token Lexer::string_token(bool glued) {
     const std::uint32_t start = place_.at;
     auto end = bytes_.find('"', start + 1);
@@ -227,8 +265,8 @@ Token Lexer::string_token(bool glued) {
     if (!closed) {  // take the line, so that what follows is still read
         end = bytes_.find('\n', start);
         if (end == bytes_.npos) end = bytes_.size();
-        while (end > start + 1 &&
-               (bytes_[end - 1] == '\r' || bytes_[end - 1] == ' ' || bytes_[end - 1] == ';'))
+        while (end > start + 1 && (bytes_[end - 1] == '\r' || bytes_[end - 1] == ' ' ||
+                                   bytes_[end - 1] == ';' || bytes_[end - 1] == '{'))
             --end;
     }
     const std::uint32_t stop = static_cast<std::uint32_t>(end) + (closed ? 1 : 0);
@@ -277,7 +315,7 @@ void Lexer::bad_character() {
     place_.at = start + static_cast<std::uint32_t>(length);
     place_.line_empty = false;
     if (mode_ == Mode::Racoon && (c == '=' || c == '(' || c == ')')) {
-        diagnostics_.warning(span,
+        diagnostics_.warning(Warning::StrayCharacter, span,
                              fmt::format("\"{}\" means nothing here and is skipped; remove it", c));
         return;
     }

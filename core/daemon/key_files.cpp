@@ -9,6 +9,8 @@
 
 #include <racoon/plugin.h>
 
+#include "conf/file_source.hpp"
+
 namespace racoon::daemon {
 
 namespace {
@@ -33,9 +35,11 @@ class Checker {
         const std::string what =
             "pre-shared key file " + named->second + " (`path pre_shared_key`): ";
         const int why = good.error().os_errno();
-        add({}, what + (why == 0 ? good.error().text()
-                                 : std::strerror(why) + std::string("; create it with mode 0600 or "
-                                                                    "correct the path")));
+        const auto place = config_.path_places.find("pre_shared_key");
+        add(place == config_.path_places.end() ? conf::Location{} : place->second,
+            what + (why == 0 ? good.error().text()
+                             : std::strerror(why) + std::string("; create it with mode 0600 or "
+                                                                "correct the path")));
     }
 
     void plain_rsa_keys() {
@@ -49,7 +53,12 @@ class Checker {
         }
     }
 
-    KeyFileFindings take() { return std::move(findings_); }
+    KeyFileFindings take() {
+        std::erase_if(findings_.warnings, [this](const privsep::KeyRemark& remark) {
+            return config_.silenced.contains(remark.name);
+        });
+        return std::move(findings_);
+    }
 
   private:
     void plain_rsa(std::uint32_t use, const char* directive, const std::string& name,
@@ -69,11 +78,13 @@ class Checker {
         d.where = where;
         if (where.line == 0) d.where.file = config_.file;
         d.message = std::move(text);
+        if (const auto bytes = files_.read(d.where.file)) conf::show_source(d, *bytes);
         findings_.errors.push_back(std::move(d));
     }
 
     const conf::Config& config_;
     const plugin::Registry& registry_;
+    conf::DiskFiles files_;
     KeyFileFindings findings_;
     std::set<std::pair<std::uint32_t, std::string>> checked_;
 };

@@ -51,7 +51,9 @@ TEST(Features, ASectionThatAsksForWhatIsNotThereLoadsAndIsRefusedAtUse) {
 TEST(Features, TheSameSettingsSwitchedOffAskForNothing) {
     const Loaded l = load_text(remote_text("192.0.2.1",
                                            "mode_cfg off; generate_policy off; nat_traversal off; "
-                                           "ike_frag off; peers_identifier asn1dn;"));
+                                           "ike_frag off; peers_identifier asn1dn; "
+                                           "verify_identifier on;") +
+                               sainfo_text("anonymous"));
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.lines(), "");
     EXPECT_TRUE(l.config().remotes.at(0).unsupported.empty());
@@ -126,7 +128,10 @@ TEST(Features, WeakPhase1CheckIsAcceptedAndHasNoEffect) {
     const Loaded on = load_text(remote_text("192.0.2.1", "weak_phase1_check on;"));
     ASSERT_TRUE(on.ok());
     EXPECT_NE(on.lines().find("has no effect"), std::string::npos);
-    EXPECT_EQ(load_text(remote_text("192.0.2.1", "weak_phase1_check off;")).lines(), "");
+    EXPECT_EQ(
+        load_text(remote_text("192.0.2.1", "weak_phase1_check off;") + sainfo_text("anonymous"))
+            .lines(),
+        "");
 }
 
 }  // namespace

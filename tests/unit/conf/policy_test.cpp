@@ -81,8 +81,9 @@ TEST(PolicySyntax, ReadsTheFormsOfRealFiles) {
 TEST(PolicySyntax, ClearsHostBitsAndSaysSo) {
     const Parsed p = parse_lines("spdadd 10.1.2.3/16 10.2.0.0/16 any -P out none;");
     EXPECT_EQ(p.policies.at(0).selector.local.net.text(), "10.1.0.0/16");
-    EXPECT_EQ(p.messages,
-              "p:1:8: warning: 10.1.2.3 has bits beyond its prefix; 10.1.0.0/16 is meant\n");
+    EXPECT_EQ(
+        p.messages,
+        "p:1:8: warning: 10.1.2.3 has bits beyond its prefix; 10.1.0.0/16 is meant [host_bits]\n");
 }
 
 TEST(PolicySyntax, GoesOnAfterAnErrorAndReportsAll) {
@@ -108,7 +109,7 @@ TEST(PolicySyntax, TheSecondPolicyForTheSameTrafficIsTold) {
     EXPECT_EQ(p.policies.size(), 2u) << "another priority is another policy";
     EXPECT_EQ(
         p.messages,
-        "p:2:1: warning: this policy is never used: the one at p:1:1 is for the same traffic\n");
+        "p:2:1: warning: this policy is never used: the one at p:1:1 is for the same traffic [shadowed]\n");
 }
 
 TEST(PolicySyntax, TheEndOfATunnelIsOneHost) {

@@ -132,14 +132,15 @@ TEST(Remote, KeyIdIsTheWholeContentOfAFileUnlessTagged) {
 
 TEST(Remote, AKnownAlgorithmWithoutItsModuleIsLeftOutWhileSomethingIsLeft) {
     const Loaded l = load_text("remote anonymous { exchange_mode main;\n" + std::string(kProposal) +
-                               "\nproposal { encryption_algorithm camellia; hash_algorithm sha1; "
-                               "authentication_method pre_shared_key; dh_group 2; } }");
+                               "\nproposal { encryption_algorithm camellia; hash_algorithm sha256; "
+                               "authentication_method pre_shared_key; dh_group 14; } }\n" +
+                               sainfo_text("anonymous"));
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.at(0).proposals.size(), 1u);
     EXPECT_EQ(
         l.lines(),
         "/etc/racoon/racoon.conf:3:33: warning: encryption_algorithm camellia: no loaded module "
-        "provides it; installed: crypto-legacy; add: module \"crypto-legacy\";\n");
+        "provides it; installed: crypto-legacy; add: module \"crypto-legacy\"; [missing_module]\n");
 }
 
 TEST(Remote, OfflineAMissingModuleIsOnlyAWarning) {
@@ -154,8 +155,9 @@ TEST(Remote, OldFormDuplicatesAreToldBecauseTheyTie) {
     const Loaded l = load_text(remote_text("192.0.2.1") + remote_text("192.0.2.1"));
     ASSERT_TRUE(l.ok()) << l.text();
     EXPECT_EQ(l.config().remotes.size(), 2u);
-    EXPECT_NE(l.lines().find("warning: remote 192.0.2.1[500] is also defined at"),
-              std::string::npos);
+    EXPECT_NE(l.lines().find("warning: remote \"192.0.2.1[500]\" matches the same peers as remote"),
+              std::string::npos)
+        << l.lines();
 }
 
 TEST(Remote, ManyChildrenOfALargeParentDoNotMultiplyMemory) {
