@@ -11,10 +11,12 @@ void Builder::listen(const Statement& block) {
         if (s.broken) continue;
         switch (s.directive->word) {
             case Word::Isakmp:
-                if (const auto e = endpoint(s.values[0])) config_->listen.isakmp.push_back(*e);
+                if (const auto e = endpoint(s.values[0]))
+                    config_->listen.isakmp.emplace_back(*e, location(s.values[0].where));
                 break;
             case Word::IsakmpNatt:
-                if (const auto e = endpoint(s.values[0])) config_->listen.isakmp_natt.push_back(*e);
+                if (const auto e = endpoint(s.values[0]))
+                    config_->listen.isakmp_natt.emplace_back(*e, location(s.values[0].where));
                 if (!s.values[0].has_number)
                     diagnostics_.warning(
                         Warning::NattPort, s.values[0].where,

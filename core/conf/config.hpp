@@ -220,9 +220,15 @@ struct AdminSocket {
     unsigned mode = 0600;
 };
 
+struct ListenAddress : Endpoint {
+    ListenAddress(const Endpoint& endpoint, Location place = {})
+        : Endpoint(endpoint), where(std::move(place)) {}
+    Location where;
+};
+
 struct Listen {
-    std::vector<Endpoint> isakmp;  // empty: every local address
-    std::vector<Endpoint> isakmp_natt;
+    std::vector<ListenAddress> isakmp;  // empty: every local address
+    std::vector<ListenAddress> isakmp_natt;
     bool strict_address = false;
     AdminSocket adminsock;
 };

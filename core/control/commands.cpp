@@ -104,7 +104,10 @@ void Commands::run(const Request& request, TimePoint now, Replier reply) {
     if (c == "delete-sa") return remove(request.args, now, std::move(reply));
     if (c == "flush-sa") return flush(request.args, now, std::move(reply));
     if (c == "show-modules") return show_modules(std::move(reply));
-    if (c == "reload-config") return hooks_.reload([reply = reply](Status s) { answer(reply, s); });
+    if (c == "reload-config")
+        return hooks_.reload([reply = reply](Result<std::string> changes) {
+            reply(changes ? success({{"changes", *changes}}) : failure(changes.error().text()));
+        });
     if (c == "shutdown") {
         reply(success(Json::object()));
         return hooks_.shutdown();

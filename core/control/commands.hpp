@@ -17,9 +17,10 @@ struct ModuleRow {
     std::string note;                   // why it failed, or empty
 };
 
-/// What lies outside the engine. `done` of reload is called once, with the diagnostics on failure.
+/// What lies outside the engine. `done` of reload is called once: with what changed, or with the
+/// diagnostics.
 struct Hooks {
-    std::function<void(std::function<void(Status)> done)> reload;
+    std::function<void(std::function<void(Result<std::string>)> done)> reload;
     std::function<void()> shutdown;
     std::function<std::vector<ModuleRow>()> modules;
 };

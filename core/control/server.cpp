@@ -27,11 +27,23 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
         loop::TimerToken idle{};
     };
 
-    Impl(loop::EventLoop& l, UniqueFd fd, exchange::Engine& engine, Hooks hooks)
-        : loop(l), listening(std::move(fd)), commands(engine, std::move(hooks)) {}
+    Impl(loop::EventLoop& l, exchange::Engine& engine, Hooks hooks)
+        : loop(l), commands(engine, std::move(hooks)) {}
+
+    Status listen_on(UniqueFd fd) {
+        if (listening.valid()) loop.unwatch(accept_watch);
+        listening = std::move(fd);
+        if (!listening.valid()) return ok();
+        const int flags = ::fcntl(listening.get(), F_GETFL);
+        if (flags < 0 || ::fcntl(listening.get(), F_SETFL, flags | O_NONBLOCK) < 0)
+            return fail_os("control socket", errno);
+        RACOON_TRY(accept_watch, loop.watch(listening.get(), loop::kReadable,
+                                            [this](unsigned) { accept_all(); }));
+        return ok();
+    }
 
     ~Impl() {
-        loop.unwatch(accept_watch);
+        if (listening.valid()) loop.unwatch(accept_watch);
         for (auto& [id, c] : clients) {
             loop.unwatch(c.watch);
             loop.cancel(c.idle);
@@ -143,14 +155,14 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
 Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
+Status Server::listen_on(UniqueFd listening) {
+    return impl_->listen_on(std::move(listening));
+}
+
 Result<std::unique_ptr<Server>> Server::make(loop::EventLoop& loop, UniqueFd listening,
                                              exchange::Engine& engine, Hooks hooks) {
-    const int flags = ::fcntl(listening.get(), F_GETFL);
-    if (flags < 0 || ::fcntl(listening.get(), F_SETFL, flags | O_NONBLOCK) < 0)
-        return fail_os("control socket", errno);
-    auto impl = std::make_shared<Impl>(loop, std::move(listening), engine, std::move(hooks));
-    RACOON_TRY(impl->accept_watch, loop.watch(impl->listening.get(), loop::kReadable,
-                                              [raw = impl.get()](unsigned) { raw->accept_all(); }));
+    auto impl = std::make_shared<Impl>(loop, engine, std::move(hooks));
+    RACOON_TRY_STATUS(impl->listen_on(std::move(listening)));
     return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

@@ -18,6 +18,8 @@ class Server {
     static Result<std::unique_ptr<Server>> make(loop::EventLoop& loop, UniqueFd listening,
                                                 exchange::Engine& engine, Hooks hooks);
     ~Server();
+    /// Accepts from another socket, or with an invalid one from none; clients that are connected stay.
+    Status listen_on(UniqueFd listening);
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 

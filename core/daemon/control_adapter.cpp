@@ -33,9 +33,20 @@ std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host) {
     return rows;
 }
 
+class Service final : public privsep::ControlService {
+  public:
+    explicit Service(std::unique_ptr<control::Server> server) : server_(std::move(server)) {}
+    Status listen_on(UniqueFd listening) override {
+        return server_->listen_on(std::move(listening));
+    }
+
+  private:
+    std::unique_ptr<control::Server> server_;
+};
+
 }  // namespace
 
-Result<std::shared_ptr<void>> serve_control(loop::EventLoop& loop, UniqueFd listening,
+Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& loop, UniqueFd listening,
                                             exchange::Engine& engine, privsep::ControlCalls calls) {
     control::Hooks hooks;
     hooks.reload = std::move(calls.reload);
@@ -45,7 +56,7 @@ Result<std::shared_ptr<void>> serve_control(loop::EventLoop& loop, UniqueFd list
     };
     RACOON_TRY(auto server,
                control::Server::make(loop, std::move(listening), engine, std::move(hooks)));
-    return std::shared_ptr<void>(std::shared_ptr<control::Server>(std::move(server)));
+    return std::unique_ptr<privsep::ControlService>(new Service(std::move(server)));
 }
 
 }  // namespace racoon::daemon

@@ -5,7 +5,7 @@
 
 namespace racoon::daemon {
 
-Result<std::shared_ptr<void>> serve_control(loop::EventLoop& loop, UniqueFd listening,
+Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& loop, UniqueFd listening,
                                             exchange::Engine& engine, privsep::ControlCalls calls);
 
 }  // namespace racoon::daemon

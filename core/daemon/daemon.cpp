@@ -49,7 +49,7 @@ struct Daemon::Impl {
     std::unique_ptr<privsep::EngineProcess> inner_engine;  // --one-process
     UniqueFd program;
     pid_t engine_pid = -1;
-    std::vector<net::BoundSocket> sockets;
+    IkeSockets sockets;
     UniqueFd control;
     std::string pid_file, control_file;
 
@@ -97,6 +97,7 @@ struct Daemon::Impl {
         how.gid = identity.gid;
         how.change_ids = identity.change;
         how.chroot = identity.chroot;
+        how.family = static_cast<Family>(options.family);
         LOGI("", options.one_process
                      ? "keeper and engine share this process, with all its privileges"
                      : identity.note);
@@ -105,7 +106,12 @@ struct Daemon::Impl {
         hooks.serving = [this] { engine_serving(); };
         hooks.lost = [this](const std::string& why) { engine_lost(why); };
         hooks.reload = [this](std::uint64_t token) {
-            reload_now([this, token](const Status& result) { keeper->reload_done(token, result); });
+            reload_now([this, token](const Result<std::string>& result) {
+                if (result)
+                    keeper->reload_done(token, ok(), *result);
+                else
+                    keeper->reload_done(token, fail(result.error()));
+            });
         };
         hooks.shutdown = [this] { stop("the control socket asks for it"); };
         keeper = std::make_unique<privsep::Keeper>(*loop, *host, how, std::move(hooks));
@@ -114,9 +120,12 @@ struct Daemon::Impl {
 
     Status open_sockets() {
         const conf::Config& config = *keeper->parsed().config;
-        sockets.clear();
         control.reset();
-        RACOON_TRY(sockets, open_ike_sockets(config, options));
+        // A new engine gets the sockets of the one before.
+        if (sockets.empty()) {
+            RACOON_TRY(auto planned, sockets.plan(config, options));
+            sockets.commit(std::move(planned));
+        }
         if (!config.listen.adminsock.disabled) {
             // Our own earlier one has no listener any more and is replaced.
             RACOON_TRY(control, open_control_socket(config));
@@ -126,7 +135,8 @@ struct Daemon::Impl {
     }
 
     Status tell_kernel_of_sockets() {
-        for (const auto& socket : sockets) {
+        RACOON_TRY(const auto copies, sockets.copies());
+        for (const auto& socket : copies) {
             const Status told = keeper->bind_socket(socket.fd.get(), socket.local.addr.family);
             if (!told)
                 return fail(Errc::Io, "socket " + socket.local.text() + ": " + told.error().text());
@@ -173,8 +183,12 @@ struct Daemon::Impl {
             die(ready.error());
             return;
         }
-        keeper->hand_over(std::move(sockets), std::move(control));
-        sockets.clear();
+        auto copies = sockets.copies();
+        if (!copies) {
+            die(copies.error());
+            return;
+        }
+        keeper->hand_over(std::move(*copies), std::move(control));
     }
 
     void engine_serving() {
@@ -250,7 +264,7 @@ struct Daemon::Impl {
                 signal, [this, signal] { stop(fmt::format("caught signal {}", signal)); }));
         RACOON_TRY_STATUS(loop->on_signal(SIGHUP, [this] {
             LOGI("", "caught signal 1: reading the configuration again");
-            reload_now([](const Status&) {});
+            reload_now([](const Result<std::string>&) {});
         }));
         for (const int signal : {SIGUSR1, SIGUSR2})
             RACOON_TRY_STATUS(loop->on_signal(
@@ -260,19 +274,43 @@ struct Daemon::Impl {
         return ok();
     }
 
-    void reload_now(std::function<void(Status)> done) {
+    using ReloadDone = std::function<void(Result<std::string>)>;
+    std::vector<ReloadDone> asked;  // who waits for the reload that comes next
+    bool reloading = false;
+
+    /// What is asked for while a reload runs is served by one more after it: the files may have changed.
+    void reload_now(ReloadDone done) {
         if (!running || stopping) {
             done(fail(Errc::Busy, "the daemon is starting or ending"));
             return;
         }
-        reload(options, *host, *keeper, [done = std::move(done)](const Status& result) {
-            if (result)
-                LOGI("", "config reload done");
-            else
-                LOGE("",
-                     "config reload failed, the old configuration stays: " + result.error().text());
-            done(result);
-        });
+        asked.push_back(std::move(done));
+        if (!reloading) run_reload();
+    }
+
+    void run_reload() {
+        reloading = true;
+        auto waiting = std::exchange(asked, {});
+        reload({options, *host, *keeper, sockets, control_file},
+               [this, waiting = std::move(waiting)](const Result<std::string>& result) {
+                   if (result)
+                       LOGI("", "config reload done");
+                   else
+                       LOGE("", "config reload failed, the old configuration stays: " +
+                                    summary(result.error().text()));
+                   for (const ReloadDone& done : waiting) done(result);
+                   reloading = false;
+                   if (!asked.empty()) loop->post([this] { run_reload(); });
+               });
+    }
+
+    /// The first of several lines: each has been logged for itself.
+    static std::string summary(const std::string& lines) {
+        const auto end = lines.find('\n');
+        if (end == std::string::npos) return lines;
+        const auto more = std::count(lines.begin() + static_cast<std::ptrdiff_t>(end), lines.end(),
+                                     '\n');
+        return fmt::format("{} (and {} more)", lines.substr(0, end), more);
     }
 
     // --- the end

@@ -44,7 +44,7 @@ Result<long> id_of(const char* what, const std::string& name, Find find) {
     return fail(Errc::Config, std::string("adminsock: there is no ") + what + " \"" + name + "\"");
 }
 
-Status set_owner(const std::string& path, const conf::AdminSocket& socket) {
+Status set_owner(const std::string& path, const conf::AdminSocket& socket, bool only_check) {
     long uid = -1, gid = -1;
     if (!socket.owner.empty()) {
         RACOON_TRY(uid, id_of("user", socket.owner, [](const char* name) {
@@ -58,7 +58,7 @@ Status set_owner(const std::string& path, const conf::AdminSocket& socket) {
                        return entry != nullptr ? static_cast<long>(entry->gr_gid) : -1;
                    }));
     }
-    if (uid < 0 && gid < 0) return ok();
+    if (only_check || (uid < 0 && gid < 0)) return ok();
     if (::chown(path.c_str(), static_cast<uid_t>(uid), static_cast<gid_t>(gid)) != 0)
         return fail_os("chown of the control socket " + path, errno);
     return ok();
@@ -91,6 +91,14 @@ std::string control_socket_path(const conf::Config& config) {
     return RACOON_RUNSTATEDIR "/racoon/racoon.sock";
 }
 
+Status adjust_control_socket(const conf::Config& config, bool only_check) {
+    const std::string path = control_socket_path(config);
+    RACOON_TRY_STATUS(set_owner(path, config.listen.adminsock, only_check));
+    if (!only_check && ::chmod(path.c_str(), config.listen.adminsock.mode & 0777) != 0)
+        return fail_os("mode of the control socket " + path, errno);
+    return ok();
+}
+
 Result<UniqueFd> open_control_socket(const conf::Config& config) {
     const std::string path = control_socket_path(config);
     RACOON_TRY(const sockaddr_un address, address_of(path));
@@ -115,9 +123,7 @@ Result<UniqueFd> open_control_socket(const conf::Config& config) {
     const int failed = errno;
     ::umask(before);
     if (bound != 0) return fail_os("control socket " + path, failed);
-    RACOON_TRY_STATUS(set_owner(path, config.listen.adminsock));
-    if (::chmod(path.c_str(), config.listen.adminsock.mode & 0777) != 0)
-        return fail_os("mode of the control socket " + path, errno);
+    RACOON_TRY_STATUS(adjust_control_socket(config, false));
     if (::listen(fd.get(), 16) != 0) return fail_os("control socket " + path, errno);
     return fd;
 }

@@ -19,5 +19,7 @@ std::string control_socket_path(const conf::Config& config);
 /// Binds and listens with the configured owner and mode; a folder that is missing is made. A socket
 /// that nobody listens on is replaced. Errors: Exists, another daemon answers there; Config; Io.
 Result<UniqueFd> open_control_socket(const conf::Config& config);
+/// Owner and mode of the socket that is there; `only_check`: whether the names exist. Errors: Config, Io.
+Status adjust_control_socket(const conf::Config& config, bool only_check);
 
 }  // namespace racoon::daemon

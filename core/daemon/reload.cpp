@@ -1,8 +1,11 @@
 #include "daemon/reload.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/build_config.hpp"
+#include "daemon/files.hpp"
 #include "daemon/key_files.hpp"
 #include "log/log.hpp"
 
@@ -10,66 +13,82 @@ namespace racoon::daemon {
 
 namespace {
 
+/// Every error, a line each; nothing when there is none.
 std::optional<Error> log_all(const std::vector<conf::Diagnostic>& diagnostics) {
-    std::optional<Error> first;
+    std::string errors;
     for (const auto& d : diagnostics) {
         if (d.severity == conf::Severity::Error) {
             LOGE("", d.text());
-            if (!first) first.emplace(Errc::Config, d.line());
+            errors += (errors.empty() ? "" : "\n") + d.line();
         } else {
             LOGW("", d.text());
         }
     }
-    return first;
+    if (errors.empty()) return std::nullopt;
+    return Error(Errc::Config, errors);
 }
 
-bool same_endpoints(const std::vector<Endpoint>& a, const std::vector<Endpoint>& b) {
-    return a == b;
-}
+/// What was found wrong with a reload, each logged once.
+class Problems {
+  public:
+    void add_logged(const Error& error) { text_ += (text_.empty() ? "" : "\n") + error.text(); }
+    void add(const Error& error) {
+        LOGE("", error.text());
+        add_logged(error);
+    }
+    bool none() const { return text_.empty(); }
+    Failure failure() const { return fail(Errc::Config, text_); }
+
+  private:
+    std::string text_;
+};
 
 /// Settings that are in use only at the start.
-void warn_of_later_settings(const conf::Config& before, const conf::Config& after) {
-    const auto later = [](const char* what) {
-        LOGW("", std::string(what) +
-                     " has changed: this takes effect when the daemon is started again");
+std::string later_settings(const conf::Config& before, const conf::Config& after) {
+    std::string out;
+    const auto later = [&](const std::string& what) {
+        const std::string line = what + ": this takes effect when the daemon is started again";
+        LOGW("", line);
+        out += (out.empty() ? "" : "\n") + line;
     };
-    if (!same_endpoints(before.listen.isakmp, after.listen.isakmp) ||
-        !same_endpoints(before.listen.isakmp_natt, after.listen.isakmp_natt) ||
-        before.listen.adminsock.path != after.listen.adminsock.path ||
-        before.listen.adminsock.disabled != after.listen.adminsock.disabled)
-        later("listen");
     const auto user = [](const conf::Config& c) {
         return c.privsep ? c.privsep->user.value_or("") + ":" + c.privsep->group.value_or("") +
                                ":" + c.privsep->chroot.value_or("")
                          : std::string();
     };
-    if (user(before) != user(after)) later("privsep");
+    if (user(before) != user(after)) later("privsep has changed");
     const auto pid = [](const conf::Config& c) {
         const auto found = c.paths.find("pidfile");
         return found == c.paths.end() ? std::string() : found->second;
     };
-    if (pid(before) != pid(after)) later("path pidfile");
+    if (pid(before) != pid(after)) later("path pidfile has changed");
+    for (const auto& module : before.modules)
+        if (std::none_of(after.modules.begin(), after.modules.end(),
+                         [&](const auto& other) { return other.name == module.name; }))
+            later("module \"" + module.name + "\" is no longer named, and stays loaded");
+    return out;
 }
 
 /// What a running daemon cannot follow yet.
-Status check_same_modules(const WantedModules& wanted, const plugin::PluginHost& host,
-                          const conf::Config& running) {
+void check_same_modules(const WantedModules& wanted, const plugin::PluginHost& host,
+                        const conf::Config& running, Problems& problems) {
+    const auto restart = [&](const std::string& why) {
+        problems.add(Error(Errc::Config, "restart needed: " + why));
+    };
     if (wanted.dir != host.dir())
-        return fail(Errc::Config,
-                    "restart needed: the module folder is " + host.dir() + ", not " + wanted.dir);
+        restart("the module folder is " + host.dir() + ", not " + wanted.dir);
     const auto loaded = host.modules();
     for (const auto& block : wanted.blocks) {
         const bool known =
             std::any_of(loaded.begin(), loaded.end(),
                         [&](const plugin::ModuleState& m) { return m.name == block.name; });
         if (!known && !block.optional)
-            return fail(Errc::Config, "restart needed: " + block.where.text() + ": module \"" +
-                                          block.name + "\" is not loaded");
+            restart(block.where.text() + ": module \"" + block.name + "\" is not loaded");
     }
+    if (wanted.blocks.empty() && !running.modules.empty())
+        restart("no module is named any more, which means the standard ones");
     if (wanted.scan.kernel != running.kernel)
-        return fail(Errc::Config, "restart needed: kernel " + wanted.scan.kernel + " instead of " +
-                                      running.kernel);
-    return ok();
+        restart("kernel " + wanted.scan.kernel + " instead of " + running.kernel);
 }
 
 /// Logs what is wrong with the files of keys; the first error.
@@ -79,21 +98,102 @@ std::optional<Error> log_key_files(const conf::Config& config, const plugin::Reg
     return log_all(found.errors);
 }
 
-Status try_reload(const Options& options, plugin::PluginHost& host, privsep::Keeper& keeper,
-                  const std::function<void(Status)>& done) {
-    const conf::ConfigPtr before = keeper.parsed().config;
-    RACOON_TRY(const WantedModules wanted, wanted_modules(options));
-    RACOON_TRY_STATUS(check_same_modules(wanted, host, *before));
-    RACOON_TRY(auto parsed, read_config(options, host, before.get()));
-    RACOON_TRY_STATUS(host.configure(parsed.config));
-    const auto after = parsed.config;
-    keeper.reconfigure(std::move(parsed), [done, options, before, after](const Status& status) {
-        if (status) {
-            log::set_level(effective_level(*after, options));
-            warn_of_later_settings(*before, *after);
+/// The control socket that a configuration wants, as far as it is another one.
+struct ControlChange {
+    UniqueFd fd;
+    std::string before, after;  // paths
+    bool moved() const { return before != after; }
+    ~ControlChange() {
+        if (fd.valid()) ::unlink(after.c_str());
+    }
+};
+
+Status plan_control(const conf::Config& config, ControlChange& change) {
+    change.after = control_socket_path(config);
+    if (change.after.empty()) return ok();
+    if (!change.moved()) return adjust_control_socket(config, true);
+    RACOON_TRY(change.fd, open_control_socket(config));
+    return ok();
+}
+
+void commit_control(const conf::Config& config, ControlChange& change, std::string& path) {
+    if (!change.moved()) {
+        if (change.after.empty()) return;
+        if (const Status adjusted = adjust_control_socket(config, false); !adjusted)
+            LOGE("", adjusted.error().text());
+        return;
+    }
+    if (!change.before.empty()) ::unlink(change.before.c_str());
+    path = change.after;
+    change.fd.reset();  // the engine has its own copy
+}
+
+/// What is opened for a configuration and thrown away if it does not come into force.
+struct Opened {
+    IkeSockets::Change sockets;
+    ControlChange control;
+};
+
+/// Opens what is new, and hands the keeper copies. Problems are collected, so that all are told.
+privsep::SocketChange open_new(Running& running, const conf::Config& config, Opened& opened,
+                               Problems& problems) {
+    privsep::SocketChange out;
+    if (auto planned = running.sockets.plan(config, running.options)) {
+        opened.sockets = std::move(*planned);
+        out.closed = opened.sockets.closed();
+        if (auto added = opened.sockets.added())
+            out.added = std::move(*added);
+        else
+            problems.add(added.error());
+        for (const auto& socket : out.added) {
+            const auto bound =
+                running.keeper.bind_socket(socket.fd.get(), socket.local.addr.family);
+            if (!bound)
+                problems.add(Error(bound.error()).with("socket " + socket.local.text()));
         }
-        done(status);
-    });
+    } else {
+        problems.add(planned.error());
+    }
+    opened.control.before = running.control_file;
+    if (const Status planned = plan_control(config, opened.control); !planned) {
+        problems.add(planned.error());
+    } else if (opened.control.fd.valid()) {
+        out.control.reset(::fcntl(opened.control.fd.get(), F_DUPFD_CLOEXEC, 0));
+    }
+    out.close_control = opened.control.moved() && opened.control.after.empty();
+    return out;
+}
+
+Status try_reload(Running running, const std::function<void(Result<std::string>)>& done) {
+    const conf::ConfigPtr before = running.keeper.parsed().config;
+    RACOON_TRY(const WantedModules wanted, wanted_modules(running.options));
+    Problems problems;
+    check_same_modules(wanted, running.host, *before, problems);
+    auto parsed = read_config(running.options, running.host, before.get());
+    if (!parsed) problems.add_logged(parsed.error());
+    if (!problems.none()) return problems.failure();
+
+    const conf::ConfigPtr after = parsed->config;
+    const Status configured = running.host.configure(after);
+    if (!configured) problems.add(configured.error());
+    const auto opened = std::make_shared<Opened>();
+    privsep::SocketChange sockets = open_new(running, *after, *opened, problems);
+    if (!problems.none()) {
+        running.host.rollback();
+        return problems.failure();
+    }
+    running.keeper.reconfigure(
+        std::move(*parsed), std::move(sockets),
+        [done, running, before, after, opened](const Status& status) {
+            if (!status) {
+                LOGE("", status.error().text());
+                return done(fail(status.error()));
+            }
+            running.sockets.commit(std::move(opened->sockets));
+            commit_control(*after, opened->control, running.control_file);
+            log::set_level(effective_level(*after, running.options));
+            done(later_settings(*before, *after));
+        });
     return ok();
 }
 
@@ -137,10 +237,9 @@ log::Level effective_level(const conf::Config& config, const Options& options) {
         std::clamp(base + options.debug, 1u, static_cast<unsigned>(log::Level::Debug2)));
 }
 
-void reload(const Options& options, plugin::PluginHost& host, privsep::Keeper& keeper,
-            std::function<void(Status)> done) {
-    const Status begun = try_reload(options, host, keeper, done);
-    if (!begun) done(begun);
+void reload(Running running, std::function<void(Result<std::string>)> done) {
+    const Status begun = try_reload(running, done);
+    if (!begun) done(fail(begun.error()));
 }
 
 }  // namespace racoon::daemon

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "conf/load.hpp"
+#include "daemon/ike_sockets.hpp"
 #include "daemon/options.hpp"
 #include "plugin/lifecycle.hpp"
 #include "privsep/keeper.hpp"
@@ -28,9 +29,18 @@ Result<privsep::ParsedConfig> read_config(const Options& options, const plugin::
 /// `log`'s level, raised by each -d.
 log::Level effective_level(const conf::Config& config, const Options& options);
 
-/// Reads the files again; nothing changes unless all of it is good. `done` gets the reason when it
-/// is not. A module that is not loaded, another module folder or kernel backend: "restart needed".
-void reload(const Options& options, plugin::PluginHost& host, privsep::Keeper& keeper,
-            std::function<void(Status)> done);
+/// What a running daemon has that follows its configuration.
+struct Running {
+    const Options& options;
+    plugin::PluginHost& host;
+    privsep::Keeper& keeper;
+    IkeSockets& sockets;
+    std::string& control_file;  // path of the control socket; "" when there is none
+};
+
+/// Reads the files again; nothing changes unless all of it is good. `done` gets what the user should
+/// know of it, one line each, or every reason why nothing has changed; all have been logged. A module
+/// that is not loaded, another module folder or kernel backend: "restart needed".
+void reload(Running running, std::function<void(Result<std::string>)> done);
 
 }  // namespace racoon::daemon

@@ -22,7 +22,7 @@ using GroupMap = std::unordered_map<std::uint16_t, const conf::GroupInfo*>;
 
 /// A configuration with the indices that search it; SAs keep theirs alive.
 struct Settings {
-    Settings(conf::ConfigPtr c, std::uint32_t g);
+    Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts = {});
     conf::ConfigPtr config;
     conf::SectionIndex index;
     PolicyIndex policies;

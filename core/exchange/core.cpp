@@ -51,7 +51,8 @@ Core::~Core() {
 void Core::bury() {
     // What dies may remove something else, but nothing here comes to life again.
     while (!dead_phase2_.empty() || !dead_phase1_.empty() || !dead_pairs_.empty() ||
-           !dead_requests_.empty() || !dead_deletes_.empty() || !dead_timers_.empty()) {
+           !dead_requests_.empty() || !dead_deletes_.empty() || !dead_timers_.empty() ||
+           !dead_starters_.empty() || !dead_lookups_.empty()) {
         auto children = std::move(dead_phase2_);
         dead_phase2_.clear();
         children.clear();
@@ -62,6 +63,8 @@ void Core::bury() {
         dead_requests_.clear();
         dead_deletes_.clear();
         dead_timers_.clear();
+        dead_starters_.clear();
+        dead_lookups_.clear();
     }
 }
 
@@ -126,6 +129,7 @@ void Core::datagram(const Datagram& in) {
 
 /// Tells an unproved address why not: in clear, never more bytes than came, a few in a second.
 void Core::refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why) {
+    if (why.code() == Errc::NotFound) stranger_seen();
     if (!ctx_.refusals.allow(ctx_.now)) return;
     LOGW(in.remote.addr.text(), why.text());
     if (why.notify_type() == 0) return;
@@ -293,34 +297,7 @@ void Core::quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest)
     sa.children.back()->start_responder(std::move(*verified), digest);
 }
 
-// --- reload and end ---
-
-bool Core::keep_phase1(Phase1& sa, const SettingsPtr& next) const {
-    const conf::Remote* section = next->index.named(sa.section().name);
-    return section != nullptr && same_section(sa.section(), *section);
-}
-
-void Core::reconfigure(conf::ConfigPtr config, std::uint32_t generation) {
-    const SettingsPtr next = std::make_shared<const Settings>(std::move(config), generation);
-    ctx_.settings = next;
-    guard_.clear();
-    for (Phase1* sa : sas_.all()) {
-        if (!keep_phase1(*sa, next)) {
-            delete_phase1(*sa, Tell::Peer, "its section is gone or changed");
-            continue;
-        }
-        if (!sa->running()) sa->adopt_settings(next, next->index.named(sa->section().name));
-    }
-    for (SaPair* pair : pairs_.all()) {
-        const conf::Remote* section = next->index.named(pair->section);
-        const conf::Policy* policy = next->policies.same(*pair->policy);
-        if (section == nullptr || policy == nullptr) {
-            delete_pair(*pair, Tell::Peer, false, "its section or policy is gone or changed");
-            continue;
-        }
-        pairs_.adopt(*pair, next, policy);
-    }
-}
+// --- the end ---
 
 void Core::shutdown() {
     stopping_ = true;

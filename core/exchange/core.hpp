@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Request {
     PairId replaces;
     Phase2* running = nullptr;  // null: waits for a phase 1
     Timer limit;
+    bool resolved = false;  // the peer's name, where it has one
 };
 
 class Core : public Phase1Owner, public Phase2Owner {
@@ -70,12 +72,33 @@ class Core : public Phase1Owner, public Phase2Owner {
     void datagram(const Datagram& in);
     std::optional<TimePoint> next_deadline() const;
     void tick();
-    void reconfigure(conf::ConfigPtr config, std::uint32_t generation);
     void shutdown();
     void set_local_endpoints(std::vector<Endpoint> e) { local_endpoints_ = std::move(e); }
 
+    // --- reload.cpp ---
+    ReloadCounts reconfigure(conf::ConfigPtr config, std::uint32_t generation);
+
+    // --- hosts.cpp ---
+    void set_hosts(conf::HostAddresses hosts);
+
+    // --- starter.cpp ---
+    /// `now`: also those that wait for their next try.
+    void update_starters(bool now);
+    /// What ends while one of these lives ends because the administrator wants it.
+    class ByAdministrator {
+      public:
+        explicit ByAdministrator(Core& core) : core_(core) { core_.by_administrator_ = true; }
+        ~ByAdministrator() { core_.by_administrator_ = false; }
+        ByAdministrator(const ByAdministrator&) = delete;
+        ByAdministrator& operator=(const ByAdministrator&) = delete;
+
+      private:
+        Core& core_;
+    };
+
     // --- core_phase1.cpp ---
     void establish_phase1(const Endpoint& remote, std::string_view section, Done done);
+    void establish_found(const std::string& section, const Status& status, const Done& done);
     std::size_t delete_phase1_between(const IpAddr& local, const IpAddr& remote);
     std::size_t flush_phase1();
 
@@ -163,8 +186,51 @@ class Core : public Phase1Owner, public Phase2Owner {
     void dpd_notify(Phase1& sa, const isakmp::Notification& n);
     void peer_dead(Phase1& sa);
 
-    // core.cpp: reload
-    bool keep_phase1(Phase1& sa, const SettingsPtr& next) const;
+    // reload.cpp
+    /// What new settings mean for an ISAKMP SA.
+    struct Rematch {
+        const conf::Remote* section = nullptr;  // null: the SA has to go
+        std::string why;
+    };
+    class Comparison;
+    Rematch rematch(const Phase1& sa, const Settings& next, Comparison& compared) const;
+    const Rematch& verdict_of(const Phase1& sa, const Settings& next, Comparison& compared) const;
+    void adopt(Phase1& sa, const SettingsPtr& next, const conf::Remote* section);
+    std::string rematch_pair(SaPair& pair, const SettingsPtr& next, Comparison& compared);
+    bool settle_phase1(Phase1& sa);
+    void settle_pair(PairId id);
+
+    // hosts.cpp
+    /// A question under way, and who waits for it.
+    struct HostLookup final : public OpWaiter {
+        HostLookup(Core& c, std::string s) : core(c), section(std::move(s)) {}
+        ~HostLookup();
+        void completed(OpToken, const Result<Bytes>& result) override;
+        Core& core;
+        std::string section;
+        OpToken token;
+        std::vector<Done> done;
+    };
+    void find_host(const conf::Remote& section, Done done);
+    void host_found(const std::string& section, const Status& status);
+    bool resolve_for(Request& r);
+    void stranger_seen();
+    void doubt_host(const conf::Remote& section);
+    std::optional<Endpoint> host_endpoint(const conf::Remote& section) const;
+
+    // starter.cpp
+    using StarterKey = std::pair<PolicyId, std::string>;  // policy, or 0 and a section
+    struct Starter {
+        Timer timer;
+        unsigned failures = 0;
+        bool asked = false;  // a request is under way
+        bool held = false;   // taken down by the administrator
+    };
+    bool is_up(const StarterKey& key) const;
+    void start_one(const StarterKey& key);
+    void start_ended(const StarterKey& key, const Status& status);
+    void start_again(const StarterKey& key, Starter& s);
+    void start_lost(const StarterKey& key, TimePoint since);
 
     struct PendingDelete {
         std::uint8_t protocol = 50;
@@ -187,6 +253,12 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::vector<Endpoint> local_endpoints_;
     std::uint64_t last_token_ = 0;
     std::size_t negotiating_responders_ = 0;
+    std::map<StarterKey, std::unique_ptr<Starter>> starters_;
+    conf::HostAddresses hosts_;
+    std::map<std::string, std::unique_ptr<HostLookup>> lookups_;  // by section
+    std::set<std::string> doubted_;                               // sections
+    TimePoint strangers_until_{};  // names are not asked for again before
+    bool by_administrator_ = false;
     bool stopping_ = false;
 
     int depth_ = 0;
@@ -196,6 +268,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::vector<std::unique_ptr<Request>> dead_requests_;
     std::vector<std::unique_ptr<PendingDelete>> dead_deletes_;
     std::vector<std::unique_ptr<Timer>> dead_timers_;
+    std::vector<std::unique_ptr<Starter>> dead_starters_;
+    std::vector<std::unique_ptr<HostLookup>> dead_lookups_;
 };
 
 }  // namespace racoon::exchange

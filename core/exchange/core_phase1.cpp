@@ -90,7 +90,8 @@ Phase1* Core::initiate_to(const IpAddr& local, const IpAddr& peer, std::string& 
     }
     Endpoint remote;
     remote.addr = peer;
-    remote.port = section.address && section.address->port != 0 ? section.address->port : kIkePort;
+    remote.port = section.address ? section.address->port : section.port;
+    if (remote.port == 0) remote.port = kIkePort;
     return initiate(local_endpoint(local, peer.family), remote, ctx_.settings, section);
 }
 
@@ -104,6 +105,11 @@ void Core::establish_phase1(const Endpoint& remote, std::string_view section, Do
             phase1_waiters_[under_way->token()].push_back(std::move(done));
             return;
         }
+    if (const conf::Remote* named = ctx_.settings->index.named(section);
+        named != nullptr && !named->host.empty())
+        return find_host(*named, [this, name = named->name, done](const Status& status) {
+            establish_found(name, status, done);
+        });
     Phase1* sa = nullptr;
     std::string problem;
     if (section.empty()) {
@@ -119,6 +125,26 @@ void Core::establish_phase1(const Endpoint& remote, std::string_view section, Do
     }
     if (sa == nullptr) return done(fail(Errc::NotFound, problem));
     phase1_waiters_[sa->token()].push_back(std::move(done));
+}
+
+/// The address of a section's host is known now, or cannot be had.
+void Core::establish_found(const std::string& section, const Status& status, const Done& done) {
+    const conf::Remote* named = ctx_.settings->index.named(section);
+    if (!status) return done(status);
+    const auto to = named != nullptr ? host_endpoint(*named) : std::nullopt;
+    if (!to) return done(fail(Errc::NotFound, "remote \"" + section + "\" has no address now"));
+    if (const std::string why = conf::refusal(*named, true); !why.empty())
+        return done(fail(Errc::Unsupported, why));
+    for (Phase1* under_way : sas_.with_peer(to->addr)) {
+        if (under_way->section().name != section) continue;
+        if (under_way->state() == Phase1::State::Established) return done(ok());
+        if (under_way->initiator() && under_way->state() == Phase1::State::Negotiating) {
+            phase1_waiters_[under_way->token()].push_back(done);
+            return;
+        }
+    }
+    Phase1* sa = initiate(local_endpoint(IpAddr{}, to->addr.family), *to, ctx_.settings, *named);
+    phase1_waiters_[sa->token()].push_back(done);
 }
 
 void Core::cookies_known(Phase1& sa, const Cookie& responder) {
@@ -138,6 +164,8 @@ void Core::phase1_established(Phase1& sa) {
     LOGI(sa.peer_text(), "ISAKMP-SA established " + sa.text());
     ctx_.event(kEventPhase1Established, sa.local(), sa.remote(), sa.cookies().text());
     ctx_.event(kEventPhase1ModeConfig, sa.local(), sa.remote());  // nothing to configure: done
+    if (!settle_phase1(sa))
+        return finish_waiters(sa, fail(Errc::Cancelled, "the configuration has changed"));
     peer_alive(sa);
     send_initial_contact(sa);
     if (sa.peer_has_initial_contact) initial_contact(sa);
@@ -160,6 +188,7 @@ void Core::phase1_failed(Phase1& sa, const Error& error) {
                  "our identity and proof were not answered: likely a wrong pre-shared key, or "
                  "the peer refuses our identity; its log says which");
         ctx_.event(kEventPhase1NoResponse, sa.local(), sa.remote());
+        if (sa.initiator()) doubt_host(sa.section());
     } else {
         LOGE(peer,
              fmt::format("phase1 negotiation failed: {}. {}", error.text(), sa.cookies().text()));
@@ -264,9 +293,11 @@ void Core::delete_phase1(Phase1& sa, Tell tell, std::string_view why) {
     LOGI(sa.peer_text(), fmt::format("ISAKMP-SA deleted {} ({})", sa.text(), why));
     ctx_.event(kEventPhase1Deleted, sa.local(), sa.remote(), sa.cookies().text());
     take_out(sa);
+    start_lost(StarterKey(PolicyId{}, sa.section().name), sa.established_at());
 }
 
 std::size_t Core::delete_phase1_between(const IpAddr& local, const IpAddr& remote) {
+    const ByAdministrator wish(*this);
     std::size_t n = 0;
     for (Phase1* sa : sas_.all()) {
         if (local.family != Family::None && sa->local().addr != local) continue;
@@ -281,6 +312,7 @@ std::size_t Core::delete_phase1_between(const IpAddr& local, const IpAddr& remot
 }
 
 std::size_t Core::flush_phase1() {
+    const ByAdministrator wish(*this);
     std::size_t n = 0;
     for (Phase1* sa : sas_.all()) {
         delete_phase1(*sa, Tell::Peer, "flushed by the administrator");

@@ -109,7 +109,7 @@ void Core::advance(Request& r) {
     if (Phase1* sa = usable_phase1(r.local, r.peer); sa != nullptr && start_quick_mode(*sa, r))
         return;
     waiting_[r.peer].push_back(&r);
-    if (negotiating_as_initiator(r.local, r.peer)) return;
+    if (negotiating_as_initiator(r.local, r.peer) || resolve_for(r)) return;
     std::string problem;
     if (initiate_to(r.local, r.peer, problem) != nullptr) return;
     LOGE(r.peer.text(), problem);
@@ -231,7 +231,9 @@ void Core::phase2_established(Phase2& x) {
                    [this, id = pair.id] { settle_duplicates(id); });
         settle_timers_[pair.id] = std::move(timer);
     }
+    const PairId id = pair.id;
     if (r != nullptr) finish_request(*r, ok());
+    settle_pair(id);
 }
 
 void Core::phase2_failed(Phase2& x, const Error& error) {
@@ -348,6 +350,7 @@ void Core::delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view wh
         announce_delete(pair.params.protocol, pair.spi_in, pair.spi_out, pair.local, pair.remote,
                         insist);
     dead_pairs_.push_back(std::move(owned));
+    start_lost(StarterKey(pair.policy->id, ""), pair.established);
 }
 
 /// A delete is not acknowledged in IKEv1. The one that matters is sent up to three times, until the
@@ -390,6 +393,7 @@ void Core::repeat_delete(const DeleteKey& key) {
 }
 
 std::size_t Core::flush_phase2(std::uint8_t protocol) {
+    const ByAdministrator wish(*this);
     std::size_t n = 0;
     for (SaPair* p : pairs_.all())
         if (protocol == 0 || p->params.protocol == protocol) {
@@ -401,6 +405,7 @@ std::size_t Core::flush_phase2(std::uint8_t protocol) {
 
 std::size_t Core::delete_phase2_between(std::uint8_t protocol, const IpAddr& local,
                                         const IpAddr& remote) {
+    const ByAdministrator wish(*this);
     std::size_t n = 0;
     for (SaPair* p : pairs_.all()) {
         if (protocol != 0 && p->params.protocol != protocol) continue;

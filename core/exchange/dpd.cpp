@@ -101,6 +101,7 @@ void Core::peer_dead(Phase1& sa) {
     ctx_.event(kEventPhase1Dead, sa.local(), sa.remote());
     const Endpoint remote = sa.remote();
     const IpAddr local = sa.local().addr;
+    doubt_host(sa.section());
     for (SaPair* pair : pairs_.with_peer(remote.addr))
         if (pair->remote == remote && pair->local.addr == local)
             delete_pair(*pair, Tell::No, false, "dead peer");

@@ -55,9 +55,19 @@ void Engine::tick(TimePoint now) {
     impl_->tick();
 }
 
-void Engine::reconfigure(conf::ConfigPtr config, std::uint32_t generation, TimePoint now) {
+ReloadCounts Engine::reconfigure(conf::ConfigPtr config, std::uint32_t generation, TimePoint now) {
     Core::Entry entry(*impl_, now);
-    impl_->reconfigure(std::move(config), generation);
+    return impl_->reconfigure(std::move(config), generation);
+}
+
+void Engine::hosts(conf::HostAddresses hosts, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->set_hosts(std::move(hosts));
+}
+
+void Engine::start_tunnels(TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->update_starters(true);
 }
 
 void Engine::local_endpoints(std::vector<Endpoint> endpoints) {

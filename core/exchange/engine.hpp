@@ -23,6 +23,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "conf/config.hpp"
+#include "conf/select.hpp"
 #include "exchange/operations.hpp"
 
 namespace racoon::exchange {
@@ -89,6 +90,12 @@ struct Phase2Status {
     std::int64_t age_seconds = 0, lifetime_seconds = 0;
 };
 
+/// What a new configuration did to the SAs that were up; pairs of IPsec SAs count once.
+struct ReloadCounts {
+    std::size_t phase1_kept = 0, phase1_deleted = 0;
+    std::size_t phase2_kept = 0, phase2_deleted = 0;
+};
+
 class Engine {
   public:
     Engine(conf::ConfigPtr config, std::uint32_t generation, Output& output);
@@ -104,8 +111,14 @@ class Engine {
     std::optional<TimePoint> next_deadline() const;
     void tick(TimePoint now);
 
-    /// A reloaded configuration: SAs whose section is gone or changed are deleted, others stay.
-    void reconfigure(conf::ConfigPtr config, std::uint32_t generation, TimePoint now);
+    /// A reloaded configuration: SAs whose section is unchanged stay; the others are matched again, and
+    /// deleted where the new configuration does not select exactly one section that accepts them.
+    ReloadCounts reconfigure(conf::ConfigPtr config, std::uint32_t generation, TimePoint now);
+    /// What the host names of the configuration stand for from now on. Before each negotiation with such
+    /// a peer the keeper is asked for a fresh answer (Resolve), which comes in this way.
+    void hosts(conf::HostAddresses hosts, TimePoint now);
+    /// Brings up the tunnels of remotes with `start on`, from now on; a reload sees to it by itself.
+    void start_tunnels(TimePoint now);
     /// The local addresses that we may initiate from; empty: any.
     void local_endpoints(std::vector<Endpoint> endpoints);
 

@@ -217,6 +217,32 @@ Result<Phase1Close> Phase1Close::get(Reader& in) {
     return r;
 }
 
+void Phase1Rebind::put(Writer& out) const {
+    out.u64(use);
+    out.u32(generation);
+    put_text(out, section);
+}
+Result<Phase1Rebind> Phase1Rebind::get(Reader& in) {
+    Phase1Rebind r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(r.generation, in.u32());
+    RACOON_TRY(r.section, text(in, kMaxName, "section name"));
+    return r;
+}
+
+void Resolve::put(Writer& out) const {
+    out.u32(generation);
+    put_text(out, section);
+    out.u8(again);
+}
+Result<Resolve> Resolve::get(Reader& in) {
+    Resolve r;
+    RACOON_TRY(r.generation, in.u32());
+    RACOON_TRY(r.section, text(in, kMaxName, "section name"));
+    RACOON_TRY(r.again, flag(in));
+    return r;
+}
+
 void SpiGet::put(Writer& out) const {
     out.u64(use);
     out.u32(policy.value);

@@ -33,6 +33,8 @@ enum class OpKind : std::uint8_t {
     Phase1Open = 32,
     Phase1Skeyid = 33,
     Phase1Close = 34,  // no answer
+    Phase1Rebind = 35,  // no answer
+    Resolve = 36,
     SpiGet = 48,
     SaInstall = 49,
     SaDelete = 50,
@@ -43,13 +45,20 @@ inline bool served_by_keeper(OpKind kind) {
     return static_cast<std::uint8_t>(kind) >= 32;
 }
 inline bool has_answer(OpKind kind) {
-    return kind != OpKind::DhFree && kind != OpKind::Phase1Close && kind != OpKind::AcquireDone;
+    return kind != OpKind::DhFree && kind != OpKind::Phase1Close &&
+           kind != OpKind::Phase1Rebind && kind != OpKind::AcquireDone;
 }
 
 struct Operation {
     OpToken token;
     OpKind kind;
     Bytes request;
+};
+
+/// A reply that says no more than that it is done.
+struct Empty {
+    void put(Writer&) const {}
+    static Result<Empty> get(Reader&) { return Empty{}; }
 };
 
 /// A key pair in `group` (number on the wire).
@@ -141,6 +150,28 @@ struct Phase1Close {
     static Result<Phase1Close> get(Reader& in);
 };
 
+/// An ISAKMP SA goes on under another configuration: what it asks for is judged by that one from now on.
+struct Phase1Rebind {
+    static constexpr OpKind kKind = OpKind::Phase1Rebind;
+    std::uint64_t use = 0;
+    std::uint32_t generation = 0;
+    std::string section;  // Remote::name
+    void put(Writer& out) const;
+    static Result<Phase1Rebind> get(Reader& in);
+};
+
+/// Somebody is about to negotiate with a peer that the configuration knows by a host's name: the keeper
+/// sees to a fresh answer, tells what has changed, and then answers.
+struct Resolve {
+    static constexpr OpKind kKind = OpKind::Resolve;
+    std::uint32_t generation = 0;
+    std::string section;  // Remote::name; "": all names, and nobody waits for the answers
+    bool again = false;   // the last answer is in doubt
+    using Reply = Empty;
+    void put(Writer& out) const;
+    static Result<Resolve> get(Reader& in);
+};
+
 /// An inbound SPI for the policy's template (RFC 2407 4.4). The keeper checks that the phase 1 `use`
 /// belongs to the peer of that policy.
 struct SpiGet {
@@ -183,10 +214,7 @@ struct SaInstall {
     std::uint32_t replay_window = 64;  // packets; the keeper lowers it to what the backend can
     std::uint64_t soft_seconds = 0, hard_seconds = 0;  // 0: none
     std::uint64_t soft_bytes = 0, hard_bytes = 0;
-    struct Reply {
-        void put(Writer&) const {}
-        static Result<Reply> get(Reader&) { return Reply{}; }
-    };
+    using Reply = Empty;
     void put(Writer& out) const;
     static Result<SaInstall> get(Reader& in);
 };

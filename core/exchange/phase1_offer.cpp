@@ -114,24 +114,6 @@ Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr
     return none("no suitable proposal found");
 }
 
-bool same_section(const conf::Remote& a, const conf::Remote& b) {
-    const auto same_id = [](const conf::IdentitySpec& x, const conf::IdentitySpec& y) {
-        return x.type == y.type && x.address == y.address && x.value == y.value;
-    };
-    const auto same_proposal = [](const conf::Phase1Proposal& x, const conf::Phase1Proposal& y) {
-        return x.cipher == y.cipher && x.key_bits == y.key_bits && x.hash == y.hash &&
-               x.auth == y.auth && x.group == y.group && x.lifetime == y.lifetime;
-    };
-    return a.name == b.name && a.address == b.address && a.modes == b.modes &&
-           same_id(a.my_identifier, b.my_identifier) &&
-           std::equal(a.peers_identifiers.begin(), a.peers_identifiers.end(),
-                      b.peers_identifiers.begin(), b.peers_identifiers.end(), same_id) &&
-           a.verify_identifier == b.verify_identifier && a.proposal_check == b.proposal_check &&
-           a.ph1id == b.ph1id &&
-           std::equal(a.proposals.begin(), a.proposals.end(), b.proposals.begin(),
-                      b.proposals.end(), same_proposal);
-}
-
 Result<Phase1Params> check_phase1_answer(const conf::Remote& section,
                                          const isakmp::SaPayload& answer) {
     if (answer.proposals.size() != 1 || answer.proposals[0].transforms.size() != 1)

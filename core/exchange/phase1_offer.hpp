@@ -35,9 +35,6 @@ Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr
 Result<Phase1Params> check_phase1_answer(const conf::Remote& section,
                                          const isakmp::SaPayload& answer);
 
-/// Whether an SA of `a` would have been negotiated alike under `b`: what a reload compares.
-bool same_section(const conf::Remote& a, const conf::Remote& b);
-
 /// As conf judges it.
 conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t);
 

@@ -285,6 +285,30 @@ Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
     return none("no suitable proposal found: " + last);
 }
 
+bool still_acceptable(const conf::SaInfo& info, const Phase2Params& params,
+                      conf::ProposalCheck check) {
+    const auto same_cipher = [&](const conf::Phase2Encryption& e) {
+        if (e.transform != params.encryption) return false;
+        const std::uint16_t ours = bits_of(e);
+        return check == conf::ProposalCheck::Obey ||
+               (check == conf::ProposalCheck::Exact ? params.key_bits == ours
+                                                    : params.key_bits >= ours);
+    };
+    if (params.encryption != nullptr &&
+        std::none_of(info.encryption.begin(), info.encryption.end(), same_cipher))
+        return false;
+    if (params.integrity != nullptr &&
+        std::find(info.integrity.begin(), info.integrity.end(), params.integrity) ==
+            info.integrity.end())
+        return false;
+    if (check == conf::ProposalCheck::Obey) return true;
+    if (info.pfs_group != nullptr ? params.pfs != info.pfs_group
+                                  : check == conf::ProposalCheck::Exact && params.pfs != nullptr)
+        return false;
+    const auto ours = std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
+    return check == conf::ProposalCheck::Exact ? params.seconds == ours : params.seconds <= ours;
+}
+
 Result<Phase2Choice> check_phase2_answer(const conf::SaInfo& info, const conf::PolicyTemplate& tmpl,
                                          const isakmp::Phase2Proposal& offered,
                                          const isakmp::SaPayload& answer) {

@@ -50,6 +50,10 @@ Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
                                    const conf::PolicyTemplate& tmpl, conf::ProposalCheck check,
                                    const GroupMap& groups, const isakmp::SaPayload& offer);
 
+/// Whether SAs that are up could have been agreed on under this sainfo; a reload asks.
+bool still_acceptable(const conf::SaInfo& info, const Phase2Params& params,
+                      conf::ProposalCheck check);
+
 /// The answer to our offer.
 Result<Phase2Choice> check_phase2_answer(const conf::SaInfo& info, const conf::PolicyTemplate& tmpl,
                                          const isakmp::Phase2Proposal& offered,

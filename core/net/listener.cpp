@@ -1,5 +1,6 @@
 #include "net/listener.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -253,6 +254,18 @@ Status Listener::add(BoundSocket bound) {
                }));
     impl_->sockets.push_back(std::move(socket));
     return ok();
+}
+
+bool Listener::remove(const Endpoint& local) {
+    auto& sockets = impl_->sockets;
+    const auto found = std::find_if(sockets.begin(), sockets.end(), [&](const auto& socket) {
+        return socket->bound.local == local;
+    });
+    if (found == sockets.end()) return false;
+    impl_->flush(**found);
+    impl_->loop.unwatch((*found)->watch);
+    sockets.erase(found);
+    return true;
 }
 
 Status Listener::send(const Datagram& datagram) {

@@ -41,6 +41,9 @@ class Listener {
     Listener& operator=(const Listener&) = delete;
 
     Status add(BoundSocket socket);
+    /// Sends what is queued and closes the socket that is bound to `local`; false: there is none. Not
+    /// from within the handler.
+    bool remove(const Endpoint& local);
     /// Sends from `local`: by the socket bound to it, else by the wildcard socket of its port, else
     /// by any socket of its family. Errors: NotFound, no socket fits. A datagram that the system
     /// refuses is counted: the peer sees a lost packet, and retransmission is the remedy.

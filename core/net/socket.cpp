@@ -65,7 +65,12 @@ Failure bind_failure(const Endpoint& local, int err) {
 
 }  // namespace
 
-Result<BoundSocket> open_udp(const Endpoint& local) {
+void share_port(int fd, bool on) {
+    const int value = on ? 1 : 0;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value);
+}
+
+Result<BoundSocket> open_udp(const Endpoint& local, bool share) {
     const bool v6 = local.addr.family == Family::V6;
     UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd.valid()) return fail_os("socket for UDP " + local.text(), errno);
@@ -74,7 +79,8 @@ Result<BoundSocket> open_udp(const Endpoint& local) {
     // less.
     const int room = 1 << 20;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    // No SO_REUSEADDR: with UDP it would let two daemons share the port and split the packets.
+    // No SO_REUSEADDR that lasts: with UDP it would let two daemons share the port and split the packets.
+    if (share) share_port(fd.get(), true);
     sockaddr_storage address{};
     const unsigned size = local.to_sockaddr(address);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)

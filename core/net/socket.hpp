@@ -23,8 +23,13 @@ struct BoundSocket {
 
 /// A non-blocking socket bound to `local` (a wildcard address of its family is fine) that reports
 /// the local address of each datagram. IPv6 sockets carry IPv6 only. Errors: Io; the text names
-/// address and port, and for a port in use who to look for.
-Result<BoundSocket> open_udp(const Endpoint& local);
+/// address and port, and for a port in use who to look for. `share`: beside sockets of the same port
+/// that share_port() was called for.
+Result<BoundSocket> open_udp(const Endpoint& local, bool share = false);
+
+/// Lets another socket be bound that overlaps with this one, or no longer. For the moment in which one
+/// set of sockets takes the place of another: otherwise two daemons could split the packets.
+void share_port(int fd, bool on);
 
 /// The address a bound socket has. Errors: Io.
 Result<Endpoint> bound_endpoint(int fd);

@@ -80,6 +80,7 @@ struct Desk::Impl {
     std::function<void(const OpResult&)> send_result;
     std::shared_ptr<const Book> book, previous_book;
     Kernel* kernel = nullptr;
+    ResolveHost resolve_host;
 
     std::unordered_map<std::uint64_t, Use> uses;
     std::uint64_t next_use = 1;
@@ -209,6 +210,8 @@ struct Desk::Impl {
                 return serve<Phase1Skeyid>(raw, [&](Phase1Skeyid r) {
                     answer(engine, token, encoded(judged(raw.kind, peer_of(r.use), skeyid(r))));
                 });
+            case OpKind::Resolve:
+                return serve<Resolve>(raw, [&](const Resolve& r) { resolve(engine, token, r); });
             case OpKind::SpiGet:
                 return serve<SpiGet>(raw, [&](SpiGet r) { spi_get(engine, token, std::move(r)); });
             case OpKind::SaInstall:
@@ -230,6 +233,11 @@ struct Desk::Impl {
         if (raw.kind == OpKind::Phase1Close) {
             if (auto r = exchange::decode<Phase1Close>(raw.request))
                 close_phase1(r->use);
+            else
+                malformed("a request", r.error());
+        } else if (raw.kind == OpKind::Phase1Rebind) {
+            if (auto r = exchange::decode<Phase1Rebind>(raw.request))
+                static_cast<void>(judged(raw.kind, peer_of(r->use), rebind(*r)));
             else
                 malformed("a request", r.error());
         } else if (raw.kind == OpKind::AcquireDone) {
@@ -288,6 +296,18 @@ struct Desk::Impl {
         return reply;
     }
 
+    Result<const conf::Remote*> rebind(const Phase1Rebind& request) {
+        RACOON_TRY(Use * use, use_of(request.use));
+        const auto with = book_of(request.generation);
+        if (!with)
+            return fail(Errc::Conflict,
+                        fmt::format("configuration {} is not in force", request.generation));
+        RACOON_TRY(const conf::Remote* section, with->check_rebind(request.section, use->facts));
+        use->book = with;
+        use->facts.section = section;
+        return section;
+    }
+
     void close_phase1(std::uint64_t id) {
         const auto found = uses.find(id);
         if (found == uses.end()) return;
@@ -306,6 +326,30 @@ struct Desk::Impl {
             sas.erase(sa);
             if (kernel) kernel->sa_delete(gone, [](const Status&) {});
         }
+    }
+
+    /// Names come from the configuration only: an engine cannot ask for others.
+    void resolve(std::uint64_t engine, OpToken token, const Resolve& request) {
+        const auto with = book_of(request.generation);
+        const conf::Remote* section = with ? with->remote(request.section) : nullptr;
+        Status allowed = ok();
+        if (!with)
+            allowed = fail(Errc::Conflict,
+                           fmt::format("configuration {} is not in force", request.generation));
+        else if (!request.section.empty() && (section == nullptr || section->host.empty()))
+            allowed = refuse(OpKind::Resolve, "",
+                             Error(Errc::Denied, "no remote section \"" + request.section +
+                                                     "\" with a host's name"));
+        else if (!resolve_host)
+            allowed = fail(Errc::InvalidState, "no names are resolved here");
+        if (!allowed) {
+            answer(engine, token, fail(allowed.error()));
+            return;
+        }
+        resolve_host(section != nullptr ? section->host : std::string(), request.again,
+                     [this, engine, token](const Status& status) {
+                         answer(engine, token, empty_reply(status));
+                     });
     }
 
     void spi_get(std::uint64_t engine, OpToken token, SpiGet request) {
@@ -422,8 +466,14 @@ Desk::Desk(loop::EventLoop& loop, plugin::PluginHost& host,
 Desk::~Desk() = default;
 
 void Desk::use(std::shared_ptr<const Book> book, std::shared_ptr<const Book> previous) {
+    // The same configuration with other addresses of hosts: nothing to match again.
+    for (auto& [id, use] : impl_->uses)
+        if (use.book->config_ptr() == book->config_ptr()) use.book = book;
     impl_->book = std::move(book);
     impl_->previous_book = std::move(previous);
+}
+void Desk::set_resolve(ResolveHost resolve) {
+    impl_->resolve_host = std::move(resolve);
 }
 void Desk::set_kernel(Kernel* kernel) {
     impl_->kernel = kernel;

@@ -37,6 +37,10 @@ class Desk {
     /// The configuration in force and the one before, from which requests may still be on their
     /// way.
     void use(std::shared_ptr<const Book> book, std::shared_ptr<const Book> previous);
+    /// Sees to a fresh answer for a host name of the configuration; "": for all, and calls back at once.
+    using ResolveHost = std::function<void(const std::string& host, bool again,
+                                       std::function<void(const Status&)> done)>;
+    void set_resolve(ResolveHost resolve);
     /// Null: none is open.
     void set_kernel(Kernel* kernel);
 

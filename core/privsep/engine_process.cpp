@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/secret.hpp"
+#include "conf/differences.hpp"
 #include "conf/load.hpp"
 #include "log/log.hpp"
 #include "net/listener.hpp"
@@ -122,8 +123,9 @@ struct EngineProcess::Impl final : exchange::Output {
     std::vector<Endpoint> wildcards;
     UniqueFd control_fd;
     std::unique_ptr<exchange::Engine> engine;
-    std::shared_ptr<void> control;
-    std::map<std::uint64_t, std::function<void(Status)>> reloads;
+    std::unique_ptr<ControlService> control;
+    std::map<std::uint64_t, std::function<void(Result<std::string>)>> reloads;
+    std::string last_change;  // what the newest configuration changed
     std::uint64_t next_reload = 1;
 
     loop::TimerToken timer, end_timer;
@@ -249,11 +251,19 @@ struct EngineProcess::Impl final : exchange::Output {
                     settle();
                 });
                 break;
+            case Kind::Hosts:
+                handled = on<HostList>(m, [&](HostList list) {
+                    if (!engine) return;
+                    engine->hosts(std::move(list.hosts), loop.now());
+                    settle();
+                });
+                break;
             case Kind::ConfigPrepare:
                 handled = on<ConfigData>(m, [&](ConfigData data) { prepare(std::move(data)); });
                 break;
             case Kind::ConfigCommit:
-                handled = on<Generation>(m, [&](Generation g) { commit(g.generation); });
+                handled =
+                    on<ConfigCommit>(m, [&](const ConfigCommit& c) { commit(c, std::move(m.fds)); });
                 break;
             case Kind::ConfigAbort:
                 if (prepared && own_host) own_host->rollback();
@@ -265,7 +275,8 @@ struct EngineProcess::Impl final : exchange::Output {
                     if (found == reloads.end()) return;
                     auto done = std::move(found->second);
                     reloads.erase(found);
-                    done(o.good ? ok() : Status(fail(Errc::Config, o.text)));
+                    if (!o.good) return done(fail(Errc::Config, o.text));
+                    done(o.text.empty() ? last_change : last_change + "\n" + o.text);
                 });
                 break;
             case Kind::Shutdown:
@@ -365,6 +376,32 @@ struct EngineProcess::Impl final : exchange::Output {
         if (engine) engine->local_endpoints(local_endpoints());
     }
 
+    void serve_control() {
+        if (!control_fd.valid() || !options.serve_control) return;
+        auto server = options.serve_control(loop, std::move(control_fd), *engine, control_calls());
+        if (server)
+            control = std::move(*server);
+        else
+            LOGE("", "control socket: " + server.error().text());
+    }
+
+    void change_sockets(const ConfigCommit& change, std::vector<UniqueFd> fds) {
+        for (const Endpoint& local : change.closed)
+            if (listener && listener->remove(local))
+                LOGI("", local.text() + " is no longer listened on");
+        if (change.control == ConfigCommit::Control::Keep) return;
+        UniqueFd fresh;
+        if (change.control == ConfigCommit::Control::Replace && !fds.empty())
+            fresh = std::move(fds.front());
+        if (!control) {
+            control_fd = std::move(fresh);
+            if (engine) serve_control();
+            return;
+        }
+        if (const Status moved = control->listen_on(std::move(fresh)); !moved)
+            LOGE("", "control socket: " + moved.error().text());
+    }
+
     /// Wildcards first: they serve when no address is asked for.
     std::vector<Endpoint> local_endpoints() const {
         std::vector<Endpoint> out = listener->endpoints();
@@ -383,21 +420,15 @@ struct EngineProcess::Impl final : exchange::Output {
         engine = std::make_unique<exchange::Engine>(config, generation, *this);
         if (capabilities) engine->kernel_capabilities(*capabilities);
         engine->local_endpoints(local_endpoints());
-        if (control_fd.valid() && options.serve_control) {
-            auto server =
-                options.serve_control(loop, std::move(control_fd), *engine, control_calls());
-            if (server)
-                control = std::move(*server);
-            else
-                LOGE("", "control socket: " + server.error().text());
-        }
+        serve_control();
         privsep::send(*keeper, Kind::Serving);
+        engine->start_tunnels(loop.now());
         settle();
     }
 
     ControlCalls control_calls() {
         ControlCalls calls;
-        calls.reload = [this](std::function<void(Status)> done) {
+        calls.reload = [this](std::function<void(Result<std::string>)> done) {
             Token token;
             token.token = next_reload++;
             reloads.emplace(token.token, std::move(done));
@@ -421,16 +452,22 @@ struct EngineProcess::Impl final : exchange::Output {
         answer(Kind::Prepared, number, result);
     }
 
-    void commit(std::uint32_t number) {
-        if (!prepared || prepared->generation != number) return;
+    void commit(const ConfigCommit& change, std::vector<UniqueFd> fds) {
+        if (!prepared || prepared->generation != change.generation) return;
         if (own_host) own_host->commit();
-        config = std::move(prepared->config);
-        generation = number;
+        const conf::ConfigPtr before = std::exchange(config, std::move(prepared->config));
+        generation = change.generation;
         if (options.forward_log) log::set_level(prepared->level);
         prepared.reset();
+        last_change = conf::differences(*before, *config).text();
+        change_sockets(change, std::move(fds));
         if (!engine) return;
-        engine->reconfigure(config, generation, loop.now());
         engine->local_endpoints(local_endpoints());
+        const auto counts = engine->reconfigure(config, generation, loop.now());
+        last_change += fmt::format("; ISAKMP-SAs: {} kept, {} deleted; IPsec-SAs: {} kept, {} deleted",
+                                   counts.phase1_kept, counts.phase1_deleted,
+                                   counts.phase2_kept * 2, counts.phase2_deleted * 2);
+        LOGI("", "configuration changed: " + last_change);
         settle();
     }
 

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/unique_fd.hpp"
 #include "exchange/engine.hpp"
@@ -21,17 +22,26 @@
 
 namespace racoon::privsep {
 
-/// What the control socket needs besides the engine.
+/// What the control socket needs besides the engine. `done` of reload gets what changed, or why nothing
+/// did.
 struct ControlCalls {
-    std::function<void(std::function<void(Status)> done)> reload;
+    std::function<void(std::function<void(Result<std::string>)> done)> reload;
     std::function<void()> shutdown;
     const plugin::PluginHost* host = nullptr;
 };
 
+/// Serves a control socket as long as it lives.
+class ControlService {
+  public:
+    virtual ~ControlService() = default;
+    /// From another socket, or with an invalid one from none; clients that are connected stay.
+    virtual Status listen_on(UniqueFd listening) = 0;
+};
+
 struct EngineOptions {
-    /// Serves the control socket until the returned object goes. Null: nobody does.
-    std::function<Result<std::shared_ptr<void>>(loop::EventLoop&, UniqueFd listening,
-                                                exchange::Engine&, ControlCalls)>
+    /// Null: nobody serves the control socket.
+    std::function<Result<std::unique_ptr<ControlService>>(loop::EventLoop&, UniqueFd listening,
+                                                          exchange::Engine&, ControlCalls)>
         serve_control;
     /// Gives up privileges, after the modules are mapped. Null: nothing (one process, tests).
     std::function<Status(const Identity&)> drop;

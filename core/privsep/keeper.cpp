@@ -7,6 +7,7 @@
 #include "privsep/desk.hpp"
 #include "privsep/kernel.hpp"
 #include "privsep/policies.hpp"
+#include "privsep/resolver.hpp"
 #include "privsep/rules.hpp"
 
 namespace racoon::privsep {
@@ -24,9 +25,15 @@ struct Keeper::Impl {
           host(h),
           options(std::move(o)),
           hooks(std::move(k)),
-          desk(loop, host, [this](const OpResult& result) {
-              if (channel) send(*channel, Kind::Result, result);
-          }) {}
+          desk(loop, host,
+               [this](const OpResult& result) {
+                   if (channel) send(*channel, Kind::Result, result);
+               }),
+          resolver(loop, options.family, [this] { hosts_changed(); }) {
+        desk.set_resolve([this](const std::string& name, bool again, Resolver::Done done) {
+            resolve(name, again, std::move(done));
+        });
+    }
 
     loop::EventLoop& loop;
     plugin::PluginHost& host;
@@ -37,17 +44,25 @@ struct Keeper::Impl {
     std::shared_ptr<const Book> book, previous_book;
     std::unique_ptr<Kernel> kernel;
     Desk desk;
+    Resolver resolver;
+    bool hosts_pending = false;  // addresses that are not in force yet
+    loop::TimerToken hosts_timer;
+    std::vector<std::function<void()>> after_hosts;
 
     std::unique_ptr<Channel> channel;
     bool serving = false;
 
     struct Change {
         ParsedConfig parsed;
+        SocketChange sockets;
         std::shared_ptr<const Book> book;
+        std::shared_ptr<PolicyChange> policies;  // once the engine is prepared
+        std::optional<Error> lost;               // the engine has gone meanwhile
         std::function<void(Status)> done;
     };
     std::optional<Change> change;
     loop::TimerToken change_timer;
+    std::uint32_t last_generation = 1;  // a refused one is not used again
 
     struct Ending {
         std::function<void()> done;
@@ -125,7 +140,14 @@ struct Keeper::Impl {
 
     void closed(const std::string& why) {
         forget_engine();
-        if (change) abandon_change(fail(Errc::Internal, "the engine has ended: " + why));
+        if (change) {
+            Error lost(Errc::Internal, "the engine has ended: " + why);
+            // The kernel's answer is still to come; then everything is undone.
+            if (change->policies)
+                change->lost = std::move(lost);
+            else
+                abandon_change(fail(std::move(lost)));
+        }
         if (ending)
             finish_ending();
         else if (hooks.lost)
@@ -148,6 +170,7 @@ struct Keeper::Impl {
                 });
             case Kind::Serving:
                 serving = true;
+                send_hosts();
                 if (hooks.serving) hooks.serving();
                 return;
             case Kind::Prepared:
@@ -188,16 +211,18 @@ struct Keeper::Impl {
     // --- a new configuration
     // ----------------------------------------------------------------------
 
-    void reconfigure(ParsedConfig fresh, std::function<void(Status)> done) {
+    void reconfigure(ParsedConfig fresh, SocketChange sockets, std::function<void(Status)> done) {
         if (change || !channel || !serving) {
             host.rollback();
             done(fail(Errc::Busy,
                       change ? "another reload is under way" : "the engine is not running"));
             return;
         }
-        auto next = std::make_shared<const Book>(fresh.config, book->generation() + 1);
+        auto next =
+            std::make_shared<const Book>(fresh.config, ++last_generation, resolver.addresses());
         send(*channel, Kind::ConfigPrepare, config_data(fresh, next->generation()));
-        change = Change{std::move(fresh), std::move(next), std::move(done)};
+        change = Change{std::move(fresh), std::move(sockets), std::move(next), nullptr, {},
+                        std::move(done)};
         change_timer = loop.arm(seconds(10), [this] {
             if (change)
                 abandon_change(fail(Errc::Timeout, "the engine did not answer within 10 s"));
@@ -215,14 +240,27 @@ struct Keeper::Impl {
         gone.done(why);
     }
 
+    /// The kernel's part comes before anything is in force: it may still say no.
     void prepared(const Outcome& outcome) {
-        if (!change || outcome.token != change->book->generation()) return;
+        if (!change || change->policies || outcome.token != change->book->generation()) return;
         if (!outcome.good) return abandon_change(fail(Errc::Config, "the engine: " + outcome.text));
         loop.cancel(change_timer);
+        if (!kernel) return commit_change();
+        change->policies = PolicyChange::make(*kernel, *parsed.config, *change->parsed.config);
+        change->policies->prepare([this](const Status& status) {
+            if (!change) return;
+            if (!status) return abandon_change(status);
+            if (!change->lost) return commit_change();
+            change->policies->rollback([this] {
+                if (change) abandon_change(fail(*change->lost));
+            });
+        });
+    }
+
+    void commit_change() {
         Change taken = std::move(*change);
         change.reset();
         host.commit();
-        const auto old = parsed.config;
         previous_book = book;
         book = taken.book;
         desk.use(book, previous_book);
@@ -230,11 +268,79 @@ struct Keeper::Impl {
         // The engine must not offer by the new configuration what the backend cannot do.
         if (kernel && kernel->learn(*parsed.config))
             send(*channel, Kind::Capabilities, kernel->capabilities());
-        Generation generation;
-        generation.generation = book->generation();
-        send(*channel, Kind::ConfigCommit, generation);
-        if (!kernel) return taken.done(ok());
-        change_policies(*kernel, *old, *parsed.config, std::move(taken.done));
+        ConfigCommit commit;
+        commit.generation = book->generation();
+        commit.closed = std::move(taken.sockets.closed);
+        std::vector<UniqueFd> fds;
+        if (taken.sockets.control.valid()) {
+            commit.control = ConfigCommit::Control::Replace;
+            fds.push_back(std::move(taken.sockets.control));
+        } else if (taken.sockets.close_control) {
+            commit.control = ConfigCommit::Control::Close;
+        }
+        send_sockets(std::move(taken.sockets.added), {});
+        send(*channel, Kind::ConfigCommit, commit, std::move(fds));
+        resolver.use(*parsed.config);
+        resolver.refresh();
+        if (!resolver.addresses().empty()) use_hosts();
+        if (!taken.policies) return taken.done(ok());
+        taken.policies->commit([done = std::move(taken.done)] { done(ok()); });
+    }
+
+    /// In as many messages as their descriptors need.
+    void send_sockets(std::vector<net::BoundSocket> sockets, UniqueFd control) {
+        SocketList list;
+        std::vector<UniqueFd> fds;
+        const auto flush = [&] {
+            if (!fds.empty()) send(*channel, Kind::Sockets, list, std::move(fds));
+            list = {};
+            fds.clear();
+        };
+        for (auto& socket : sockets) {
+            list.sockets.push_back({socket.local, socket.natt});
+            fds.push_back(std::move(socket.fd));
+            if (fds.size() == kMaxFds) flush();
+        }
+        list.has_control = control.valid();
+        if (control.valid()) fds.push_back(std::move(control));
+        flush();
+    }
+
+    // --- names of hosts ---
+
+    void resolve(const std::string& name, bool again, Resolver::Done done) {
+        if (name.empty()) {
+            resolver.refresh();
+            return done(ok());
+        }
+        resolver.lookup(name, again, [this, done = std::move(done)](const Status& status) {
+            if (!hosts_pending) return done(status);
+            after_hosts.push_back([done, status] { done(status); });
+        });
+    }
+
+    /// Several answers that come together make one change.
+    void hosts_changed() {
+        if (hosts_pending) return;
+        hosts_pending = true;
+        hosts_timer = loop.arm(std::chrono::milliseconds(20), [this] { use_hosts(); });
+    }
+
+    /// The engine is told before anybody's question is answered.
+    void use_hosts() {
+        loop.cancel(hosts_timer);
+        hosts_pending = false;
+        book = std::make_shared<const Book>(parsed.config, book->generation(), resolver.addresses());
+        desk.use(book, previous_book);
+        send_hosts();
+        for (const auto& reply : std::exchange(after_hosts, {})) reply();
+    }
+
+    void send_hosts() {
+        if (!channel || !serving || resolver.addresses().empty()) return;
+        HostList list;
+        list.hosts = resolver.addresses();
+        send(*channel, Kind::Hosts, list);
     }
 
     // --- the end
@@ -272,12 +378,14 @@ Keeper::Keeper(loop::EventLoop& loop, plugin::PluginHost& host, KeeperOptions op
 Keeper::~Keeper() {
     if (impl_->change) impl_->loop.cancel(impl_->change_timer);
     if (impl_->ending) impl_->loop.cancel(impl_->ending->timer);
+    impl_->loop.cancel(impl_->hosts_timer);
 }
 
 void Keeper::configure(ParsedConfig parsed) {
     impl_->book = std::make_shared<const Book>(parsed.config, 1);
     impl_->desk.use(impl_->book, nullptr);
     impl_->parsed = std::move(parsed);
+    impl_->resolver.use(*impl_->parsed.config);
 }
 
 const ParsedConfig& Keeper::parsed() const {
@@ -296,7 +404,8 @@ void Keeper::open_kernel(std::function<void(Status)> done) {
     impl_->desk.set_kernel(impl_->kernel.get());
     impl_->kernel->learn(*impl_->parsed.config);
     const conf::Config none;
-    change_policies(*impl_->kernel, none, *impl_->parsed.config, std::move(done));
+    const auto change = PolicyChange::make(*impl_->kernel, none, *impl_->parsed.config);
+    change->prepare([done = std::move(done)](Status status) { done(std::move(status)); });
 }
 
 Status Keeper::bind_socket(int fd, Family family) {
@@ -314,28 +423,21 @@ bool Keeper::attached() const {
 void Keeper::hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control) {
     if (!impl_->channel) return;
     if (impl_->kernel) send(*impl_->channel, Kind::Capabilities, impl_->kernel->capabilities());
-    SocketList list;
-    std::vector<UniqueFd> fds;
-    for (auto& socket : sockets) {
-        list.sockets.push_back({socket.local, socket.natt});
-        fds.push_back(std::move(socket.fd));
-    }
-    list.has_control = control.valid();
-    if (control.valid()) fds.push_back(std::move(control));
-    send(*impl_->channel, Kind::Sockets, list, std::move(fds));
+    impl_->send_sockets(std::move(sockets), std::move(control));
     send(*impl_->channel, Kind::Serve);
 }
 
-void Keeper::reconfigure(ParsedConfig parsed, std::function<void(Status)> done) {
-    impl_->reconfigure(std::move(parsed), std::move(done));
+void Keeper::reconfigure(ParsedConfig parsed, SocketChange sockets,
+                         std::function<void(Status)> done) {
+    impl_->reconfigure(std::move(parsed), std::move(sockets), std::move(done));
 }
 
-void Keeper::reload_done(std::uint64_t token, const Status& status) {
+void Keeper::reload_done(std::uint64_t token, const Status& status, const std::string& notes) {
     if (!impl_->channel) return;
     Outcome out;
     out.token = token;
     out.good = status.has_value();
-    if (!status) out.text = status.error().text();
+    out.text = status ? notes : status.error().text();
     send(*impl_->channel, Kind::ReloadDone, out);
 }
 

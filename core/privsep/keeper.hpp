@@ -51,6 +51,15 @@ struct KeeperOptions {
     std::uint32_t uid = 0, gid = 0;
     bool change_ids = false;
     std::string chroot;
+    Family family = Family::None;  // of the addresses that host names are taken for; None: both
+};
+
+/// What a new configuration changes at the sockets; carried out when it comes into force.
+struct SocketChange {
+    std::vector<net::BoundSocket> added;
+    std::vector<Endpoint> closed;
+    UniqueFd control;            // a new control socket, if valid
+    bool close_control = false;  // there is none any more
 };
 
 class Keeper {
@@ -79,9 +88,12 @@ class Keeper {
     bool attached() const;
 
     /// The modules of the host must have been offered the configuration (PluginHost::configure);
-    /// they are committed or rolled back here. Busy: another change is under way.
-    void reconfigure(ParsedConfig parsed, std::function<void(Status)> done);
-    void reload_done(std::uint64_t token, const Status& status);
+    /// they are committed or rolled back here. The engine has prepared itself and the kernel has taken
+    /// the new policies before anything is in force; a failure on the way leaves everything as it was.
+    /// Busy: another change is under way.
+    void reconfigure(ParsedConfig parsed, SocketChange sockets, std::function<void(Status)> done);
+    /// `notes`: what the user should know of a reload that went well.
+    void reload_done(std::uint64_t token, const Status& status, const std::string& notes = {});
 
     /// Lets the engine send its deletes, waits for it at most `limit`, and closes the backend,
     /// which removes our policies and SAs.

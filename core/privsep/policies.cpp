@@ -1,9 +1,8 @@
 #include "privsep/policies.hpp"
 
 #include <map>
-#include <memory>
 #include <set>
-#include <vector>
+#include <utility>
 
 #include "log/log.hpp"
 
@@ -43,48 +42,100 @@ ById wanted(const conf::Config& config, bool forward) {
     return out;
 }
 
-/// Shared by the calls of one change; the last one to end calls done. Calls that the kernel's end
-/// cuts off never come back, and neither does it.
-struct Round {
-    std::function<void(Status)> done;
-    Status result = ok();
-    std::size_t left = 1;  // one for the function that starts them
-    void end_one() {
-        if (--left == 0) done(result);
-    }
-};
+/// One policy at a time for each direction and traffic: no kernel takes a second one.
+using Place = std::pair<conf::Direction, TrafficSelector>;
+Place place_of(const conf::Policy& policy) {
+    return {policy.direction, policy.selector};
+}
 
 }  // namespace
 
-void change_policies(Kernel& kernel, const conf::Config& before, const conf::Config& after,
-                     std::function<void(Status)> done) {
+std::shared_ptr<PolicyChange> PolicyChange::make(Kernel& kernel, const conf::Config& before,
+                                                 const conf::Config& after) {
+    std::shared_ptr<PolicyChange> change(new PolicyChange(kernel));
     const bool forward = (kernel.capabilities().flags & RACOON_CAP_FWD_POLICY) != 0;
     const ById old = wanted(before, forward);
     const ById fresh = wanted(after, forward);
-    auto round = std::make_shared<Round>();
-    round->done = std::move(done);
-    for (const auto& [id, policy] : old) {
-        const auto kept = fresh.find(id);
-        if (kept != fresh.end() && same(kept->second, policy)) continue;
-        ++round->left;
-        kernel.policy_delete(
-            PolicyId{id}, [round, text = policy.selector.text()](const Status& status) {
-                if (!status) LOGW("", "removing the policy " + text + ": " + status.error().text());
-                round->end_one();
-            });
-    }
+    const auto kept = [](const ById& in, std::uint32_t id, const conf::Policy& policy) {
+        const auto found = in.find(id);
+        return found != in.end() && same(found->second, policy);
+    };
+    std::multimap<Place, const conf::Policy*> gone;
+    for (const auto& [id, policy] : old)
+        if (!kept(fresh, id, policy)) gone.emplace(place_of(policy), &policy);
     for (const auto& [id, policy] : fresh) {
-        const auto kept = old.find(id);
-        if (kept != old.end() && same(kept->second, policy)) continue;
-        ++round->left;
-        kernel.policy_add(policy, [round, text = policy.selector.text()](const Status& status) {
-            if (!status && round->result)
-                round->result =
-                    fail(Errc::Io, "installing the policy " + text + ": " + status.error().text());
-            round->end_one();
+        if (kept(old, id, policy)) continue;
+        const auto [first, last] = gone.equal_range(place_of(policy));
+        for (auto at = first; at != last; ++at) change->prepare_.push_back({false, *at->second});
+        gone.erase(first, last);
+        change->prepare_.push_back({true, policy});
+    }
+    for (const auto& [place, policy] : gone) change->commit_.push_back({false, *policy});
+    return change;
+}
+
+void PolicyChange::prepare(std::function<void(Status)> done) {
+    begin(prepare_, false, [self = shared_from_this(), done = std::move(done)](Status result) {
+        self->taken_.assign(self->prepare_.begin(),
+                            self->prepare_.begin() + static_cast<std::ptrdiff_t>(self->next_));
+        if (result) return done(std::move(result));
+        self->rollback([done, result] { done(result); });
+    });
+}
+
+void PolicyChange::commit(std::function<void()> done) {
+    begin(commit_, true, [done = std::move(done)](const Status&) { done(); });
+}
+
+void PolicyChange::rollback(std::function<void()> done) {
+    std::vector<Step> back(taken_.rbegin(), taken_.rend());
+    for (Step& step : back) step.add = !step.add;
+    taken_.clear();
+    begin(std::move(back), true, [done = std::move(done)](const Status&) { done(); });
+}
+
+void PolicyChange::begin(std::vector<Step> steps, bool go_on, std::function<void(Status)> done) {
+    steps_ = std::move(steps);
+    next_ = 0;
+    go_on_ = go_on;
+    result_ = ok();
+    done_ = std::move(done);
+    run();
+}
+
+/// Step by step; without recursion where the kernel answers at once.
+void PolicyChange::run() {
+    if (running_) return;
+    const auto self = shared_from_this();  // the last callback may let go of us
+    running_ = true;
+    while (!waiting_ && next_ < steps_.size() && (result_ || go_on_)) {
+        waiting_ = true;
+        take(steps_[next_], [self](const Status& status) {
+            self->waiting_ = false;
+            if (status || self->go_on_) ++self->next_;
+            if (!status && self->result_) self->result_ = status;
+            self->run();
         });
     }
-    round->end_one();
+    running_ = false;
+    if (waiting_) return;
+    const auto done = std::exchange(done_, nullptr);
+    done(result_);
+}
+
+void PolicyChange::take(const Step& step, std::function<void(const Status&)> done) {
+    const std::string text = step.policy.selector.text();
+    if (step.add)
+        return kernel_.policy_add(step.policy, [text, done](const Status& status) {
+            done(status ? ok()
+                        : Status(fail(Errc::Io, "installing the policy " + text + ": " +
+                                                    status.error().text())));
+        });
+    kernel_.policy_delete(step.policy.id, [text, done](const Status& status) {
+        // What cannot be removed is most likely gone already.
+        if (!status) LOGW("", "removing the policy " + text + ": " + status.error().text());
+        done(ok());
+    });
 }
 
 }  // namespace racoon::privsep

@@ -59,6 +59,8 @@ const char* kind_name(Kind kind) {
             return "reload-done";
         case Kind::Shutdown:
             return "shutdown";
+        case Kind::Hosts:
+            return "hosts";
         case Kind::Ready:
             return "ready";
         case Kind::Serving:
@@ -192,6 +194,53 @@ Result<Outcome> Outcome::get(Reader& in) {
 Result<Generation> Generation::get(Reader& in) {
     RACOON_TRY(const auto value, in.u32());
     return Generation{value};
+}
+
+void ConfigCommit::put(Writer& out) const {
+    out.u32(generation);
+    out.u16(static_cast<std::uint16_t>(closed.size()));
+    for (const Endpoint& one : closed) racoon::put(out, one);
+    out.u8(static_cast<std::uint8_t>(control));
+}
+
+Result<ConfigCommit> ConfigCommit::get(Reader& in) {
+    ConfigCommit out;
+    RACOON_TRY(out.generation, in.u32());
+    RACOON_TRY(const auto count, in.u16());
+    for (unsigned i = 0; i < count; ++i) {
+        RACOON_TRY(const Endpoint one, get_endpoint(in));
+        out.closed.push_back(one);
+    }
+    RACOON_TRY(const auto control, in.u8());
+    if (control > 2)
+        return fail(Errc::Malformed, "control " + std::to_string(control)).at(in.offset());
+    out.control = static_cast<Control>(control);
+    return out;
+}
+
+void HostList::put(Writer& out) const {
+    out.u32(static_cast<std::uint32_t>(hosts.size()));
+    for (const auto& [name, list] : hosts) {
+        put_text(out, name);
+        out.u8(static_cast<std::uint8_t>(list.size()));
+        for (const IpAddr& addr : list) racoon::put(out, addr);
+    }
+}
+
+Result<HostList> HostList::get(Reader& in) {
+    HostList out;
+    RACOON_TRY(const auto count, in.u32());
+    for (std::uint32_t i = 0; i < count; ++i) {
+        RACOON_TRY(std::string name, get_text(in, 1024));
+        RACOON_TRY(const auto addresses, in.u8());
+        std::vector<IpAddr> list;
+        for (unsigned a = 0; a < addresses; ++a) {
+            RACOON_TRY(const IpAddr addr, get_ip(in));
+            list.push_back(addr);
+        }
+        out.hosts.insert_or_assign(std::move(name), std::move(list));
+    }
+    return out;
 }
 
 Result<Token> Token::get(Reader& in) {

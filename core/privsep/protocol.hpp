@@ -7,7 +7,7 @@
 //
 // Life of an engine: Start → Ready → Capabilities, Sockets → Serve; then operations
 // and events; Shutdown → Drained, and the process ends. A reload: ConfigPrepare → Prepared →
-// ConfigCommit or ConfigAbort.
+// Sockets (new ones), ConfigCommit; or ConfigAbort.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "base/net_addr.hpp"
 #include "conf/config.hpp"
 #include "conf/file_source.hpp"
+#include "conf/select.hpp"
 #include "exchange/operations.hpp"
 #include "log/log.hpp"
 #include "privsep/channel.hpp"
@@ -30,13 +31,14 @@ enum class Kind : std::uint8_t {
     Sockets = 2,        // SocketList; the descriptors in the same order, the control socket last
     Serve = 3,          // empty: begin
     ConfigPrepare = 4,  // ConfigData
-    ConfigCommit = 5,   // Generation
+    ConfigCommit = 5,   // ConfigCommit; the new control socket if there is one
     ConfigAbort = 6,    // Generation
     Result = 7,         // OpResult
     KernelEvent = 8,    // exchange::KernelEvent
     Capabilities = 9,   // exchange::KernelCapabilities
     ReloadDone = 10,    // Outcome
     Shutdown = 11,      // empty
+    Hosts = 12,         // HostList
     // engine to keeper
     Ready = 64,            // Outcome: modules loaded, configuration parsed, privileges dropped
     Serving = 65,          // empty: sockets and control socket are in use
@@ -91,7 +93,7 @@ struct Start {
 struct Outcome {
     std::uint64_t token = 0;  // a generation, or the token of a request
     bool good = false;
-    std::string text;  // why not
+    std::string text;  // why not; of a reload that went well: what the user should know
     void put(Writer& out) const;
     static Result<Outcome> get(Reader& in);
 };
@@ -100,6 +102,23 @@ struct Generation {
     std::uint32_t generation = 0;
     void put(Writer& out) const { out.u32(generation); }
     static Result<Generation> get(Reader& in);
+};
+
+/// A prepared configuration comes into force, with what changes at the sockets.
+struct ConfigCommit {
+    enum class Control : std::uint8_t { Keep = 0, Replace = 1, Close = 2 };
+    std::uint32_t generation = 0;
+    std::vector<Endpoint> closed;  // local addresses of sockets that are no longer wanted
+    Control control = Control::Keep;
+    void put(Writer& out) const;
+    static Result<ConfigCommit> get(Reader& in);
+};
+
+/// What the host names of the configuration in force stand for: all of them, at every change.
+struct HostList {
+    conf::HostAddresses hosts;
+    void put(Writer& out) const;
+    static Result<HostList> get(Reader& in);
 };
 
 struct Token {

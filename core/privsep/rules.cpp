@@ -85,8 +85,8 @@ Status check_keys(const conf::SaInfo& info, const exchange::SaInstall& request) 
 
 }  // namespace
 
-Book::Book(conf::ConfigPtr config, std::uint32_t generation)
-    : config_(std::move(config)), generation_(generation), index_(*config_) {
+Book::Book(conf::ConfigPtr config, std::uint32_t generation, const conf::HostAddresses& hosts)
+    : config_(std::move(config)), generation_(generation), index_(*config_, hosts) {
     for (const auto& policy : config_->policies) policies_.emplace(policy.id.value, &policy);
 }
 
@@ -95,21 +95,34 @@ const conf::Policy* Book::policy(PolicyId id) const {
     return found == policies_.end() ? nullptr : found->second;
 }
 
-Result<const conf::Remote*> Book::check_open(const exchange::Phase1Open& request) const {
-    const conf::Remote* section = index_.named(request.section);
-    if (section == nullptr) return denied("no remote section \"" + request.section + "\"");
-    if (!index_.serves(*section, request.peer.addr)) {
+Result<const conf::Remote*> Book::section_for(const std::string& name, const IpAddr& peer,
+                                              std::uint8_t exchange_type, bool bound) const {
+    const conf::Remote* section = index_.named(name);
+    if (section == nullptr) return denied("no remote section \"" + name + "\"");
+    if (!index_.serves(*section, peer) && !(bound && !section->host.empty())) {
         const std::string whom = section->address ? section->address->addr.text()
                                  : section->net   ? section->net->text()
                                                   : section->host;
         return denied("remote \"" + section->name + "\" is for " + whom + ", not for " +
-                      request.peer.addr.text());
+                      peer.text());
     }
+    if (!knows_mode(*section, exchange_type))
+        return denied(
+            fmt::format("remote \"{}\" has no exchange mode {}", section->name, exchange_type));
+    return section;
+}
+
+Result<const conf::Remote*> Book::check_rebind(const std::string& section,
+                                               const Phase1Facts& phase1) const {
+    // Where a host's name pointed when the SA came up it may stay.
+    return section_for(section, phase1.peer.addr, phase1.exchange_type, true);
+}
+
+Result<const conf::Remote*> Book::check_open(const exchange::Phase1Open& request) const {
+    RACOON_TRY(const conf::Remote* section,
+               section_for(request.section, request.peer.addr, request.exchange_type, false));
     if (const std::string why = conf::refusal(*section, request.initiator); !why.empty())
         return denied(why);
-    if (!knows_mode(*section, request.exchange_type))
-        return denied(fmt::format("remote \"{}\" has no exchange mode {}", section->name,
-                                  request.exchange_type));
     if (request.initiator && section->passive)
         return denied("remote \"" + section->name + "\" is passive and does not initiate");
     // RFC 2409 section 5: a nonce has 8 to 256 bytes.

@@ -31,16 +31,22 @@ struct Phase1Facts {
 
 class Book {
   public:
-    Book(conf::ConfigPtr config, std::uint32_t generation);
+    /// `hosts`: what the host names in it stand for.
+    Book(conf::ConfigPtr config, std::uint32_t generation, const conf::HostAddresses& hosts = {});
 
     const conf::Config& config() const { return *config_; }
     const conf::ConfigPtr& config_ptr() const { return config_; }
     std::uint32_t generation() const { return generation_; }
+    /// Null: no such section.
+    const conf::Remote* remote(std::string_view name) const { return index_.named(name); }
     /// Null: no such policy.
     const conf::Policy* policy(PolicyId id) const;
 
     /// The section exists, is for this peer and knows this exchange.
     Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;
+    /// A phase 1 of an earlier configuration may go on under this section.
+    Result<const conf::Remote*> check_rebind(const std::string& section,
+                                             const Phase1Facts& phase1) const;
     /// The input is SKEYID's: a peer nonce of 8 to 256 bytes (RFC 2409 5), a hash of one of the
     /// section's pre-shared key proposals, an identity where the exchange has one, which the
     /// section accepts.
@@ -53,6 +59,8 @@ class Book {
     Status check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
 
   private:
+    Result<const conf::Remote*> section_for(const std::string& name, const IpAddr& peer,
+                                            std::uint8_t exchange_type, bool bound) const;
     struct Place {  // what both kinds of request say about an SA
         PolicyId policy;
         std::uint8_t protocol;

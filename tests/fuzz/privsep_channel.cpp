@@ -27,8 +27,11 @@ void record_of(Kind kind, ByteView body) {
         case Kind::ConfigPrepare:
             return round_trip<ConfigData>(body);
         case Kind::ConfigCommit:
+            return round_trip<ConfigCommit>(body);
         case Kind::ConfigAbort:
             return round_trip<Generation>(body);
+        case Kind::Hosts:
+            return round_trip<HostList>(body);
         case Kind::Result:
             return round_trip<OpResult>(body);
         case Kind::KernelEvent:

@@ -29,6 +29,44 @@ wait_until 20 enough
 ping_stop
 at_least "answers to the ping that ran all the while" "$ping_received" 100
 equal "packets lost" "$ping_lost" 0
+
+# What is listened on follows, and so does the control socket.
+listening() { enter l ss -Hulnp | grep racoon | awk '{ print $4 }' | sort | tr '\n' ' '; }
+spis=$(racoon_spis l)
+before=$(listening)
+dir=$work/l/racoon
+cp "$dir/racoon.conf" "$work/plain.conf"
+ping_start l 192.168.1.1 192.168.2.1 0.02
+sed -i "s|^listen {.*|listen { isakmp 10.9.0.1; isakmp fd00:9::1; adminsock \"$dir/moved.sock\"; }|; /mian/d" \
+    "$dir/racoon.conf"
+check "l takes a listen block" racoon_ctl l reload-config
+equal "and listens there" "$(listening)" "10.9.0.1:500 [fd00:9::1]:500 "
+refute "the old control socket is still there" test -e "$dir/racoon.sock"
+moved() { "$racoon_home/sbin/racoonctl" -s "$dir/moved.sock" "$@"; }
+check "the new one answers" moved show-sa isakmp
+sed -i "s|adminsock \"[^\"]*\"|adminsock disabled|" "$dir/racoon.conf"
+check "no control socket at all" moved reload-config
+refute "it is still there" test -e "$dir/moved.sock"
+sed '/mian/d' "$work/plain.conf" >"$dir/racoon.conf"
+lines=$(grep -c 'config reload done' "$(log_of l)")
+kill -HUP "$pid_l"
+check "SIGHUP brings it back" wait_line "$(log_of l)" 'config reload done' 10 $((lines + 1))
+check "it answers" racoon_ctl l show-sa isakmp
+equal "and l listens where it did" "$(listening)" "$before"
+equal "the SAs of l" "$(racoon_spis l)" "$spis"
+
+# A changed section is matched again; what it no longer accepts goes at both ends, and comes up anew.
+sed -i 's/^    nonce_size.*//; 0,/exchange_mode main;/s//exchange_mode main; nonce_size 32;/' "$dir/racoon.conf"
+check "a changed section" racoon_ctl l reload-config
+equal "keeps the SAs of l" "$(racoon_spis l)" "$spis"
+wait_until 20 enough
+ping_stop
+equal "packets lost" "$ping_lost" 0
+sed -i '0,/dh_group modp2048/s//dh_group modp3072/' "$dir/racoon.conf"
+racoon_ctl l reload-config >"$work/changed.out" 2>&1
+check "what is no longer accepted is counted" grep -q 'ISAKMP-SAs: 1 kept, 1 deleted' "$work/changed.out" ||
+    note "$(cat "$work/changed.out")"
+check "and the log says why" wait_line "$(log_of l)" 'no longer accepts what was agreed' 5
 stop_process "$pid_l"
 stop_process "$pid_r"
 finish

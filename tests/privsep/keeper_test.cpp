@@ -161,6 +161,16 @@ class KeeperTest : public ::testing::Test {
         RACOON_TRY(const Bytes bytes, ask_raw(Request::kKind, encode(request)));
         return exchange::decode<typename Request::Reply>(bytes);
     }
+    /// An operation that has no answer.
+    template <typename Request>
+    void tell(const Request& request) {
+        OpRequest op;
+        op.token = OpToken{next_token_++};
+        op.kind = Request::kKind;
+        op.request = encode(request);
+        send(*engine_, Kind::Operation, op);
+        settle();
+    }
     template <typename Request>
     void expect_denied(const Request& request, const char* because) {
         const auto before = keeper_->counters().refused;
@@ -535,7 +545,8 @@ class KeeperReload : public KeeperTest {
     std::optional<ConfigData> begin() {
         auto parsed = parse(keeper_->parsed().config.get());
         EXPECT_TRUE(host_->configure(parsed.config));
-        keeper_->reconfigure(std::move(parsed), [this](const Status& s) { done_.push_back(s); });
+        keeper_->reconfigure(std::move(parsed), std::move(sockets_),
+                             [this](const Status& s) { done_.push_back(s); });
         run();
         EXPECT_EQ(others_.size(), 1u);
         if (others_.empty() || others_[0].kind != Kind::ConfigPrepare) return std::nullopt;
@@ -552,6 +563,7 @@ class KeeperReload : public KeeperTest {
         run();
     }
     std::vector<Status> done_;
+    SocketChange sockets_;
 };
 
 TEST_F(KeeperReload, CommitsInBothProcessesAndServesTheNewPolicies) {
@@ -586,6 +598,92 @@ TEST_F(KeeperReload, CommitsInBothProcessesAndServesTheNewPolicies) {
     EXPECT_TRUE(ask(get));
     get.use = before.use;
     expect_denied(get, "no policy");
+
+    // An ISAKMP SA that stays up under the new configuration may use it, once it is said which section is
+    // its own now, and only one that is for its peer.
+    Phase1Rebind rebind;
+    rebind.use = before.use;
+    rebind.generation = generation_;
+    rebind.section = section("10.9.0.3");
+    tell(rebind);
+    expect_denied(get, "no policy");
+    rebind.section = section("10.9.0.2");
+    tell(rebind);
+    EXPECT_TRUE(ask(get));
+}
+
+TEST_F(KeeperReload, NothingIsInForceWhenTheKernelRefusesAPolicy) {
+    // The model of the kernel takes one policy for each traffic, whatever its priority.
+    write_config(std::string(kConfig) +
+                 "policy spdadd 192.168.1.0/24 192.168.77.0/24 any -P out ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n"
+                 "policy spdadd 192.168.1.0/24 192.168.78.0/24 any -P out prio 1 ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n"
+                 "policy spdadd 192.168.1.0/24 192.168.78.0/24 any -P out prio 2 ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n");
+    for (int i = 0; i < 2; ++i) {
+        done_.clear();
+        const auto data = begin();
+        ASSERT_TRUE(data);
+        answer(data->generation, true);
+        ASSERT_EQ(others_.size(), 1u);
+        EXPECT_EQ(others_[0].kind, Kind::ConfigAbort);
+        others_.clear();
+        ASSERT_EQ(done_.size(), 1u);
+        ASSERT_FALSE(done_[0]);
+        EXPECT_THAT(done_[0].error().text(), HasSubstr("192.168.78.0/24"));
+        EXPECT_EQ(keeper_->parsed().config->policies.size(), 2u + 1u) << "with the forward one";
+    }
+    // The steps before it were taken back, else this one would be in its own way.
+    write_config(std::string(kConfig) +
+                 "policy spdadd 192.168.1.0/24 192.168.77.0/24 any -P out ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/unique;\n");
+    done_.clear();
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    answer(data->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+}
+
+TEST_F(KeeperReload, AChangedPolicyTakesThePlaceOfTheOldOne) {
+    std::string changed = kConfig;
+    changed.replace(changed.find("-10.9.0.2/require"), 17, "-10.9.0.3/require");
+    const PolicyId id = out_policy().id;
+    write_config(changed);
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    answer(data->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+    EXPECT_NE(out_policy().id, id);
+}
+
+TEST_F(KeeperReload, SocketsChangeTogetherWithTheConfiguration) {
+    auto fresh = net::open_udp({ip("127.0.0.1"), 0});
+    ASSERT_TRUE(fresh);
+    const Endpoint local = fresh->local;
+    sockets_.added.push_back(std::move(*fresh));
+    sockets_.closed = {{ip("127.0.0.2"), 500}};
+    sockets_.close_control = true;
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    EXPECT_TRUE(others_.empty()) << "not before it is certain";
+    answer(data->generation, true);
+    settle();
+    ASSERT_EQ(others_.size(), 2u);
+    ASSERT_EQ(others_[0].kind, Kind::Sockets);
+    const auto list = privsep::decode<SocketList>(others_[0].body);
+    ASSERT_TRUE(list);
+    ASSERT_EQ(list->sockets.size(), 1u);
+    EXPECT_EQ(list->sockets[0].local, local);
+    ASSERT_EQ(others_[0].fds.size(), 1u);
+    ASSERT_EQ(others_[1].kind, Kind::ConfigCommit);
+    const auto commit = privsep::decode<ConfigCommit>(others_[1].body);
+    ASSERT_TRUE(commit);
+    EXPECT_EQ(commit->generation, data->generation);
+    EXPECT_EQ(commit->closed, (std::vector<Endpoint>{{ip("127.0.0.2"), 500}}));
+    EXPECT_EQ(commit->control, ConfigCommit::Control::Close);
 }
 
 TEST_F(KeeperReload, KeepsTheOldConfigurationWhenTheEngineRefuses) {

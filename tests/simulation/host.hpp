@@ -61,9 +61,12 @@ class SimHost final : public exchange::Output {
     bool answer_ops = true;
     /// Asked before the model answers, for operations with real algorithms behind them.
     std::function<std::optional<Result<Bytes>>(const exchange::Operation&)> answer_instead;
+    /// The keeper's answer about a host's name; it may tell the engine addresses first.
+    std::function<Status(const exchange::Resolve&)> resolve;
 
     // --- what exists ---
     std::set<std::uint64_t> dh_keys, uses;
+    std::map<std::uint64_t, std::string> sections;  // of a use, as bound last by a reload
     std::set<std::uint32_t> larval;
     std::map<std::tuple<IpAddr, std::uint32_t>, SimSa> sas;  // (destination, SPI)
     std::size_t open_ops = 0;
@@ -175,6 +178,16 @@ class SimHost final : public exchange::Output {
                 out.skeyid = Secret(32);
                 mix_hmac(nullptr, {psk.data(), psk.size()}, parts, 2, out.skeyid.span().data());
                 return reply(out);
+            }
+            case OpKind::Resolve: {
+                RACOON_TRY(auto r, decode<Resolve>(op.request));
+                if (resolve) RACOON_TRY_STATUS(resolve(r));
+                return Bytes{};
+            }
+            case OpKind::Phase1Rebind: {
+                RACOON_TRY(auto r, decode<Phase1Rebind>(op.request));
+                if (uses.contains(r.use)) sections[r.use] = r.section;
+                return Bytes{};
             }
             case OpKind::Phase1Close: {
                 RACOON_TRY(auto r, decode<Phase1Close>(op.request));

@@ -152,28 +152,140 @@ TEST_F(FilesTest, AControlSocketInUseAndAFileInItsPlaceAreNotTouched) {
     EXPECT_TRUE(std::filesystem::exists(dir_ / "file"));
 }
 
+std::vector<Endpoint> bound(const IkeSockets& sockets) {
+    std::vector<Endpoint> out;
+    const auto copies = sockets.copies();
+    EXPECT_TRUE(copies);
+    if (copies)
+        for (const auto& one : *copies) out.push_back(one.local);
+    return out;
+}
+
+Status follow(IkeSockets& sockets, const conf::Config& config, const Options& options) {
+    RACOON_TRY(auto change, sockets.plan(config, options));
+    sockets.commit(std::move(change));
+    return ok();
+}
+
+conf::ListenAddress listed(const char* addr, std::uint16_t port, int line = 0) {
+    return {Endpoint{IpAddr::parse(addr).value(), port}, {"racoon.conf", line, 12}};
+}
+
+/// A port that nobody uses at the moment.
+std::uint16_t free_port() {
+    const auto probe = net::open_udp({IpAddr::parse("127.0.0.1").value(), 0});
+    return probe ? probe->local.port : std::uint16_t{0};
+}
+
 TEST(IkeSockets, AFamilyOptionRestrictsTheWildcards) {
     conf::Config config;
     Options options;
     options.port = 0;  // any free one
     options.family = 4;
-    const auto sockets = open_ike_sockets(config, options);
-    ASSERT_TRUE(sockets) << sockets.error().text();
-    ASSERT_EQ(sockets->size(), 1u);
-    EXPECT_EQ((*sockets)[0].local.addr.family, Family::V4);
+    IkeSockets sockets;
+    ASSERT_TRUE(follow(sockets, config, options));
+    ASSERT_EQ(bound(sockets).size(), 1u);
+    EXPECT_EQ(bound(sockets)[0].addr.family, Family::V4);
 }
 
 TEST(IkeSockets, StrictAddressMakesAMissingAddressFatalElseTheOthersServe) {
     conf::Config config;
-    config.listen.isakmp = {Endpoint{IpAddr::parse("192.0.2.77").value(), 1},
-                            Endpoint{IpAddr::parse("127.0.0.1").value(), 0}};
+    config.listen.isakmp = {listed("192.0.2.77", 1), listed("127.0.0.1", 0)};
     Options options;
     options.port = 0;
-    const auto lenient = open_ike_sockets(config, options);
-    ASSERT_TRUE(lenient) << lenient.error().text();
-    EXPECT_EQ(lenient->size(), 1u);
+    IkeSockets lenient, strict;
+    ASSERT_TRUE(follow(lenient, config, options));
+    EXPECT_EQ(bound(lenient).size(), 1u);
     config.listen.strict_address = true;
-    EXPECT_FALSE(open_ike_sockets(config, options));
+    EXPECT_FALSE(follow(strict, config, options));
+}
+
+TEST(IkeSockets, AReloadOpensWhatIsNewKeepsWhatStaysAndClosesWhatIsGone) {
+    const std::uint16_t a = free_port();
+    conf::Config config;
+    config.listen.isakmp = {listed("127.0.0.1", a), listed("127.0.0.2", a)};
+    IkeSockets sockets;
+    ASSERT_TRUE(follow(sockets, config, {}));
+    config.listen.isakmp = {listed("127.0.0.2", a), listed("127.0.0.3", a)};
+    auto change = sockets.plan(config, {});
+    ASSERT_TRUE(change) << change.error().text();
+    ASSERT_EQ(change->closed().size(), 1u);
+    EXPECT_EQ(change->closed()[0].addr.text(), "127.0.0.1");
+    const auto added = change->added();
+    ASSERT_TRUE(added);
+    ASSERT_EQ(added->size(), 1u);
+    EXPECT_EQ((*added)[0].local.addr.text(), "127.0.0.3");
+    sockets.commit(std::move(*change));
+    ASSERT_EQ(bound(sockets).size(), 2u);
+    EXPECT_TRUE(net::open_udp({IpAddr::parse("127.0.0.1").value(), a})) << "it is free again";
+}
+
+TEST(IkeSockets, ThePortsOfTheCommandLineHoldForAReloadToo) {
+    Options options;
+    options.port = free_port();
+    options.natt_port = free_port();
+    conf::Config first, second;
+    first.listen.isakmp = second.listen.isakmp = {listed("127.0.0.1", 0)};
+    first.listen.isakmp_natt = {listed("127.0.0.1", 0)};
+    second.listen.isakmp_natt = {listed("127.0.0.2", 0)};
+    IkeSockets sockets;
+    ASSERT_TRUE(follow(sockets, first, options));
+    ASSERT_TRUE(follow(sockets, second, options));
+    const auto now = bound(sockets);
+    ASSERT_EQ(now.size(), 2u);
+    EXPECT_EQ(now[0].port, options.port);
+    EXPECT_EQ(now[1].addr.text(), "127.0.0.2");
+    EXPECT_EQ(now[1].port, options.natt_port);
+}
+
+TEST(IkeSockets, AWildcardGivesWayToAnAddressOfTheSamePortAndBack) {
+    Options options;
+    options.port = free_port();
+    options.family = 4;
+    conf::Config all, one;
+    one.listen.isakmp = {listed("127.0.0.1", 0)};
+    IkeSockets sockets;
+    ASSERT_TRUE(follow(sockets, all, options));
+    for (const conf::Config* next : {&one, &all, &one}) {
+        const Status followed = follow(sockets, *next, options);
+        ASSERT_TRUE(followed) << followed.error().text();
+        ASSERT_EQ(bound(sockets).size(), 1u);
+        EXPECT_EQ(bound(sockets)[0].addr.is_any(), next == &all);
+        EXPECT_FALSE(net::open_udp(bound(sockets)[0], true))
+            << "once it is over, nobody else may share the port";
+    }
+}
+
+TEST(IkeSockets, AReloadThatIsNotCommittedChangesNothing) {
+    Options options;
+    options.port = free_port();
+    options.family = 4;
+    conf::Config all, one;
+    one.listen.isakmp = {listed("127.0.0.1", 0)};
+    IkeSockets sockets;
+    ASSERT_TRUE(follow(sockets, all, options));
+    { ASSERT_TRUE(sockets.plan(one, options)); }
+    ASSERT_EQ(bound(sockets).size(), 1u);
+    EXPECT_TRUE(bound(sockets)[0].addr.is_any());
+    EXPECT_FALSE(net::open_udp(bound(sockets)[0], true));
+}
+
+TEST(IkeSockets, AnAddressThatIsNewInAReloadMustBeThereAndAllThatAreNotAreTold) {
+    conf::Config config;
+    const std::uint16_t port = free_port();
+    config.listen.isakmp = {listed("127.0.0.1", port), listed("192.0.2.77", port, 3)};
+    IkeSockets sockets;
+    ASSERT_TRUE(follow(sockets, config, {})) << "at the start it is a warning";
+    ASSERT_TRUE(follow(sockets, config, {})) << "and stays one";
+    config.listen.isakmp.push_back(listed("192.0.2.78", port, 4));
+    config.listen.isakmp.push_back(listed("192.0.2.79", port, 5));
+    const Status refused = follow(sockets, config, {});
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().text(),
+                ::testing::AllOf(HasSubstr("racoon.conf:4:12: cannot bind UDP 192.0.2.78"),
+                                 HasSubstr("racoon.conf:5:12: cannot bind UDP 192.0.2.79"),
+                                 ::testing::Not(HasSubstr("192.0.2.77"))));
+    EXPECT_EQ(bound(sockets).size(), 1u);
 }
 
 TEST(Identity, AUserThatDoesNotExistIsAnErrorThatNamesIt) {

@@ -89,6 +89,16 @@ TEST(Operations, EveryRecordSurvivesTheRoundTripAndNoOtherLengthDoes) {
     Phase1Close close;
     close.use = 1;
     round_trip(close);
+    Phase1Rebind rebind;
+    rebind.use = 1;
+    rebind.generation = 7;
+    rebind.section = "hq";
+    round_trip(rebind);
+    Resolve resolve;
+    resolve.generation = 7;
+    resolve.section = "hq";
+    resolve.again = true;
+    round_trip(resolve);
     SpiGet spi;
     spi.use = 1;
     spi.policy = PolicyId{1};

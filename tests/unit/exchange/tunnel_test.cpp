@@ -340,9 +340,10 @@ TEST(Tunnel, AReloadKeepsWhatIsUnchangedAndEndsWhatIsGone) {
     EXPECT_EQ(w.compare(), "");
     ConfigOptions changed = fewer;
     changed.phase1_lifetime = conf::seconds(100);
+    changed.check = conf::ProposalCheck::Strict;
     w.a->engine->reconfigure(make_config(w.addr_a, w.addr_b, changed), 4, w.now);
     w.run_for(2s);
-    EXPECT_EQ(w.a->events_of(0x0101), 1u) << "its section changed";
+    EXPECT_EQ(w.a->events_of(0x0101), 1u) << "its section does not take it any more";
 }
 
 // --- renewal ---
