@@ -15,8 +15,8 @@ struct Row {
 constexpr std::array kFeatures = {
     Row{Feature::None, true, ""},
     Row{Feature::MainMode, true, "main mode"},
-    Row{Feature::AggressiveMode, false, "aggressive mode"},
-    Row{Feature::BaseMode, false, "base mode"},
+    Row{Feature::AggressiveMode, true, "aggressive mode"},
+    Row{Feature::BaseMode, true, "base mode"},
     Row{Feature::NatTraversal, false, "NAT traversal"},
     Row{Feature::IkeFragmentation, false, "fragmentation of IKE messages"},
     Row{Feature::EspFragmentation, false, "fragmentation before encapsulation"},

@@ -46,8 +46,10 @@ class Service final : public privsep::ControlService {
 
 }  // namespace
 
-Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& loop, UniqueFd listening,
-                                            exchange::Engine& engine, privsep::ControlCalls calls) {
+Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& loop,
+                                                               UniqueFd listening,
+                                                               exchange::Engine& engine,
+                                                               privsep::ControlCalls calls) {
     control::Hooks hooks;
     hooks.reload = std::move(calls.reload);
     hooks.shutdown = std::move(calls.shutdown);

@@ -5,7 +5,9 @@
 
 namespace racoon::daemon {
 
-Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& loop, UniqueFd listening,
-                                            exchange::Engine& engine, privsep::ControlCalls calls);
+Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& loop,
+                                                               UniqueFd listening,
+                                                               exchange::Engine& engine,
+                                                               privsep::ControlCalls calls);
 
 }  // namespace racoon::daemon

@@ -308,8 +308,8 @@ struct Daemon::Impl {
     static std::string summary(const std::string& lines) {
         const auto end = lines.find('\n');
         if (end == std::string::npos) return lines;
-        const auto more = std::count(lines.begin() + static_cast<std::ptrdiff_t>(end), lines.end(),
-                                     '\n');
+        const auto more =
+            std::count(lines.begin() + static_cast<std::ptrdiff_t>(end), lines.end(), '\n');
         return fmt::format("{} (and {} more)", lines.substr(0, end), more);
     }
 

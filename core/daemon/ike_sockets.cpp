@@ -113,8 +113,7 @@ Result<IkeSockets::Change> IkeSockets::plan(const conf::Config& config, const Op
         if (bound) {
             if (share) change.shared_.push_back(bound->fd.get());
             bound->natt = one.natt;
-            LOGI("",
-                 bound->local.text() + " used as " + (one.natt ? "NAT-T" : "isakmp") + " port");
+            LOGI("", bound->local.text() + " used as " + (one.natt ? "NAT-T" : "isakmp") + " port");
             change.fresh_.push_back({one, std::move(*bound)});
             continue;
         }

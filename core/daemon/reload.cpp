@@ -148,8 +148,7 @@ privsep::SocketChange open_new(Running& running, const conf::Config& config, Ope
         for (const auto& socket : out.added) {
             const auto bound =
                 running.keeper.bind_socket(socket.fd.get(), socket.local.addr.family);
-            if (!bound)
-                problems.add(Error(bound.error()).with("socket " + socket.local.text()));
+            if (!bound) problems.add(Error(bound.error()).with("socket " + socket.local.text()));
         }
     } else {
         problems.add(planned.error());
@@ -182,18 +181,17 @@ Status try_reload(Running running, const std::function<void(Result<std::string>)
         running.host.rollback();
         return problems.failure();
     }
-    running.keeper.reconfigure(
-        std::move(*parsed), std::move(sockets),
-        [done, running, before, after, opened](const Status& status) {
-            if (!status) {
-                LOGE("", status.error().text());
-                return done(fail(status.error()));
-            }
-            running.sockets.commit(std::move(opened->sockets));
-            commit_control(*after, opened->control, running.control_file);
-            log::set_level(effective_level(*after, running.options));
-            done(later_settings(*before, *after));
-        });
+    running.keeper.reconfigure(std::move(*parsed), std::move(sockets),
+                               [done, running, before, after, opened](const Status& status) {
+                                   if (!status) {
+                                       LOGE("", status.error().text());
+                                       return done(fail(status.error()));
+                                   }
+                                   running.sockets.commit(std::move(opened->sockets));
+                                   commit_control(*after, opened->control, running.control_file);
+                                   log::set_level(effective_level(*after, running.options));
+                                   done(later_settings(*before, *after));
+                               });
     return ok();
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "exchange/main_mode.hpp"
 #include "exchange/sealing.hpp"
 #include "isakmp/names.hpp"
 #include "log/log.hpp"
@@ -15,22 +14,13 @@ namespace {
 
 using isakmp::ExchangeType;
 using isakmp::NotifyType;
-using isakmp::PayloadType;
 
-/// Phase 1 exchanges as responder that may cost Diffie-Hellman at one time; the rest is asked for
-/// again by its peers.
-constexpr std::size_t kMaxNegotiatingStrangers = 256;
-constexpr std::size_t kMaxNegotiatingResponders = 4096;
-constexpr std::size_t kMaxNegotiatingPerAddress = 16;
 /// Quick modes of one peer at one time.
 constexpr std::size_t kMaxChildren = 128;
 
-/// The kept offer as a payload again.
-Result<isakmp::SaPayload> parse_offer(const Bytes& offer) {
-    isakmp::Payload p{};
-    p.type = PayloadType::SecurityAssociation;
-    p.body = offer;
-    return isakmp::SaPayload::parse(p);
+bool is_phase1(ExchangeType e) {
+    return e == ExchangeType::IdentityProtection || e == ExchangeType::Aggressive ||
+           e == ExchangeType::Base;
 }
 
 }  // namespace
@@ -38,7 +28,8 @@ Result<isakmp::SaPayload> parse_offer(const Bytes& offer) {
 Core::Core(conf::ConfigPtr config, std::uint32_t generation, Output& output)
     : ctx_(std::make_shared<const Settings>(std::move(config), generation), output),
       sas_(ctx_.hash),
-      guard_(ctx_.hash) {}
+      guard_(ctx_.hash),
+      early_(ctx_.hash) {}
 
 Core::~Core() {
     stopping_ = true;
@@ -95,11 +86,17 @@ void Core::datagram(const Datagram& in) {
     const std::uint64_t digest = ctx_.hash(in.bytes);
     const CookiePair& cookies = header->cookies;
 
+    const ExchangeType exchange = header->exchange_type();
+
     if (cookies.responder.is_zero()) {
-        if (header->exchange_type() == ExchangeType::IdentityProtection)
-            return first_message(in, std::move(*message), digest);
+        if (is_phase1(exchange)) return first_message(in, std::move(*message), digest);
+        // A refusal without state, to what we began.
+        Phase1* ours = sas_.by_initiator_cookie(cookies.initiator);
+        if (ours != nullptr && ours->remote().addr == in.remote.addr &&
+            exchange == ExchangeType::Informational)
+            return ignored_informational(*ours, *message);
         return noise(in.remote, fmt::format("dropped: {} exchange without a responder cookie",
-                                            isakmp::name(header->exchange_type())));
+                                            isakmp::name(exchange)));
     }
     Phase1* sa = sas_.by_cookies(cookies);
     if (sa == nullptr) {
@@ -108,15 +105,13 @@ void Core::datagram(const Datagram& in) {
             return;
         }
         sa = sas_.by_initiator_cookie(cookies.initiator);
-        if (sa != nullptr && header->exchange_type() != ExchangeType::IdentityProtection) {
-            if (sa->remote().addr == in.remote.addr && sa->log_limit.allow(ctx_.now))
-                LOGW(sa->peer_text(), "unauthenticated " + isakmp::name(header->exchange_type()) +
-                                          " message during phase 1, ignored");
+        if (sa != nullptr && exchange != sa->exchange()) {
+            if (sa->remote().addr == in.remote.addr) ignored_informational(*sa, *message);
             return;
         }
     }
     if (sa == nullptr) {
-        if (header->exchange_type() == ExchangeType::QuickMode)
+        if (exchange == ExchangeType::QuickMode)
             return refuse_stranger(in, cookies,
                                    Error(Errc::NotFound, "quick mode of an unknown ISAKMP-SA")
                                        .notify(isakmp::number(NotifyType::InvalidCookie)));
@@ -127,142 +122,34 @@ void Core::datagram(const Datagram& in) {
     for_sa(*sa, in, std::move(*message), digest);
 }
 
-/// Tells an unproved address why not: in clear, never more bytes than came, a few in a second.
-void Core::refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why) {
-    if (why.code() == Errc::NotFound) stranger_seen();
-    if (!ctx_.refusals.allow(ctx_.now)) return;
-    LOGW(in.remote.addr.text(), why.text());
-    if (why.notify_type() == 0) return;
-    isakmp::Header h;
-    h.cookies = cookies;
-    h.exchange = isakmp::number(ExchangeType::Informational);
-    h.message_id = MessageId{ctx_.random_u32() | 1};
-    isakmp::Notification n;
-    n.type = static_cast<NotifyType>(why.notify_type());
-    isakmp::MessageBuilder b(h);
-    b.add(PayloadType::Notification, n.body());
-    auto datagram = b.finish();
-    if (!datagram || datagram->size() > in.bytes.size()) return;
-    Datagram out;
-    out.local = in.local;
-    out.remote = in.remote;
-    out.bytes = *datagram;
-    ctx_.output.send(out);
-}
-
-void Core::first_message(const Datagram& in, isakmp::Message message, std::uint64_t digest) {
-    if (stopping_) return;
-    const Cookie ci = message.header().cookies.initiator;
-    if (sas_.by_first(in.remote, ci) != nullptr) return;  // already further on
-    if (sas_.by_initiator_cookie(ci) != nullptr) return;  // our own, reflected
-    if (HalfOpen* h = guard_.by_first(in.remote, ci)) {
-        if (h->message1 == digest) answer_first_message(in, *h);
-        return;
-    }
-    if (message.header().message_id.value != 0 || message.header().encrypted())
-        return noise(in.remote, "dropped: first message with a message id or encryption");
-    auto view = isakmp::MainMode1::parse(message);
-    if (!view) return noise(in.remote, "dropped: " + view.error().text());
-    CookiePair stateless;  // a refusal keeps no state, so it has no cookie of ours
-    stateless.initiator = ci;
-    auto choice =
-        choose_phase1(ctx_.settings->index, in.remote.addr, conf::ExchangeMode::Main, view->sa);
-    if (!choice) return refuse_stranger(in, stateless, choice.error());
-
-    CookiePair cookies = stateless;
-    do {
-        cookies.responder = ctx_.random_cookie();
-    } while (guard_.by_cookies(cookies) != nullptr || sas_.by_cookies(cookies) != nullptr);
-    HalfOpen* h = guard_.admit(cookies, in.local, in.remote, view->sa.body, digest,
-                               choice->section->address.has_value(), ctx_.now);
-    if (h == nullptr) return noise(in.remote, "dropped: the offer is too long");
-    arm_guard();
-    for (ByteView vid : view->extras.vendor_ids)
-        if (is_dpd_vendor_id(vid)) h->peer_dpd = true;
-    if (ctx_.noise.allow(ctx_.now)) {
-        LOGI(in.remote.addr.text(), fmt::format("respond new phase 1 negotiation: {}<=>{}",
-                                                in.local.text(), in.remote.text()));
-        LOGI(in.remote.addr.text(), "begin Identity Protection mode.");
-    }
-    answer_first_message(in, *h);
-}
-
-/// One timer for all half-open records.
-void Core::arm_guard() {
-    const auto next = guard_.next_expiry();
-    if (!next || guard_timer_.armed()) return;
-    guard_timer_.arm(ctx_.timers, *next, [this] {
-        guard_.expire(ctx_.now);
-        arm_guard();
-    });
-}
-
-void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
-    if (!guard_.may_answer(h, ctx_.now)) return;
-    auto offer = parse_offer(*h.offer);
-    if (!offer) return;
-    auto choice =
-        choose_phase1(ctx_.settings->index, h.remote.addr, conf::ExchangeMode::Main, *offer);
-    if (!choice) return;
-    const bool with_dpd = h.peer_dpd && choice->section->dpd.enabled;
-    auto datagram = main_mode_message_2(h.cookies, choice->answer, with_dpd);
-    if (!datagram || datagram->size() > in.bytes.size()) return;  // never an amplifier
-    Datagram out;
-    out.local = h.local;
-    out.remote = h.remote;
-    out.bytes = *datagram;
-    ctx_.output.send(out);
-}
-
-/// Diffie-Hellman is for peers that receive what we send, but for a bounded number of them: of each
-/// address, of strangers together, and in all.
-bool Core::room_for(const HalfOpen& h, bool configured) const {
-    if (negotiating_responders_ >=
-        (configured ? kMaxNegotiatingResponders : kMaxNegotiatingStrangers))
+/// The initiator of aggressive mode goes on right behind its message 3, which costs us g^xy first: what
+/// comes meanwhile, or overtakes it, waits for the end of that.
+bool Core::keep_for_later(Phase1& sa, isakmp::Message& message, std::uint64_t digest) {
+    constexpr std::size_t kMost = 4, kLongest = 4096;
+    if (sa.initiator() || sa.state() != Phase1::State::Negotiating ||
+        sa.exchange() != ExchangeType::Aggressive || !message.header().encrypted())
         return false;
-    const auto& same = sas_.with_peer(h.remote.addr);
-    const auto busy = std::count_if(same.begin(), same.end(), [](const Phase1* sa) {
-        return !sa->initiator() && sa->state() == Phase1::State::Negotiating;
-    });
-    return static_cast<std::size_t>(busy) < kMaxNegotiatingPerAddress;
-}
-
-/// Message 3 with our cookie in it: now the exchange gets a coroutine and Diffie-Hellman.
-bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest) {
-    if (stopping_ || in.remote != h.remote) return false;
-    if (message.header().exchange_type() != ExchangeType::IdentityProtection) return false;
-    if (!isakmp::MainMode3::parse(message, isakmp::MessageKind::MainMode3)) return false;
-    auto offer = parse_offer(*h.offer);
-    if (!offer) return false;
-    auto choice =
-        choose_phase1(ctx_.settings->index, h.remote.addr, conf::ExchangeMode::Main, *offer);
-    if (!choice) return false;
-    if (!room_for(h, choice->section->address.has_value())) {
-        noise(in.remote, "busy: message 3 is left to be repeated");
-        return false;
-    }
-    auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, h.local, h.remote,
-                                       false, ctx_.settings, choice->section);
-    sa->set_cookies(h.cookies);
-    sa->set_params(choice->params);
-    sa->peer_has_dpd = h.peer_dpd;
-    sa->negotiation().sai_b = *h.offer;
-    guard_.drop(h);
-    ++negotiating_responders_;
-    Phase1& ref = sas_.add(std::move(sa));
-    ref.start_main_mode_responder(Received(std::move(message), digest));
+    const bool again = std::any_of(sa.ahead.begin(), sa.ahead.end(),
+                                   [&](const Received& r) { return r.digest() == digest; });
+    if (!again && sa.ahead.size() < kMost && message.bytes().size() <= kLongest)
+        sa.ahead.emplace_back(std::move(message), digest);
     return true;
 }
 
 void Core::for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::uint64_t digest) {
     switch (message.header().exchange_type()) {
         case ExchangeType::IdentityProtection:
-            sa.deliver(Received(std::move(message), digest));
+        case ExchangeType::Aggressive:
+        case ExchangeType::Base:
+            if (message.header().exchange_type() == sa.exchange())
+                sa.deliver(Received(std::move(message), digest));
             return;
         case ExchangeType::QuickMode:
+            if (keep_for_later(sa, message, digest)) return;
             return quick_mode(sa, std::move(message), digest);
         case ExchangeType::Informational:
         case ExchangeType::AcknowledgedInformational:
+            if (keep_for_later(sa, message, digest)) return;
             return informational(sa, message, digest);
         default:
             noise(in.remote, fmt::format("dropped: {} exchange is not served",

@@ -1,6 +1,7 @@
 // Core: the engine behind Engine: tables of SAs, requests for them, and what happens between
-// exchanges. Datagrams are routed in core.cpp, ISAKMP SAs live and die in core_phase1.cpp, IPsec SAs
-// and requests in core_phase2.cpp, informational messages in informational.cpp, dead peers in dpd.cpp.
+// exchanges. Datagrams are routed in core.cpp, what others begin starts in responder.cpp, ISAKMP SAs live
+// and die in core_phase1.cpp, IPsec SAs and requests in core_phase2.cpp, informational messages in
+// informational.cpp, dead peers in dpd.cpp.
 //
 // Nothing is destroyed while its own code may be on the stack: removed objects go to a graveyard that
 // is emptied when the engine is left.
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "exchange/admission.hpp"
 #include "exchange/context.hpp"
 #include "exchange/engine.hpp"
 #include "exchange/flood_guard.hpp"
@@ -67,6 +69,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     const SaTable& sas() const { return sas_; }
     const PairTable& pairs() const { return pairs_; }
     const FloodGuard& guard() const { return guard_; }
+    const EarlyStarts& early() const { return early_; }
 
     // --- core.cpp ---
     void datagram(const Datagram& in);
@@ -117,15 +120,25 @@ class Core : public Phase1Owner, public Phase2Owner {
     void bury();
     void noise(const Endpoint& from, const std::string& text);
 
-    // core.cpp
+    // responder.cpp: exchanges that somebody else begins
     void first_message(const Datagram& in, isakmp::Message message, std::uint64_t digest);
+    void main_mode_first(const Datagram& in, const isakmp::Message& message, std::uint64_t digest);
+    void early_first(const Datagram& in, isakmp::Message message, std::uint64_t digest);
     void arm_guard();
     void answer_first_message(const Datagram& in, HalfOpen& h);
-    bool room_for(const HalfOpen& h, bool configured) const;
+    bool trusted(const conf::Remote& section, const IpAddr& peer) const;
+    bool room_for(const HalfOpen& h, bool trusted) const;
     bool promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest);
+    Cookie fresh_responder_cookie(const Cookie& initiator);
+    void refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why);
+    void begun_by_peer(const Datagram& in, isakmp::ExchangeType exchange);
+    void answered_unproved(Phase1& sa) override;
+    void responder_ended(const Phase1& sa);
+
+    // core.cpp
+    bool keep_for_later(Phase1& sa, isakmp::Message& message, std::uint64_t digest);
     void for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::uint64_t digest);
     void quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest);
-    void refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why);
 
     // core_phase1.cpp
     void cookies_known(Phase1& sa, const Cookie& responder) override;
@@ -171,6 +184,7 @@ class Core : public Phase1Owner, public Phase2Owner {
 
     // informational.cpp
     void informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest);
+    void ignored_informational(Phase1& sa, const isakmp::Message& message);
     void handle(Phase1& sa, const InfoMessage& info);
     void handle_delete(Phase1& sa, const isakmp::Delete& d);
     void delete_of_phase1(Phase1& sa, ByteView spi);
@@ -243,6 +257,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     Context ctx_;
     SaTable sas_;
     FloodGuard guard_;
+    EarlyStarts early_;
+    KnownPeers known_;
     PairTable pairs_;
     Timer guard_timer_;
     std::map<std::pair<PolicyId, TrafficSelector>, std::unique_ptr<Request>> requests_;

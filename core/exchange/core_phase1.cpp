@@ -5,6 +5,7 @@
 
 #include "conf/features.hpp"
 #include "exchange/core.hpp"
+#include "isakmp/names.hpp"
 #include "log/log.hpp"
 
 namespace racoon::exchange {
@@ -16,6 +17,12 @@ constexpr std::uint16_t kIkePort = 500;
 
 Duration part(seconds lifetime, std::int64_t percent) {
     return Duration(lifetime) / 100 * percent;
+}
+
+/// Of several modes the first is the one to begin with.
+isakmp::ExchangeType initiators_exchange(const conf::Remote& section) {
+    return static_cast<isakmp::ExchangeType>(
+        conf::initiating_mode(section).value_or(conf::ExchangeMode::Main));
 }
 }  // namespace
 
@@ -58,14 +65,15 @@ Phase1* Core::initiate(const Endpoint& local, const Endpoint& remote, SettingsPt
                        const conf::Remote& section) {
     LOGI(remote.addr.text(),
          fmt::format("initiate new phase 1 negotiation: {}<=>{}", local.text(), remote.text()));
-    LOGI(remote.addr.text(), "begin Identity Protection mode.");
-    auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, local, remote, true,
-                                       std::move(settings), &section);
+    const isakmp::ExchangeType exchange = initiators_exchange(section);
+    LOGI(remote.addr.text(), fmt::format("begin {} mode.", isakmp::name(exchange)));
+    auto sa = std::make_unique<Phase1>(ctx_, *this, SaToken{++last_token_}, exchange, local, remote,
+                                       true, std::move(settings), &section);
     CookiePair cookies;
     cookies.initiator = ctx_.random_cookie();
     sa->set_cookies(cookies);
     Phase1& ref = sas_.add(std::move(sa));
-    ref.start_main_mode();
+    ref.start();
     return &ref;
 }
 
@@ -80,10 +88,6 @@ Phase1* Core::initiate_to(const IpAddr& local, const IpAddr& peer, std::string& 
         return nullptr;
     }
     const conf::Remote& section = *found.remote;
-    if (!section.modes.empty() && conf::initiating_mode(section) != conf::ExchangeMode::Main) {
-        problem = "remote \"" + section.name + "\": only main mode is served";
-        return nullptr;
-    }
     if (section.proposals.empty()) {
         problem = "remote \"" + section.name + "\" has no proposal";
         return nullptr;
@@ -117,6 +121,8 @@ void Core::establish_phase1(const Endpoint& remote, std::string_view section, Do
     } else if (const conf::Remote* named = ctx_.settings->index.named(section)) {
         if (const std::string why = conf::refusal(*named, true); !why.empty())
             return done(fail(Errc::Unsupported, why));
+        if (named->proposals.empty())
+            return done(fail(Errc::NotFound, "remote \"" + named->name + "\" has no proposal"));
         Endpoint to = named->address ? *named->address : remote;
         if (to.port == 0) to.port = kIkePort;
         sa = initiate(local_endpoint(IpAddr{}, to.addr.family), to, ctx_.settings, *named);
@@ -160,7 +166,8 @@ void Core::finish_waiters(Phase1& sa, const Status& status) {
 }
 
 void Core::phase1_established(Phase1& sa) {
-    if (!sa.initiator()) --negotiating_responders_;
+    if (!sa.initiator()) responder_ended(sa);
+    known_.add(sa.remote().addr);
     LOGI(sa.peer_text(), "ISAKMP-SA established " + sa.text());
     ctx_.event(kEventPhase1Established, sa.local(), sa.remote(), sa.cookies().text());
     ctx_.event(kEventPhase1ModeConfig, sa.local(), sa.remote());  // nothing to configure: done
@@ -173,26 +180,33 @@ void Core::phase1_established(Phase1& sa) {
     start_dpd(sa);
     finish_waiters(sa, ok());
     serve_waiting(sa);
+    Datagram from;
+    from.local = sa.local();
+    from.remote = sa.remote();
+    for (Received& r : std::exchange(sa.ahead, {}))
+        for_sa(sa, from, std::move(r.message), r.digest());
 }
 
 void Core::phase1_failed(Phase1& sa, const Error& error) {
-    if (!sa.initiator()) --negotiating_responders_;
+    if (!sa.initiator()) responder_ended(sa);
     const std::string peer = sa.peer_text();
+    // Strangers that stop half-way may be many.
+    const bool tell = sa.initiator() || ctx_.noise.allow(ctx_.now);
     if (error.code() == Errc::Timeout) {
-        // Strangers that stop half-way may be many.
-        if (sa.initiator() || ctx_.noise.allow(ctx_.now))
+        if (tell)
             LOGE(peer,
                  fmt::format("phase1 negotiation failed due to time up. {}", sa.cookies().text()));
         if (sa.initiator() && sa.cipher_key().valid())
             LOGE(peer,
                  "our identity and proof were not answered: likely a wrong pre-shared key, or "
                  "the peer refuses our identity; its log says which");
-        ctx_.event(kEventPhase1NoResponse, sa.local(), sa.remote());
+        if (tell) ctx_.event(kEventPhase1NoResponse, sa.local(), sa.remote());
         if (sa.initiator()) doubt_host(sa.section());
     } else {
-        LOGE(peer,
-             fmt::format("phase1 negotiation failed: {}. {}", error.text(), sa.cookies().text()));
-        if (error.code() == Errc::AuthFailed)
+        if (tell)
+            LOGE(peer, fmt::format("phase1 negotiation failed: {}. {}", error.text(),
+                                   sa.cookies().text()));
+        if (tell && error.code() == Errc::AuthFailed)
             ctx_.event(kEventPhase1AuthFailed, sa.local(), sa.remote());
     }
     const IpAddr local = sa.local().addr;

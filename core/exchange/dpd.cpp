@@ -42,6 +42,7 @@ void Core::peer_alive(Phase1& sa) {
     sa.dpd.last_alive = ctx_.now;
     sa.dpd.unanswered = 0;
     sa.suspect = false;
+    sa.heard();
 }
 
 void Core::dpd_due(Phase1& sa) {

@@ -84,6 +84,7 @@ std::vector<Phase1Status> Engine::phase1_status(TimePoint now) const {
         s.section = sa->section().name;
         if (sa->peer_id()) s.peer_id = sa->peer_id()->value_text();
         s.initiator = sa->initiator();
+        s.exchange = isakmp::number(sa->exchange());
         s.state = sa->state() == Phase1::State::Dying ? 10 : sa->state_number();
         s.age_seconds = whole_seconds(now - (sa->usable() ? sa->established_at() : sa->created()));
         s.lifetime_seconds = sa->params().lifetime.count();
@@ -193,6 +194,15 @@ std::size_t Engine::flush_phase2(std::uint8_t protocol, TimePoint now) {
 void Engine::shutdown(TimePoint now) {
     Core::Entry entry(*impl_, now);
     impl_->shutdown();
+}
+
+Load Engine::load() const {
+    Load out;
+    out.half_open = impl_->guard().size();
+    out.offer_bytes = impl_->guard().offer_bytes();
+    out.early = impl_->early().size();
+    out.phase1 = impl_->sas().size();
+    return out;
 }
 
 std::size_t Engine::pending_operations() const {

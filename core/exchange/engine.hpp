@@ -96,6 +96,14 @@ struct ReloadCounts {
     std::size_t phase2_kept = 0, phase2_deleted = 0;
 };
 
+/// How much of what strangers can fill is filled.
+struct Load {
+    std::size_t half_open = 0;    // records of main mode
+    std::size_t offer_bytes = 0;  // that they share
+    std::size_t early = 0;        // aggressive and base mode, not proved
+    std::size_t phase1 = 0;       // ISAKMP SAs, those under negotiation included
+};
+
 class Engine {
   public:
     Engine(conf::ConfigPtr config, std::uint32_t generation, Output& output);
@@ -147,6 +155,7 @@ class Engine {
     void shutdown(TimePoint now);
     /// Operations of SaDelete still under way, so that a caller can wait for an orderly end.
     std::size_t pending_operations() const;
+    Load load() const;
 
   private:
     class Impl;

@@ -80,14 +80,23 @@ Result<Received> Exchange::MessageAwaiter::await_resume() {
     return in;
 }
 
-void Exchange::deliver(Received in) {
-    if (last_in_valid_ && in.digest() == last_in_) {
-        if (!last_out_.empty() && duplicates_.allow(ctx_.now)) {
-            emit(last_out_);
-            on_duplicate();
-        }
-        return;
+bool Exchange::answer_again(std::uint64_t digest) {
+    if (!last_in_valid_ || digest != last_in_) return false;
+    if (!last_out_.empty() && duplicates_.allow(ctx_.now)) {
+        emit(last_out_);
+        on_duplicate();
     }
+    return true;
+}
+
+bool Exchange::emit_again() {
+    if (last_out_.empty()) return false;
+    emit(last_out_);
+    return true;
+}
+
+void Exchange::deliver(Received in) {
+    if (answer_again(in.digest())) return;
     if (!task_.has_value()) return;
     inbox_.emplace(std::move(in));
     if (!awaiting_message_) return;
@@ -118,8 +127,10 @@ void Exchange::transmit(Bytes datagram, Repeat repeat) {
     if (repeat == Repeat::OnTimer) {
         backoff_.emplace(timer_config());
         this->repeat();
-    } else {
+    } else if (repeat == Repeat::OnDuplicate) {
         emit_copies();
+    } else {
+        emit(last_out_);
     }
 }
 

@@ -35,9 +35,10 @@ class Received {
     std::uint64_t digest_;  // keyed hash of the whole datagram
 };
 
-/// How a sent message is repeated: by the clock until the peer answers, or only when the peer repeats
-/// what it answers.
-enum class Repeat : bool { OnTimer, OnDuplicate };
+/// How a sent message is repeated: by the clock until the peer answers; only when the peer repeats what
+/// it answers; or, to an address that has not shown that it receives what we send, as before, but
+/// never more than one datagram for one.
+enum class Repeat : std::uint8_t { OnTimer, OnDuplicate, Sparingly };
 
 class Exchange : public OpWaiter {
   public:
@@ -66,6 +67,8 @@ class Exchange : public OpWaiter {
     // --- for the dispatcher ---
     /// Duplicates are answered here; anything else goes to the coroutine.
     void deliver(Received in);
+    /// Answers it again when it is the message answered last; false: it is another one.
+    bool answer_again(std::uint64_t digest);
     bool running() const { return task_.has_value(); }
     /// Ends a running negotiation from outside; finished() is called with the error.
     void abort(Error error);
@@ -81,6 +84,8 @@ class Exchange : public OpWaiter {
     /// Sends one datagram to the peer.
     virtual void emit(ByteView datagram) = 0;
     virtual const conf::Timer& timer_config() const = 0;
+    /// What was sent last, once more; false: it has been forgotten.
+    bool emit_again();
     /// The peer sent again what we had answered.
     virtual void on_duplicate() {}
     /// The messages kept for duplicates are no longer needed.

@@ -4,19 +4,13 @@
 
 namespace racoon::exchange {
 
-Prefix FloodGuard::net_of(const IpAddr& a) {
-    auto p = Prefix::make(a, a.family == Family::V6 ? 64 : 24);
-    return p ? *p : Prefix::host(a);
-}
-
 HalfOpen* FloodGuard::admit(const CookiePair& cookies, const Endpoint& local,
                             const Endpoint& remote, ByteView offer, std::uint64_t message1,
-                            bool configured, TimePoint now) {
+                            bool trusted, TimePoint now) {
     if (offer.size() > kMaxOffer) return nullptr;
     expire(now);
-    make_room(remote, configured);
-    while (!records_.empty() && offer_bytes_ + offer.size() > kMaxOfferBytes)
-        erase(records_.begin());
+    make_room(remote, trusted);
+    while (size() != 0 && offer_bytes_ + offer.size() > kMaxOfferBytes) erase(oldest());
     Record r;
     r.cookies = cookies;
     r.local = local;
@@ -24,16 +18,17 @@ HalfOpen* FloodGuard::admit(const CookiePair& cookies, const Endpoint& local,
     r.offer = share(offer);
     r.message1 = message1;
     r.created = now;
-    r.configured = configured;
-    const Place place = records_.insert(records_.end(), std::move(r));
+    r.trusted = trusted;
+    List& list = trusted ? trusted_ : strangers_;
+    const Place place = list.insert(list.end(), std::move(r));
     by_cookies_.insert_or_assign(cookies, place);
     by_first_.insert_or_assign(std::pair(remote, cookies.initiator), place);
-    by_net_[net_of(remote.addr).addr].records.push_back(place);
+    by_net_[net_of(remote.addr)].records.push_back(place);
     return &*place;
 }
 
-void FloodGuard::make_room(const Endpoint& remote, bool configured) {
-    const auto it = by_net_.find(net_of(remote.addr).addr);
+void FloodGuard::make_room(const Endpoint& remote, bool trusted) {
+    const auto it = by_net_.find(net_of(remote.addr));
     if (it != by_net_.end()) {
         const std::vector<Place>& list = it->second.records;
         std::size_t of_address = 0;
@@ -44,23 +39,14 @@ void FloodGuard::make_room(const Endpoint& remote, bool configured) {
                 ++of_address;
                 if (oldest_of_address == nullptr) oldest_of_address = &p;
             }
-            if (!p->configured && oldest_stranger == nullptr) oldest_stranger = &p;
+            if (!p->trusted && oldest_stranger == nullptr) oldest_stranger = &p;
         }
         if (of_address >= kMaxPerAddress)
             erase(*oldest_of_address);
-        else if (!configured && list.size() >= kMaxPerNet && oldest_stranger != nullptr)
+        else if (!trusted && list.size() >= kMaxPerNet && oldest_stranger != nullptr)
             erase(*oldest_stranger);
     }
-    if (records_.size() < kMaxTotal) return;
-    // Strangers make room first; there may be few of them, so the search is bounded.
-    Place victim = records_.begin();
-    std::size_t looked = 0;
-    for (Place p = records_.begin(); p != records_.end() && looked < 64; ++p, ++looked)
-        if (!p->configured) {
-            victim = p;
-            break;
-        }
-    erase(victim);
+    if (size() >= kMaxTotal) erase(oldest());
 }
 
 std::shared_ptr<const Bytes> FloodGuard::share(ByteView offer) {
@@ -78,14 +64,14 @@ std::shared_ptr<const Bytes> FloodGuard::share(ByteView offer) {
 void FloodGuard::erase(Place place) {
     by_cookies_.erase(place->cookies);
     by_first_.erase(std::pair(place->remote, place->cookies.initiator));
-    const auto net = by_net_.find(net_of(place->remote.addr).addr);
+    const auto net = by_net_.find(net_of(place->remote.addr));
     std::erase(net->second.records, place);
     if (net->second.records.empty()) by_net_.erase(net);
     if (place->offer.use_count() == 1) {
         offer_bytes_ -= place->offer->size();
         offers_.erase(hash_(*place->offer));
     }
-    records_.erase(place);
+    (place->trusted ? trusted_ : strangers_).erase(place);
 }
 
 HalfOpen* FloodGuard::by_cookies(const CookiePair& c) {
@@ -113,17 +99,22 @@ void FloodGuard::drop(const HalfOpen& h) {
 }
 
 void FloodGuard::expire(TimePoint now) {
-    while (!records_.empty() && records_.front().created + kLifetime <= now)
-        erase(records_.begin());
+    for (List* list : {&strangers_, &trusted_})
+        while (!list->empty() && list->front().created + kLifetime <= now) erase(list->begin());
 }
 
 void FloodGuard::clear() {
-    while (!records_.empty()) erase(records_.begin());
+    while (size() != 0) erase(oldest());
 }
 
 std::optional<TimePoint> FloodGuard::next_expiry() const {
-    if (records_.empty()) return std::nullopt;
-    return records_.front().created + kLifetime;
+    std::optional<TimePoint> next;
+    for (const List* list : {&strangers_, &trusted_}) {
+        if (list->empty()) continue;
+        const TimePoint due = list->front().created + kLifetime;
+        next = next ? std::min(*next, due) : due;
+    }
+    return next;
 }
 
 }  // namespace racoon::exchange

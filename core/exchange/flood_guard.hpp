@@ -7,7 +7,8 @@
 //     guard.take(*h)                               // becomes a Phase1
 //
 // Bounds: kMaxTotal records, kMaxPerAddress of one address, kMaxPerNet of one /24 or /64, kMaxOffer
-// bytes of an offer, kMaxOfferBytes of all; each dies after kLifetime. The oldest goes first.
+// bytes of an offer, kMaxOfferBytes of all; each dies after kLifetime. The oldest goes first, and those of
+// strangers before those of peers that are configured by their address or known.
 #pragma once
 
 #include <list>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "exchange/admission.hpp"
 #include "exchange/sa_table.hpp"
 
 namespace racoon::exchange {
@@ -45,10 +47,10 @@ class FloodGuard {
     explicit FloodGuard(const KeyedHash& hash)
         : hash_(hash), by_cookies_(16, KeyedHasher{&hash}), by_first_(16, KeyedHasher{&hash}) {}
 
-    /// Null: the offer is too long. `configured`: a peer whose address a section names; it is not
-    /// pushed out by strangers of its net.
+    /// Null: the offer is too long. `trusted`: of a peer whose address a section names, or that has
+    /// proved itself before; strangers do not push it out.
     HalfOpen* admit(const CookiePair& cookies, const Endpoint& local, const Endpoint& remote,
-                    ByteView offer, std::uint64_t message1, bool configured, TimePoint now);
+                    ByteView offer, std::uint64_t message1, bool trusted, TimePoint now);
     HalfOpen* by_cookies(const CookiePair& c);
     HalfOpen* by_first(const Endpoint& peer, const Cookie& initiator);
     /// Whether message 2 may be sent once more: a repeated message 1 is not answered without end.
@@ -57,24 +59,26 @@ class FloodGuard {
     void expire(TimePoint now);
     void clear();
     std::optional<TimePoint> next_expiry() const;
-    std::size_t size() const { return records_.size(); }
+    std::size_t size() const { return strangers_.size() + trusted_.size(); }
     std::size_t offer_bytes() const { return offer_bytes_; }
 
   private:
     struct Record : HalfOpen {
-        bool configured = false;
+        bool trusted = false;
     };
-    using Place = std::list<Record>::iterator;
+    using List = std::list<Record>;
+    using Place = List::iterator;
     struct Source {
         std::vector<Place> records;  // oldest first
     };
     void erase(Place place);
-    void make_room(const Endpoint& remote, bool configured);
+    void make_room(const Endpoint& remote, bool trusted);
+    /// Whoever has to go when there are too many.
+    Place oldest() { return strangers_.empty() ? trusted_.begin() : strangers_.begin(); }
     std::shared_ptr<const Bytes> share(ByteView offer);
-    static Prefix net_of(const IpAddr& a);
 
     const KeyedHash& hash_;
-    std::list<Record> records_;  // oldest first
+    List strangers_, trusted_;  // oldest first
     std::unordered_map<CookiePair, Place, KeyedHasher> by_cookies_;
     std::unordered_map<std::pair<Endpoint, Cookie>, Place, KeyedHasher> by_first_;
     std::unordered_map<IpAddr, Source, IpAddrHash> by_net_;

@@ -14,16 +14,21 @@ using isakmp::NotifyType;
 using isakmp::PayloadType;
 using isakmp::ProtocolId;
 
-void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest) {
-    if (!message.header().encrypted() || !sa.usable()) {
-        // In clear, or before there are keys to prove anything with: counted and shown, no more.
-        if (!sa.log_limit.allow(ctx_.now)) return;
-        std::string what;
-        if (auto view = isakmp::Informational::parse(message))
-            for (const auto& n : view->notifications) what += " " + isakmp::name(n.type);
-        LOGW(sa.peer_text(), "unauthenticated informational message ignored:" + what);
-        return;
+/// In clear, or before there are keys to prove anything with: shown, no more.
+void Core::ignored_informational(Phase1& sa, const isakmp::Message& message) {
+    if (!sa.log_limit.allow(ctx_.now)) return;
+    std::string what;
+    if (auto view = isakmp::Informational::parse(message)) {
+        for (const auto& n : view->notifications) what += " " + isakmp::name(n.type);
+        what = "informational message ignored:" + what;
+    } else {
+        what = isakmp::name(message.header().exchange_type()) + " message during phase 1, ignored";
     }
+    LOGW(sa.peer_text(), "unauthenticated " + what);
+}
+
+void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest) {
+    if (!message.header().encrypted() || !sa.usable()) return ignored_informational(sa, message);
     const MessageId id = message.header().message_id;
     auto chain = sa.phase2_chain(id);
     if (!chain) return;

@@ -79,6 +79,17 @@ Result<Secret> hash_r(const conf::HashInfo& hash, ByteView skeyid, const Phase1H
                 in.id_b});
 }
 
+Result<Secret> base_hash_i(const conf::HashInfo& hash, ByteView key, const Phase1HashInput& in) {
+    return prf(
+        hash, key,
+        {in.gxi, in.cookies.initiator.view(), in.cookies.responder.view(), in.sai_b, in.id_b});
+}
+
+Result<Secret> base_hash_r_signature(const conf::HashInfo& hash, ByteView key,
+                                     const Phase1HashInput& in) {
+    return hash_i(hash, key, in);
+}
+
 Result<Secret> hash_1(const conf::HashInfo& hash, ByteView skeyid_a, MessageId m_id,
                       ByteView rest) {
     return prf(hash, skeyid_a, {number(m_id), rest});

@@ -48,6 +48,15 @@ Result<Secret> hash_i(const conf::HashInfo& hash, ByteView skeyid, const Phase1H
 /// HASH_R = prf(SKEYID, g^xr | g^xi | CKY-R | CKY-I | SAi_b | IDir_b)
 Result<Secret> hash_r(const conf::HashInfo& hash, ByteView skeyid, const Phase1HashInput& in);
 
+/// HASH_I of base mode, made before the responder has shown g^xr:
+/// prf(key, g^xi | CKY-I | CKY-R | SAi_b | IDii_b). The key is SKEYID; with signatures, whose SKEYID
+/// needs g^xy, hash(Ni_b | Nr_b).
+Result<Secret> base_hash_i(const conf::HashInfo& hash, ByteView key, const Phase1HashInput& in);
+/// HASH_R of base mode with signatures: prf(key, g^xi | g^xr | CKY-I | CKY-R | SAi_b | IDir_b), the key
+/// as above. With a pre-shared key it is hash_r().
+Result<Secret> base_hash_r_signature(const conf::HashInfo& hash, ByteView key,
+                                     const Phase1HashInput& in);
+
 /// HASH(1) = prf(SKEYID_a, M-ID | rest of the message); also of informational messages (5.7).
 Result<Secret> hash_1(const conf::HashInfo& hash, ByteView skeyid_a, MessageId m_id, ByteView rest);
 /// HASH(2) = prf(SKEYID_a, M-ID | Ni_b | rest of the message)

@@ -11,10 +11,6 @@ Task<Status> main_mode_initiator(Phase1& x);
 /// From message 3 on: messages 1 and 2 were served without a Phase1 (flood_guard.hpp).
 Task<Status> main_mode_responder(Phase1& x);
 
-/// RFC 3706 5.1.
-bool is_dpd_vendor_id(ByteView vid);
-ByteView dpd_vendor_id();
-
 /// Message 2, made without state of its own: the chosen transform and, in answer to the peer's, our
 /// vendor id.
 Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd);

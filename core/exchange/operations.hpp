@@ -32,7 +32,7 @@ enum class OpKind : std::uint8_t {
     // served by the keeper
     Phase1Open = 32,
     Phase1Skeyid = 33,
-    Phase1Close = 34,  // no answer
+    Phase1Close = 34,   // no answer
     Phase1Rebind = 35,  // no answer
     Resolve = 36,
     SpiGet = 48,
@@ -45,8 +45,8 @@ inline bool served_by_keeper(OpKind kind) {
     return static_cast<std::uint8_t>(kind) >= 32;
 }
 inline bool has_answer(OpKind kind) {
-    return kind != OpKind::DhFree && kind != OpKind::Phase1Close &&
-           kind != OpKind::Phase1Rebind && kind != OpKind::AcquireDone;
+    return kind != OpKind::DhFree && kind != OpKind::Phase1Close && kind != OpKind::Phase1Rebind &&
+           kind != OpKind::AcquireDone;
 }
 
 struct Operation {

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <array>
 
+#include "exchange/aggressive_mode.hpp"
+#include "exchange/base_mode.hpp"
 #include "exchange/main_mode.hpp"
 #include "exchange/phase2.hpp"
 #include "exchange/sealing.hpp"
+#include "exchange/vendor_ids.hpp"
 #include "log/log.hpp"
 
 namespace racoon::exchange {
@@ -20,8 +23,8 @@ constexpr auto kNegotiationLimit = seconds(150);
 constexpr auto kKeepMessages = seconds(70);
 }  // namespace
 
-Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, const Endpoint& local,
-               const Endpoint& remote, bool initiator, SettingsPtr settings,
+Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, isakmp::ExchangeType exchange,
+               const Endpoint& local, const Endpoint& remote, bool initiator, SettingsPtr settings,
                const conf::Remote* section)
     : Exchange(ctx),
       owner_(owner),
@@ -29,6 +32,7 @@ Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, const Endpoint& 
       local_(local),
       remote_(remote),
       initiator_(initiator),
+      exchange_(exchange),
       settings_(std::move(settings)),
       section_(section),
       negotiation_(std::make_unique<Negotiation>()),
@@ -38,13 +42,29 @@ Phase1::~Phase1() {
     stop();
 }
 
-void Phase1::start_main_mode() {
-    run(main_mode_initiator(*this), kNegotiationLimit);
+void Phase1::start() {
+    switch (exchange_) {
+        case isakmp::ExchangeType::Aggressive:
+            return run(aggressive_mode_initiator(*this), kNegotiationLimit);
+        case isakmp::ExchangeType::Base:
+            return run(base_mode_initiator(*this), kNegotiationLimit);
+        default:
+            return run(main_mode_initiator(*this), kNegotiationLimit);
+    }
 }
 
-void Phase1::start_main_mode_responder(Received message3) {
-    run(main_mode_responder(*this), kNegotiationLimit);
-    deliver(std::move(message3));
+void Phase1::start_responder(Received first) {
+    switch (exchange_) {
+        case isakmp::ExchangeType::Aggressive:
+            run(aggressive_mode_responder(*this), kNegotiationLimit);
+            break;
+        case isakmp::ExchangeType::Base:
+            run(base_mode_responder(*this), kNegotiationLimit);
+            break;
+        default:
+            run(main_mode_responder(*this), kNegotiationLimit);
+    }
+    deliver(std::move(first));
 }
 
 std::string Phase1::text() const {
@@ -121,13 +141,30 @@ void Phase1::set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs) {
 }
 
 void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
-    for (ByteView vid : extras.vendor_ids)
+    for (ByteView vid : extras.vendor_ids) {
         if (is_dpd_vendor_id(vid)) peer_has_dpd = true;
+        if (const auto name = vendor_id_name(vid); !name.empty())
+            LOGD(peer_text(), fmt::format("received Vendor ID: {}", name));
+    }
 }
 
 void Phase1::note_notifications(const isakmp::Phase1Extras& extras) {
     for (const isakmp::Notification& n : extras.notifications)
         if (n.type == isakmp::NotifyType::InitialContact) peer_has_initial_contact = true;
+}
+
+void Phase1::heard() {
+    unheard_ = false;
+    unheard_timer_.cancel();
+}
+
+void Phase1::repeat_until_heard() {
+    if (!unheard_backoff_) unheard_backoff_.emplace(timer_config());
+    const auto wait = unheard_backoff_->next();
+    if (!wait) return;
+    unheard_timer_.arm(ctx().timers, ctx().now + *wait, [this] {
+        if (emit_again()) repeat_until_heard();
+    });
 }
 
 void Phase1::establish(AuthenticatedPeer peer) {
@@ -146,7 +183,9 @@ void Phase1::finished(Status status) {
     negotiation_.reset();
     if (status && state_ == State::Established) {
         forget_timer_.arm(ctx().timers, ctx().now + kKeepMessages, [this] { forget_messages(); });
+        const bool unheard = unheard_;
         owner_.phase1_established(*this);
+        if (unheard && state_ == State::Established) repeat_until_heard();
         return;
     }
     state_ = State::Dead;

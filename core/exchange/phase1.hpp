@@ -1,8 +1,9 @@
 // Phase1: one ISAKMP SA, from the first message to its deletion. While it is negotiated, a coroutine of
-// main_mode.cpp drives it; what only the negotiation needs sits in Negotiation and is freed with it.
+// main_mode.cpp, aggressive_mode.cpp or base_mode.cpp drives it; what only the negotiation needs sits in
+// Negotiation and is freed with it.
 //
-// The one way to "established" is establish(), which takes an AuthenticatedPeer, and only the function
-// that verifies the peer's last message can make one.
+// The one way to "established" is establish(), which takes an AuthenticatedPeer, and only prove_peer(),
+// which judges the proof in the peer's last message, can make one.
 #pragma once
 
 #include <memory>
@@ -31,8 +32,8 @@ class AuthenticatedPeer {
     const isakmp::Identity& identity() const { return identity_; }
 
   private:
-    friend Task<Result<AuthenticatedPeer>> authenticated_message(Phase1& x,
-                                                                 isakmp::MessageKind kind);
+    friend Task<Result<AuthenticatedPeer>> prove_peer(Phase1& x, const isakmp::Message& m,
+                                                      const isakmp::IdView& id);
     explicit AuthenticatedPeer(isakmp::Identity id) : identity_(std::move(id)) {}
     isakmp::Identity identity_;
 };
@@ -43,6 +44,8 @@ class Phase1Owner {
     /// The responder's cookie is known, as of message 2.
     virtual void cookies_known(Phase1& sa, const Cookie& responder) = 0;
     virtual void phase1_established(Phase1& sa) = 0;
+    /// An address that is not proved has got its answer.
+    virtual void answered_unproved(Phase1& sa) = 0;
     /// The negotiation failed; the SA is to be removed.
     virtual void phase1_failed(Phase1& sa, const Error& error) = 0;
 
@@ -53,29 +56,34 @@ class Phase1Owner {
 /// What only the negotiation needs.
 struct Negotiation {
     Bytes sai_b;
+    Bytes sa_answer;  // ours as responder: the chosen transform
     Bytes gxi, gxr;
     Bytes ni, nr;
     DhKey dh;
+    Secret gxy;  // empty until computed
     AuthSession auth;
     Secret skeyid;
-    Bytes id_body;               // ours, IDxx_b
-    unsigned undecryptable = 0;  // messages 5 or 6 that came out as garbage
-    bool guessed_psk = false;    // the likely cause was logged
+    Bytes id_body;                            // ours, IDxx_b
+    std::optional<isakmp::Identity> peer_id;  // as claimed, where it comes before the proof
+    Bytes peer_id_body;
+    bool decoy = false;        // no key is known for peer_id: nothing can prove it
+    bool guessed_psk = false;  // the likely cause was logged
 };
 
 class Phase1 final : public Exchange {
   public:
     enum class State : std::uint8_t { Negotiating, Established, Dying, Dead };
 
-    Phase1(Context& ctx, Phase1Owner& owner, SaToken token, const Endpoint& local,
-           const Endpoint& remote, bool initiator, SettingsPtr settings,
+    Phase1(Context& ctx, Phase1Owner& owner, SaToken token, isakmp::ExchangeType exchange,
+           const Endpoint& local, const Endpoint& remote, bool initiator, SettingsPtr settings,
            const conf::Remote* section);
     ~Phase1() override;
 
-    /// Starts main mode as initiator; cookies().initiator is set.
-    void start_main_mode();
-    /// Goes on as responder with message 3; parameters and offer are known.
-    void start_main_mode_responder(Received message3);
+    /// As initiator; cookies().initiator is set.
+    void start();
+    /// As responder: with message 3 of main mode, with message 1 of the others. Both cookies,
+    /// parameters and offer are known.
+    void start_responder(Received first);
 
     // --- facts ---
     SaToken token() const { return token_; }
@@ -83,6 +91,7 @@ class Phase1 final : public Exchange {
     const Endpoint& local() const { return local_; }
     const Endpoint& remote() const { return remote_; }
     bool initiator() const { return initiator_; }
+    isakmp::ExchangeType exchange() const { return exchange_; }
     State state() const { return state_; }
     bool usable() const { return state_ == State::Established || state_ == State::Dying; }
     const conf::Remote& section() const { return *section_; }
@@ -117,8 +126,9 @@ class Phase1 final : public Exchange {
     bool message_ids_exhausted() const { return used_ids_.size() >= kMaxMessageIds; }
     MessageId fresh_message_id();
 
-    // --- for main_mode.cpp and authenticated_message() ---
+    // --- for the coroutines ---
     Negotiation& negotiation() { return *negotiation_; }
+    const Negotiation& negotiation() const { return *negotiation_; }
     IvChain& ivs() { return ivs_; }
     void set_section(const conf::Remote* section) { section_ = section; }
     void set_params(const Phase1Params& p) { params_ = p; }
@@ -128,13 +138,23 @@ class Phase1 final : public Exchange {
     void set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs);
     void set_progress(int racoon_state) { progress_ = racoon_state; }
     void note_vendor_ids(const isakmp::Phase1Extras& extras);
-    /// Of a verified message 5 or 6.
+    /// Of a proved message that was encrypted.
     void note_notifications(const isakmp::Phase1Extras& extras);
+    /// The message just sent is the last one and the peer does not answer it: it is sent again for
+    /// a while after establishment, until the peer is heard().
+    void expect_sign_of_life() { unheard_ = true; }
+    /// The answer to message 1 of aggressive or base mode.
+    void answer_unproved(Bytes datagram) {
+        transmit(std::move(datagram), Repeat::Sparingly);
+        owner_.answered_unproved(*this);
+    }
     void establish(AuthenticatedPeer peer);
     /// A message that is not what the exchange waits for: logged, nothing else.
     void ignore(const Error& why, std::string_view what);
 
     // --- state kept by the engine ---
+    /// An authentic message of the peer has come.
+    void heard();
     void set_state(State s) { state_ = s; }
     void adopt_settings(SettingsPtr settings, const conf::Remote* section) {
         settings_ = std::move(settings);
@@ -142,8 +162,9 @@ class Phase1 final : public Exchange {
     }
     bool peer_has_dpd = false;
     bool suspect = false;                   // a quick mode under it stayed without any answer
-    bool peer_has_initial_contact = false;  // said so in message 5 or 6
+    bool peer_has_initial_contact = false;  // said so in a proved message
     std::vector<std::unique_ptr<Phase2>> children;
+    std::vector<Received> ahead;  // came before the SA was established, for afterwards
     Timer lifetime_timer;
     struct DpdState {
         Timer timer;
@@ -159,6 +180,7 @@ class Phase1 final : public Exchange {
     static constexpr std::size_t kMaxMessageIds = 16384;
     void finished(Status status) override;
     void emit(ByteView datagram) override;
+    void repeat_until_heard();
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
 
     Phase1Owner& owner_;
@@ -166,6 +188,8 @@ class Phase1 final : public Exchange {
     CookiePair cookies_;
     Endpoint local_, remote_;
     bool initiator_;
+    isakmp::ExchangeType exchange_;
+    bool unheard_ = false;
     State state_ = State::Negotiating;
     int progress_ = 1;
     SettingsPtr settings_;
@@ -180,6 +204,8 @@ class Phase1 final : public Exchange {
     TimePoint created_, established_at_{};
     std::vector<MessageId> used_ids_;  // sorted
     Timer forget_timer_;
+    Timer unheard_timer_;
+    std::optional<Backoff> unheard_backoff_;
 };
 
 }  // namespace racoon::exchange

@@ -69,36 +69,37 @@ Bytes phase1_offer(const conf::Remote& section) {
     return isakmp::build_phase1_sa(list);
 }
 
-Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr& peer,
-                                   conf::ExchangeMode mode, const isakmp::SaPayload& offer) {
-    conf::RemoteQuery query;
-    query.peer = peer;
-    query.mode = mode;
-    if (index.candidates(query).empty())
-        return fail(Errc::NotFound, "no configuration found for " + peer.text());
+namespace {
+
+/// The section for one transform; null with `tie` set: several, and nothing can tell them apart.
+Result<const conf::Remote*> section_for(const conf::SectionIndex& index,
+                                        const conf::RemoteQuery& query, std::string& tie) {
+    const conf::RemoteChoice found = index.choose(query);
+    if (found.refused != nullptr)
+        return fail(Errc::Unsupported, found.problem)
+            .notify(isakmp::number(NotifyType::NoProposalChosen));
+    if (found.remote != nullptr || found.tied.empty()) return found.remote;
+    tie = found.problem;
+    const bool later =
+        !query.peer_id && std::any_of(found.tied.begin(), found.tied.end(),
+                                      [](const auto* r) { return r->verify_identifier; });
+    return later ? found.tied.front() : nullptr;
+}
+
+Result<Phase1Choice> choose(const conf::SectionIndex& index, conf::RemoteQuery& query,
+                            const Phase1Offer& offer) {
     std::string tie;
-    for (const auto& proposal : offer.proposals) {
+    for (const auto& proposal : offer.sa->proposals) {
         if (proposal.protocol != ProtocolId::Isakmp) continue;
         for (const auto& transform : proposal.transforms) {
             auto t = isakmp::Phase1Transform::decode(transform);
             if (!t) continue;  // one that cannot be read is no offer
             query.agreed = to_conf(*t);
-            const conf::RemoteChoice found = index.choose(query);
-            if (found.refused != nullptr)
-                return fail(Errc::Unsupported, found.problem)
-                    .notify(isakmp::number(NotifyType::NoProposalChosen));
-            const conf::Remote* section = found.remote;
-            if (section == nullptr) {
-                if (found.tied.empty()) continue;
-                // Sections that only the identity can tell apart share the first one until message 5.
-                tie = found.problem;
-                if (std::none_of(found.tied.begin(), found.tied.end(),
-                                 [](const conf::Remote* r) { return r->verify_identifier; }))
-                    continue;
-                section = found.tied.front();
-            }
+            RACOON_TRY(const conf::Remote* section, section_for(index, query, tie));
+            if (section == nullptr) continue;
             const conf::Phase1Proposal* ours = conf::acceptable(*section, *query.agreed);
             if (ours == nullptr || !key_allowed(*ours->cipher, t->key_length)) continue;
+            if (offer.public_size != 0 && ours->group->public_size != offer.public_size) continue;
             Phase1Choice out;
             out.section = section;
             out.params = params_of(*ours, *t);
@@ -112,6 +113,21 @@ Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr
     if (!tie.empty())
         return fail(Errc::Conflict, tie).notify(isakmp::number(NotifyType::NoProposalChosen));
     return none("no suitable proposal found");
+}
+
+}  // namespace
+
+Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const Phase1Offer& offer) {
+    conf::RemoteQuery query;
+    query.peer = offer.peer;
+    query.mode = offer.mode;
+    if (index.candidates(query).empty())
+        return fail(Errc::NotFound, "no configuration found for " + offer.peer.text());
+    query.peer_id = offer.peer_id;
+    Result<Phase1Choice> found = choose(index, query, offer);
+    if (found || !offer.peer_id || found.error().code() == Errc::Conflict) return found;
+    query.peer_id.reset();
+    return choose(index, query, offer);
 }
 
 Result<Phase1Params> check_phase1_answer(const conf::Remote& section,

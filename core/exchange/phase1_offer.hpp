@@ -22,14 +22,25 @@ struct Phase1Params {
 /// The body of our SA payload: the section's proposals in file order. `lifetime` etc. as configured.
 Bytes phase1_offer(const conf::Remote& section);
 
+/// Whose offer it is, and what came with it.
+struct Phase1Offer {
+    IpAddr peer;
+    conf::ExchangeMode mode = conf::ExchangeMode::Main;
+    const isakmp::SaPayload* sa = nullptr;
+    std::optional<conf::PeerId> peer_id = {};  // base and aggressive mode
+    std::size_t public_size =
+        0;  // of the KE payload beside it (aggressive mode), which fixes the group
+};
 struct Phase1Choice {
     const conf::Remote* section = nullptr;
     Phase1Params params;
     Bytes answer;  // body of the SA payload for message 2
 };
-/// NoProposalChosen (notify NO-PROPOSAL-CHOSEN) with the reason; Conflict for tied sections.
-Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const IpAddr& peer,
-                                   conf::ExchangeMode mode, const isakmp::SaPayload& offer);
+/// NoProposalChosen (notify NO-PROPOSAL-CHOSEN) with the reason; Conflict for tied sections; NotFound
+/// when no section is for this peer and exchange. Sections that only an identity can tell apart share
+/// the first of them until it comes. One that no section names does not change the answer: who proves
+/// it fails there, and nobody learns which identities are known.
+Result<Phase1Choice> choose_phase1(const conf::SectionIndex& index, const Phase1Offer& offer);
 
 /// The responder's answer to our offer: exactly one transform, one of ours.
 Result<Phase1Params> check_phase1_answer(const conf::Remote& section,

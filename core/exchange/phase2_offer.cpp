@@ -297,9 +297,8 @@ bool still_acceptable(const conf::SaInfo& info, const Phase2Params& params,
     if (params.encryption != nullptr &&
         std::none_of(info.encryption.begin(), info.encryption.end(), same_cipher))
         return false;
-    if (params.integrity != nullptr &&
-        std::find(info.integrity.begin(), info.integrity.end(), params.integrity) ==
-            info.integrity.end())
+    if (params.integrity != nullptr && std::find(info.integrity.begin(), info.integrity.end(),
+                                                 params.integrity) == info.integrity.end())
         return false;
     if (check == conf::ProposalCheck::Obey) return true;
     if (info.pfs_group != nullptr ? params.pfs != info.pfs_group

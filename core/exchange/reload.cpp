@@ -109,8 +109,8 @@ Core::Rematch Core::rematch(const Phase1& sa, const Settings& next, Comparison& 
 void Core::adopt(Phase1& sa, const SettingsPtr& next, const conf::Remote* section) {
     const conf::Dpd before = sa.section().dpd;
     if (section->name != sa.section().name)
-        LOGI(sa.peer_text(), fmt::format("ISAKMP-SA {} belongs to remote \"{}\" now", sa.text(),
-                                         section->name));
+        LOGI(sa.peer_text(),
+             fmt::format("ISAKMP-SA {} belongs to remote \"{}\" now", sa.text(), section->name));
     sa.adopt_settings(next, section);
     if (sa.use() != 0) {
         Phase1Rebind rebind;
@@ -144,8 +144,8 @@ std::string Core::rematch_pair(SaPair& pair, const SettingsPtr& next, Comparison
     }
     if (sa == nullptr && !why.empty()) return why;
     const conf::Remote* was = pair.settings->index.named(pair.section);
-    const conf::Remote* section = sa != nullptr ? verdict_of(*sa, *next, compared).section
-                                                : next->index.named(pair.section);
+    const conf::Remote* section =
+        sa != nullptr ? verdict_of(*sa, *next, compared).section : next->index.named(pair.section);
     if (section == nullptr) section = next->index.choose({.peer = pair.remote.addr}).remote;
     if (section == nullptr) return "no remote section is for its peer any more";
 
@@ -184,8 +184,7 @@ ReloadCounts Core::reconfigure(conf::ConfigPtr config, std::uint32_t generation)
         else if (next->policies.same(*r->policy) == nullptr)
             orphans.push_back(r->running);
     }
-    for (Phase2* x : orphans)
-        x->abort(Error(Errc::Cancelled, "its policy is gone or changed"));
+    for (Phase2* x : orphans) x->abort(Error(Errc::Cancelled, "its policy is gone or changed"));
 
     // Pairs before ISAKMP SAs: their deletes need one.
     for (SaPair* pair : pairs_.all()) {

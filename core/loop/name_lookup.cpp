@@ -21,13 +21,12 @@ constexpr std::size_t kMaxWaiting = 20'000;
 Result<std::vector<IpAddr>> ask_system(const std::string& host, Family family) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_DGRAM;
-    hints.ai_family = family == Family::V4   ? AF_INET
-                      : family == Family::V6 ? AF_INET6
-                                             : AF_UNSPEC;
+    hints.ai_family = family == Family::V4 ? AF_INET : family == Family::V6 ? AF_INET6 : AF_UNSPEC;
     addrinfo* list = nullptr;
     const int status = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
     if (status != 0) {
-        const std::string why = status == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(status);
+        const std::string why =
+            status == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(status);
         return fail(Errc::NotFound, why);
     }
     std::vector<IpAddr> out;

@@ -27,23 +27,23 @@ struct Use {
     std::string_view written;  // where in racoon.conf; a topic's name
 };
 constexpr std::array kUses = {
-    Use{Kind::Cipher, RACOON_POINT_CIPHER, "", "cipher", "cipher of phase 1",
+    Use{Kind::Cipher, RACOON_POINT_CIPHER, "", "cipher", "Cipher of phase 1",
         "proposal.encryption_algorithm"},
-    Use{Kind::Hash, RACOON_POINT_HASH, "", "hash", "hash of phase 1", "proposal.hash_algorithm"},
+    Use{Kind::Hash, RACOON_POINT_HASH, "", "hash", "Hash of phase 1", "proposal.hash_algorithm"},
     Use{Kind::Group, RACOON_POINT_DH_GROUP, "", "group", "Diffie-Hellman group",
         "proposal.dh_group and sainfo.pfs_group"},
-    Use{Kind::AuthMethod, RACOON_POINT_AUTH_METHOD, "", "method", "authentication method",
+    Use{Kind::AuthMethod, RACOON_POINT_AUTH_METHOD, "", "method", "Authentication method",
         "proposal.authentication_method"},
-    Use{Kind::EspEncryption, RACOON_POINT_ESP_TRANSFORM, "encryption", "esp", "cipher of ESP",
+    Use{Kind::EspEncryption, RACOON_POINT_ESP_TRANSFORM, "encryption", "esp", "Cipher of ESP",
         "sainfo.encryption_algorithm"},
     Use{Kind::EspEncryption, RACOON_POINT_ESP_TRANSFORM, "aead", "esp",
-        "cipher of ESP that protects integrity too", "sainfo.encryption_algorithm"},
+        "Cipher of ESP that protects integrity too", "sainfo.encryption_algorithm"},
     Use{Kind::EspIntegrity, RACOON_POINT_ESP_TRANSFORM, "integrity", "integrity",
-        "integrity of ESP and AH", "sainfo.authentication_algorithm"},
+        "Integrity of ESP and AH", "sainfo.authentication_algorithm"},
     Use{Kind::Compression, RACOON_POINT_ESP_TRANSFORM, "compression", "compression",
-        "compression of IPComp", "sainfo.compression_algorithm"},
-    Use{Kind::Kernel, RACOON_POINT_KERNEL, "", "kernel", "kernel backend", "kernel"},
-    Use{Kind::Credential, RACOON_POINT_CREDENTIAL, "", "credential", "source of credentials", ""},
+        "Compression of IPComp", "sainfo.compression_algorithm"},
+    Use{Kind::Kernel, RACOON_POINT_KERNEL, "", "kernel", "Kernel backend", "kernel"},
+    Use{Kind::Credential, RACOON_POINT_CREDENTIAL, "", "credential", "Source of credentials", ""},
 };
 
 const Use* use_of(const Offer& offer) {
@@ -87,6 +87,14 @@ std::string numbers(const Offer& o) {
     return out;
 }
 
+/// Manifests have phrases.
+std::string sentence(const std::string& text) {
+    std::string out = log::escaped(text, 400);
+    if (!out.empty() && out.front() >= 'a' && out.front() <= 'z')
+        out.front() = static_cast<char>(out.front() - 'a' + 'A');
+    return out.empty() || out.ends_with('.') ? out : out + '.';
+}
+
 Topic offer_topic(const Manifest& m, const Offer& o, const Use& u) {
     Topic t;
     t.name = fmt::format("{}.{}", u.group, log::escaped(o.key, 40));
@@ -95,7 +103,7 @@ Topic offer_topic(const Manifest& m, const Offer& o, const Use& u) {
     t.place = u.written.empty() ? "by a module" : fmt::format("for {}", u.written);
     t.words = o.aliases;
     t.words.push_back(o.key);
-    t.help = fmt::format("A {}.", u.what);
+    t.help = fmt::format("{}.", u.what);
     if (o.weak) t.help += " It is weak; use it only where a peer knows nothing better.";
     t.facts.push_back(
         {"module", fmt::format("{}{}", m.name, m.standard ? "" : ", only when named")});
@@ -148,7 +156,7 @@ Topic key_topic(const Manifest& m, const std::string& name, const ConfigKey& key
             break;
     }
     t.syntax = {fmt::format("{} {};", name, argument)};
-    t.help = log::escaped(key.help, 400);
+    t.help = sentence(key.help);
     if (key.preset) t.facts.push_back({"default", log::escaped(*key.preset, 80)});
     if (key.required) t.facts.push_back({"required", "yes"});
     if (key.min || key.max)
@@ -171,7 +179,7 @@ Topic module_topic(const std::string& name, const Result<ModuleFile>& file) {
         return t;
     }
     const Manifest& m = file->manifest;
-    t.help = log::escaped(m.summary, 400);
+    t.help = sentence(m.summary);
     t.facts.push_back({"version", log::escaped(m.version, 40)});
     if (!m.vendor.empty()) t.facts.push_back({"vendor", log::escaped(m.vendor, 80)});
     t.facts.push_back({"file", file->path});
@@ -192,7 +200,7 @@ Topic missing_topic(const Use& u, const std::string& word) {
     t.kind = "algorithm";
     t.place = fmt::format("for {}", u.written);
     t.words = {word};
-    t.help = fmt::format("A {}. No installed module provides it.", u.what);
+    t.help = fmt::format("{}, which no installed module provides.", u.what);
     return t;
 }
 

@@ -25,8 +25,17 @@ constexpr std::size_t kMaxPhase1 = 400'000;
 constexpr std::size_t kMaxSas = 1'000'000;
 constexpr std::size_t kMaxPending = 8192;
 constexpr std::size_t kMaxAcquires = 16'384;
-// An exchange needs one SKEYID; a second try with another nonce can only be a mistake or an attack.
+// An exchange needs one SKEYID; a second try with another nonce can only be a mistake or an attack. But
+// the initiator of aggressive mode has to try the proof of each answer, and some may be forged.
 constexpr unsigned kSkeyidsPerUse = 1;
+constexpr unsigned kSkeyidsOfAggressiveInitiator = 4;
+constexpr std::uint8_t kAggressiveMode = 4;
+
+unsigned skeyids_for(const Phase1Facts& phase1) {
+    return phase1.initiator && phase1.exchange_type == kAggressiveMode
+               ? kSkeyidsOfAggressiveInitiator
+               : kSkeyidsPerUse;
+}
 
 void draw_random(std::span<std::uint8_t> out) {
     while (!out.empty()) {
@@ -279,8 +288,9 @@ struct Desk::Impl {
     Result<Phase1Skeyid::Reply> skeyid(const Phase1Skeyid& request) {
         RACOON_TRY(Use * use, use_of(request.use));
         RACOON_TRY_STATUS(Book::check_skeyid(request, use->facts));
-        if (use->skeyids >= kSkeyidsPerUse)
-            return fail(Errc::Denied, "a second SKEYID for one phase 1");
+        if (use->skeyids >= skeyids_for(use->facts))
+            return fail(Errc::Denied, use->skeyids == 1 ? "a second SKEYID for one phase 1"
+                                                        : "too many SKEYIDs for one phase 1");
         const std::string peer = use->facts.peer.addr.text();
         if (!skeyid_peer.allow("skeyid", peer, loop.now()) ||
             !skeyid_all.allow("skeyid", "", loop.now()))
@@ -290,7 +300,7 @@ struct Desk::Impl {
         LOGD(peer, fmt::format("pre-shared key used for remote \"{}\" ({} since the start)",
                                use->facts.section->name, count.skeyids));
         RACOON_TRY(Secret key, psk_skeyid(host.registry(), use->facts, use->nonce, request));
-        use->nonce = {};
+        if (use->skeyids >= skeyids_for(use->facts)) use->nonce = {};
         Phase1Skeyid::Reply reply;
         reply.skeyid = std::move(key);
         return reply;

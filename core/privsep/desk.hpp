@@ -39,7 +39,7 @@ class Desk {
     void use(std::shared_ptr<const Book> book, std::shared_ptr<const Book> previous);
     /// Sees to a fresh answer for a host name of the configuration; "": for all, and calls back at once.
     using ResolveHost = std::function<void(const std::string& host, bool again,
-                                       std::function<void(const Status&)> done)>;
+                                           std::function<void(const Status&)> done)>;
     void set_resolve(ResolveHost resolve);
     /// Null: none is open.
     void set_kernel(Kernel* kernel);

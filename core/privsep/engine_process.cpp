@@ -262,8 +262,8 @@ struct EngineProcess::Impl final : exchange::Output {
                 handled = on<ConfigData>(m, [&](ConfigData data) { prepare(std::move(data)); });
                 break;
             case Kind::ConfigCommit:
-                handled =
-                    on<ConfigCommit>(m, [&](const ConfigCommit& c) { commit(c, std::move(m.fds)); });
+                handled = on<ConfigCommit>(
+                    m, [&](const ConfigCommit& c) { commit(c, std::move(m.fds)); });
                 break;
             case Kind::ConfigAbort:
                 if (prepared && own_host) own_host->rollback();
@@ -464,9 +464,9 @@ struct EngineProcess::Impl final : exchange::Output {
         if (!engine) return;
         engine->local_endpoints(local_endpoints());
         const auto counts = engine->reconfigure(config, generation, loop.now());
-        last_change += fmt::format("; ISAKMP-SAs: {} kept, {} deleted; IPsec-SAs: {} kept, {} deleted",
-                                   counts.phase1_kept, counts.phase1_deleted,
-                                   counts.phase2_kept * 2, counts.phase2_deleted * 2);
+        last_change += fmt::format(
+            "; ISAKMP-SAs: {} kept, {} deleted; IPsec-SAs: {} kept, {} deleted", counts.phase1_kept,
+            counts.phase1_deleted, counts.phase2_kept * 2, counts.phase2_deleted * 2);
         LOGI("", "configuration changed: " + last_change);
         settle();
     }

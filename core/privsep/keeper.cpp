@@ -330,7 +330,8 @@ struct Keeper::Impl {
     void use_hosts() {
         loop.cancel(hosts_timer);
         hosts_pending = false;
-        book = std::make_shared<const Book>(parsed.config, book->generation(), resolver.addresses());
+        book =
+            std::make_shared<const Book>(parsed.config, book->generation(), resolver.addresses());
         desk.use(book, previous_book);
         send_hosts();
         for (const auto& reply : std::exchange(after_hosts, {})) reply();

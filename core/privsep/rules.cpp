@@ -152,9 +152,10 @@ Status Book::check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Fac
     }
     if (request.peer_id.type == 0) return denied("no peer identity in a mode that sends it first");
     const conf::PeerId id{request.peer_id.type, request.peer_id.data};
+    // Not Denied: a peer that gives a wrong identity is no sign of a captured engine.
     if (section.verify_identifier && !conf::matches_any(section.peers_identifiers, id))
-        return denied("an identity that peers_identifier of remote \"" + section.name +
-                      "\" does not name");
+        return fail(Errc::InvalidId, "an identity that peers_identifier of remote \"" +
+                                         section.name + "\" does not name");
     return ok();
 }
 
@@ -218,9 +219,19 @@ Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Fa
     query.client = phase1.peer.addr;
     if (const conf::SaInfo* info = index_.sainfo(query); info != nullptr && names(*info, request))
         return check_keys(*info, request);
-    // Several sections may fit, and which one depends on an identity that only the engine has seen.
+    // Several sections may fit, and which one depends on an identity that only the engine has seen. In
+    // main mode that holds for sections of the peer itself.
+    conf::RemoteQuery same_peer;
+    same_peer.peer = phase1.peer.addr;
+    same_peer.mode = static_cast<conf::ExchangeMode>(phase1.exchange_type);
+    const auto sections = index_.candidates(same_peer);
+    const auto may_be = [&](std::uint32_t remoteid) {
+        return remoteid == 0 || remoteid == phase1.section->ph1id ||
+               std::any_of(sections.begin(), sections.end(),
+                           [&](const conf::Remote* r) { return r->ph1id == remoteid; });
+    };
     for (const auto& info : config_->sainfos) {
-        if (info.remoteid != 0 && info.remoteid != phase1.section->ph1id) continue;
+        if (!may_be(info.remoteid)) continue;
         if (!side_fits(info.local, request.selector.local, request.selector.protocol) ||
             !side_fits(info.remote, request.selector.remote, request.selector.protocol))
             continue;

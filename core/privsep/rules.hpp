@@ -6,7 +6,8 @@
 //     RACOON_TRY(const conf::Remote* section, book.check_open(request));
 //     RACOON_TRY_STATUS(book.check_spi_get(request, use));
 //
-// Every refusal is Errc::Denied, and its text says what was asked and what the configuration says.
+// Every refusal of what an honest engine would not ask is Errc::Denied, and its text says what was asked
+// and what the configuration says.
 // Const after construction.
 #pragma once
 

@@ -4,21 +4,16 @@
 //     bench_handshake [handshakes 600] [in flight 64] [group modp2048] [pfs group, - for none] [rounds 3]
 //
 // The daemon runs with kernel-sim, so no kernel time is in the figure. It must be a release build.
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <vector>
 
-#include "bench/initiator.hpp"
+#include "bench/daemon.hpp"
 #include "conf/load.hpp"
 #include "log/log.hpp"
 #include "loop/event_loop.hpp"
@@ -28,8 +23,6 @@
 
 namespace racoon::bench {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::uint16_t kPort = 15500;
 constexpr const char* kPsk = "a key of thirty-two characters..";
@@ -71,95 +64,17 @@ std::string policy(const std::string& from, const std::string& to, const char* d
            "/require;\n";
 }
 
-void write_file(const fs::path& path, const std::string& text) {
-    std::ofstream(path) << text;
-    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+/// The responder's files; the text of its racoon.conf.
+std::string responder(const fs::path& dir, const Options& o) {
+    write_file(dir / "psk.txt", std::string("* ") + kPsk + "\n");
+    std::string policies;
+    for (std::size_t i = 0; i < o.handshakes; ++i) {
+        policies += policy("192.168.0.0/16", peer_net(i), "out", "127.0.0.1", peer_address(i));
+        policies += policy(peer_net(i), "192.168.0.0/16", "in", peer_address(i), "127.0.0.1");
+    }
+    write_file(dir / "policies.conf", policies);
+    return daemon_preamble(dir, kPort) + sections(o, "anonymous");
 }
-
-/// The responder: racoon in the foreground, its log in dir.
-class Daemon {
-  public:
-    Daemon(const fs::path& dir, const Options& o) {
-        write_file(dir / "psk.txt", std::string("* ") + kPsk + "\n");
-        std::string policies;
-        for (std::size_t i = 0; i < o.handshakes; ++i) {
-            policies += policy("192.168.0.0/16", peer_net(i), "out", "127.0.0.1", peer_address(i));
-            policies += policy(peer_net(i), "192.168.0.0/16", "in", peer_address(i), "127.0.0.1");
-        }
-        write_file(dir / "policies.conf", policies);
-        write_file(
-            dir / "racoon.conf",
-            "path module \"" RACOON_BUILD_DIR
-            "/lib/racoon/modules\";\n"
-            "path pre_shared_key \"" +
-                (dir / "psk.txt").string() +
-                "\";\n"
-                "path pidfile \"" +
-                (dir / "racoon.pid").string() +
-                "\";\n"
-                "module \"crypto-openssl\"; module \"auth-psk\"; module \"credential-files\";"
-                " module \"kernel-sim\"; kernel sim;\n"
-                "policy file \"" +
-                (dir / "policies.conf").string() +
-                "\";\n"
-                "listen { isakmp 127.0.0.1 [" +
-                std::to_string(kPort) + "]; adminsock \"" + (dir / "racoon.sock").string() +
-                "\"; }\n" + sections(o, "anonymous"));
-        const std::string conf = (dir / "racoon.conf").string();
-        const std::string log = (dir / "racoon.log").string();
-        pid_ = ::fork();
-        must(pid_ >= 0, "fork");
-        if (pid_ == 0) {
-            const int null = ::open("/dev/null", O_RDWR);
-            ::dup2(null, 0);
-            ::dup2(null, 1);
-            ::execl(RACOON_BUILD_DIR "/sbin/racoon", "racoon", "-F", "-f", conf.c_str(), "-l",
-                    log.c_str(), static_cast<char*>(nullptr));
-            ::_exit(127);
-        }
-        for (int i = 0; i < 500 && !fs::exists(dir / "racoon.sock"); ++i) {
-            int status = 0;
-            if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-                std::fprintf(stderr, "the daemon did not start; its log:\n");
-                std::system(("tail -5 " + log).c_str());
-                std::exit(1);
-            }
-            ::usleep(20'000);
-        }
-    }
-    ~Daemon() {
-        ::kill(pid_, SIGTERM);
-        int status = 0;
-        ::waitpid(pid_, &status, 0);
-    }
-
-    /// Nanoseconds on a processor so far, of the daemon and its children.
-    std::uint64_t cpu_ns() const {
-        std::uint64_t sum = 0;
-        for (const pid_t pid : tree()) {
-            std::error_code ec;
-            for (const auto& task :
-                 fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", ec)) {
-                std::uint64_t ns = 0;
-                std::ifstream(task.path() / "schedstat") >> ns;
-                sum += ns;
-            }
-        }
-        return sum;
-    }
-
-  private:
-    std::vector<pid_t> tree() const {
-        std::vector<pid_t> out{pid_};
-        for (std::size_t i = 0; i < out.size(); ++i) {
-            std::ifstream in("/proc/" + std::to_string(out[i]) + "/task/" + std::to_string(out[i]) +
-                             "/children");
-            for (pid_t child; in >> child;) out.push_back(child);
-        }
-        return out;
-    }
-    pid_t pid_ = -1;
-};
 
 std::uint64_t thread_cpu_ns() {
     timespec ts{};
@@ -233,7 +148,7 @@ Round run(const Options& o, const conf::Catalog& catalog, const fs::path& dir) {
         peers.push_back(std::make_unique<Initiator>(loaded.config, catalog, local, kPsk));
         peers.back()->engine().local_endpoints({local});
     }
-    Daemon daemon(dir, o);
+    Daemon daemon(dir, responder(dir, o));
     const std::uint64_t cpu = daemon.cpu_ns();
     const TimePoint start = monotonic_now();
     std::size_t next = 0, done = 0, failed = 0;

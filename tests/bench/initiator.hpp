@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -50,7 +51,11 @@ class Initiator final : public exchange::Output {
     const conf::Config& config() const { return *config_; }
     int fd() const { return socket_.get(); }
 
+    /// Sees every datagram; true: one of ours.
+    std::function<void(bool out, ByteView bytes)> watch;
+
     void send(const exchange::Datagram& d) override {
+        if (watch) watch(true, d.bytes);
         sockaddr_storage sa{};
         const unsigned size = d.remote.to_sockaddr(sa);
         ::sendto(socket_.get(), d.bytes.data(), d.bytes.size(), 0, reinterpret_cast<sockaddr*>(&sa),
@@ -83,6 +88,7 @@ class Initiator final : public exchange::Output {
             in.local = local_;
             in.remote = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from));
             in.bytes = ByteView(buffer, static_cast<std::size_t>(n));
+            if (watch) watch(false, in.bytes);
             engine_->datagram(in, monotonic_now());
         }
         if (const auto due = engine_->next_deadline(); due && *due <= monotonic_now()) {

@@ -4,6 +4,7 @@
 // operations. Nothing may abort, spin, or be left behind when the engine goes down.
 //
 // The input is read as commands of one byte with operands; see the switch.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
@@ -70,6 +71,29 @@ std::vector<SaidPayload> payloads_of(Script& s, const ScriptedPeer& peer) {
     return out;
 }
 
+/// Leaves the payloads as they are, or changes, drops or adds one.
+void bend(std::vector<SaidPayload>& payloads, Script& s) {
+    const std::uint8_t how = s.u8();
+    if (how % 2 == 0 || payloads.empty()) return;
+    SaidPayload& one = payloads[how / 16 % payloads.size()];
+    switch (how / 2 % 8) {
+        case 0:
+            one.body = s.some();
+            break;
+        case 1:
+            one.type = static_cast<PayloadType>(s.u8());
+            break;
+        case 2:
+            payloads.erase(payloads.begin() + how / 16 % static_cast<int>(payloads.size()));
+            break;
+        case 3:
+            payloads.push_back({static_cast<PayloadType>(s.u8()), s.some()});
+            break;
+        default:
+            if (!one.body.empty()) one.body[s.u8() % one.body.size()] ^= s.u8();
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -83,6 +107,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.policies = 2;
     options.dpd.delay = conf::seconds(flavour & 8 ? 10 : 0);
     options.check = static_cast<conf::ProposalCheck>(flavour >> 6);
+    options.modes = {conf::ExchangeMode::Main, conf::ExchangeMode::Aggressive,
+                     conf::ExchangeMode::Base};
+    // As initiator the first one counts.
+    if (flavour & 32)
+        std::rotate(options.modes.begin(), options.modes.begin() + 1 + size % 2,
+                    options.modes.end());
     World w(flavour, options);
     ScriptedPeer peer(w);
     const bool knows = flavour & 16;
@@ -91,7 +121,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::uint32_t chain_id = 0;
     unsigned failed_removals = 0;
     for (int steps = 0; steps < 64 && !s.empty(); ++steps) {
-        switch (s.u8() % 12) {
+        const std::uint8_t command = s.u8();
+        switch (command < 192 ? command % 12 : 12 + command % 4) {
             case 0:
                 peer.send(s.some());
                 break;
@@ -183,6 +214,40 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 else
                     w.b->engine->reconfigure(make_config(w.addr_b, w.addr_a, options), 2, w.now);
                 break;
+            case 12:  // a first message of aggressive or base mode, sound or nearly so
+            case 13: {
+                const bool base = command % 4 == 1;
+                peer.cookies.responder = {};
+                peer.cookies.initiator.bytes[7] = s.u8();
+                peer.heard.clear();
+                auto p = base ? peer.base_1_payloads() : peer.aggressive_1_payloads();
+                bend(p, s);
+                peer.say(peer.clear(base ? ExchangeType::Base : ExchangeType::Aggressive, p));
+                peer.id = p.size() > 2 ? p.back().body : Bytes();
+                if (base)
+                    (void)peer.take_base_2();
+                else
+                    (void)peer.take_aggressive_2();
+                break;
+            }
+            case 14: {  // and the one after it
+                if (peer.gxr.empty() || !peer.cipher.valid()) break;
+                auto p = peer.aggressive_3_payloads();
+                bend(p, s);
+                exchange::IvChain c = peer.chain;
+                peer.say(s.u8() % 2 ? peer.encrypt(peer.header(ExchangeType::Aggressive), p, c)
+                                    : peer.clear(ExchangeType::Aggressive, p));
+                up = false;
+                break;
+            }
+            case 15: {
+                auto p = peer.base_3_payloads();
+                bend(p, s);
+                peer.say(peer.clear(ExchangeType::Base, p));
+                (void)peer.take_base_4();
+                up = false;
+                break;
+            }
         }
     }
     w.b->fail_next.clear();

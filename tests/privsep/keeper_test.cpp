@@ -23,7 +23,7 @@ using ::testing::HasSubstr;
 constexpr const char* kConfig = R"(
 module "crypto-openssl"; module "auth-psk"; module "credential-files"; module "kernel-sim";
 path pre_shared_key "PSK";
-remote 10.9.0.2 { exchange_mode main; verify_identifier on; peers_identifier fqdn "peer.example";
+remote 10.9.0.2 { exchange_mode main, aggressive; verify_identifier on; peers_identifier fqdn "peer.example";
   proposal { encryption_algorithm aes 128; hash_algorithm sha256;
              authentication_method pre_shared_key; dh_group 14; } }
 remote 10.9.0.3 { exchange_mode main; passive on;
@@ -308,6 +308,45 @@ TEST_F(KeeperTest, IsNoOracleForPreSharedKeys) {
     bad.peer_nonce = Bytes(16, 2);
     expect_denied(bad, "a second SKEYID");
     EXPECT_THAT(log_.all(), HasSubstr("the keeper refused operation"));
+}
+
+TEST_F(KeeperTest, TheInitiatorOfAggressiveModeMayTryAFewAnswersAndNoMore) {
+    Phase1Open open = open_request();
+    open.exchange_type = 4;
+    for (const bool initiator : {true, false}) {
+        open.initiator = initiator;
+        const auto reply = ask(open);
+        ASSERT_TRUE(reply) << reply.error().text();
+        Phase1Skeyid key;
+        key.use = reply->use;
+        key.hash = "sha256";
+        key.peer_id.type = 2;
+        key.peer_id.data = to_bytes(as_bytes("peer.example"));
+        int served = 0;
+        for (std::uint8_t i = 0; i < 10; ++i) {
+            key.peer_nonce = Bytes(16, i);
+            served += ask(key).has_value();
+        }
+        EXPECT_EQ(served, initiator ? 4 : 1);
+    }
+}
+
+TEST_F(KeeperTest, AWrongIdentityOfThePeerIsNotHeldAgainstTheEngine) {
+    Phase1Open open = open_request();
+    open.exchange_type = 4;
+    open.initiator = false;
+    const auto reply = ask(open);
+    ASSERT_TRUE(reply) << reply.error().text();
+    Phase1Skeyid key;
+    key.use = reply->use;
+    key.hash = "sha256";
+    key.peer_nonce = Bytes(16, 1);
+    key.peer_id.type = 2;
+    key.peer_id.data = to_bytes(as_bytes("somebody.else"));
+    const auto answer = ask(key);
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code(), Errc::InvalidId);
+    EXPECT_THAT(log_.all(), ::testing::Not(HasSubstr("the keeper refused")));
 }
 
 TEST_F(KeeperTest, AnIdentityMustBeOneOfTheSection) {

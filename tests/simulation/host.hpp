@@ -63,6 +63,8 @@ class SimHost final : public exchange::Output {
     std::function<std::optional<Result<Bytes>>(const exchange::Operation&)> answer_instead;
     /// The keeper's answer about a host's name; it may tell the engine addresses first.
     std::function<Status(const exchange::Resolve&)> resolve;
+    /// Whether there is a pre-shared key for an identity; not asked in main mode.
+    std::function<bool(ByteView id)> has_key;
 
     // --- what exists ---
     std::set<std::uint64_t> dh_keys, uses;
@@ -164,13 +166,20 @@ class SimHost final : public exchange::Output {
                 uses.insert(out.use);
                 out.nonce.resize(r.nonce_size);
                 random(out.nonce);
-                opened_[out.use] = {r.initiator, out.nonce};
+                opened_[out.use] = {r.initiator, r.exchange_type, 0, out.nonce};
                 return reply(out);
             }
             case OpKind::Phase1Skeyid: {
                 RACOON_TRY(auto r, decode<Phase1Skeyid>(op.request));
                 if (!uses.contains(r.use)) return fail(Errc::Denied, "unknown use");
-                const auto& [initiator, nonce] = opened_[r.use];
+                auto& [initiator, exchange, asked, nonce] = opened_[r.use];
+                // What the keeper asks of an engine.
+                if ((exchange == 2) != (r.peer_id.type == 0))
+                    problem("a SKEYID with the identity of another mode");
+                if (++asked > (initiator && exchange == 4 ? 4 : 1))
+                    problem("too many SKEYIDs of one phase 1");
+                if (exchange != 2 && has_key && !has_key(r.peer_id.data))
+                    return fail(Errc::NotFound, "couldn't find the proper pskey");
                 const racoon_span own{nonce.data(), nonce.size()};
                 const racoon_span theirs{r.peer_nonce.data(), r.peer_nonce.size()};
                 const racoon_span parts[2] = {initiator ? own : theirs, initiator ? theirs : own};
@@ -254,7 +263,13 @@ class SimHost final : public exchange::Output {
     Send send_;
     std::uint64_t last_ = 0;
     std::map<std::uint64_t, std::uint64_t> secrets_;
-    std::map<std::uint64_t, std::pair<bool, Bytes>> opened_;
+    struct Opened {
+        bool initiator;
+        std::uint8_t exchange;
+        int asked;
+        Bytes nonce;
+    };
+    std::map<std::uint64_t, Opened> opened_;
     std::set<std::uint64_t> cancelled_;
 };
 

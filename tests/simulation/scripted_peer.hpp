@@ -134,6 +134,96 @@ class ScriptedPeer {
         return take_message_6();
     }
 
+    // --- aggressive and base mode, message by message ---
+    Bytes own_id() const { return isakmp::Identity::address(self_, 17, 500).body(); }
+    std::vector<SaidPayload> aggressive_1_payloads() const {
+        return {{PayloadType::SecurityAssociation, sai_b()},
+                {PayloadType::KeyExchange, gxi},
+                {PayloadType::Nonce, ni},
+                {PayloadType::Identification, id.empty() ? own_id() : id}};
+    }
+    Bytes aggressive_1() const { return clear(ExchangeType::Aggressive, aggressive_1_payloads()); }
+    bool take_aggressive_2() {
+        auto m = pop();
+        if (!m) return false;
+        auto view = isakmp::Aggressive2::parse(*m);
+        if (!view) return false;
+        cookies.responder = m->header().cookies.responder;
+        gxr = to_bytes(view->key_exchange);
+        nr = to_bytes(view->nonce);
+        idr = to_bytes(view->id.body);
+        hash_r = to_bytes(view->proof.payload->body);
+        return derive();
+    }
+    exchange::Phase1HashInput hash_input(const Bytes& sa, const Bytes& id_b) const {
+        exchange::Phase1HashInput in;
+        in.gxi = gxi;
+        in.gxr = gxr;
+        in.cookies = cookies;
+        in.sai_b = sa;
+        in.id_b = id_b;
+        return in;
+    }
+    /// Whether the HASH_R that came is the right one.
+    bool hash_r_is_right() const {
+        const Bytes sa = sai_b();
+        auto h = exchange::hash_r(catalog().hash, keys.skeyid.view(), hash_input(sa, idr));
+        return h && equal_constant_time(h->view(), hash_r);
+    }
+    std::vector<SaidPayload> aggressive_3_payloads() const {
+        const Bytes sa = sai_b(), own = id.empty() ? own_id() : id;
+        auto h = exchange::hash_i(catalog().hash, keys.skeyid.view(), hash_input(sa, own));
+        return {{PayloadType::Hash, to_bytes(h->view())}};
+    }
+    Bytes aggressive_3(const std::vector<SaidPayload>& payloads) {
+        return encrypt(header(ExchangeType::Aggressive), payloads, chain);
+    }
+    bool establish_aggressive() {
+        say(aggressive_1());
+        if (!take_aggressive_2() || !hash_r_is_right()) return false;
+        say(aggressive_3(aggressive_3_payloads()));
+        return true;
+    }
+
+    std::vector<SaidPayload> base_1_payloads() const {
+        return {{PayloadType::SecurityAssociation, sai_b()},
+                {PayloadType::Nonce, ni},
+                {PayloadType::Identification, id.empty() ? own_id() : id}};
+    }
+    Bytes base_1() const { return clear(ExchangeType::Base, base_1_payloads()); }
+    bool take_base_2() {
+        auto m = pop();
+        if (!m) return false;
+        auto view = isakmp::Base1::parse(*m, isakmp::MessageKind::Base2);
+        if (!view) return false;
+        cookies.responder = m->header().cookies.responder;
+        nr = to_bytes(view->nonce);
+        idr = to_bytes(view->id.body);
+        keys.skeyid = skeyid();
+        return true;
+    }
+    std::vector<SaidPayload> base_3_payloads() const {
+        const Bytes sa = sai_b(), own = id.empty() ? own_id() : id;
+        auto h = exchange::base_hash_i(catalog().hash, keys.skeyid.view(), hash_input(sa, own));
+        return {{PayloadType::KeyExchange, gxi}, {PayloadType::Hash, to_bytes(h->view())}};
+    }
+    Bytes base_3() const { return clear(ExchangeType::Base, base_3_payloads()); }
+    bool take_base_4() {
+        auto m = pop();
+        if (!m) return false;
+        auto view = isakmp::Base3::parse(*m, isakmp::MessageKind::Base4);
+        if (!view) return false;
+        gxr = to_bytes(view->key_exchange);
+        hash_r = to_bytes(view->proof.payload->body);
+        return derive();
+    }
+    bool establish_base() {
+        say(base_1());
+        if (!take_base_2()) return false;
+        say(base_3());
+        return take_base_4() && hash_r_is_right();
+    }
+
     // --- after it ---
     /// HDR*, HASH(1), payloads. `good`: with the right hash.
     Bytes protected_message(ExchangeType type, std::uint32_t id,
@@ -210,18 +300,23 @@ class ScriptedPeer {
     IpAddr self_;
     Bytes psk;
     Bytes ni = Bytes(16, 0x11), nr;
+    Bytes id;  // body of our ID payload in aggressive and base mode; empty: our address
+    Bytes idr, hash_r;
     std::uint64_t secret = 0x123456789;
     Bytes gxi = number_bytes(pow_mod(3, 0x123456789)), gxr;
     exchange::SkeyidSet keys;
     exchange::CipherKey cipher;
     exchange::IvChain chain;
 
-    bool derive() {
-        Secret skeyid(32);
+    Secret skeyid() const {
+        Secret out(32);
         const racoon_span parts[2] = {{ni.data(), ni.size()}, {nr.data(), nr.size()}};
-        mix_hmac(nullptr, {psk.data(), psk.size()}, parts, 2, skeyid.span().data());
+        mix_hmac(nullptr, {psk.data(), psk.size()}, parts, 2, out.span().data());
+        return out;
+    }
+    bool derive() {
         const Bytes gxy = number_bytes(pow_mod(bytes_number(gxr), secret));
-        auto set = exchange::SkeyidSet::derive(catalog().hash, std::move(skeyid), gxy, cookies);
+        auto set = exchange::SkeyidSet::derive(catalog().hash, skeyid(), gxy, cookies);
         if (!set) return false;
         keys = std::move(*set);
         auto ka = exchange::expand_key(catalog().hash, keys.e.view(), 32);

@@ -1,9 +1,9 @@
 // Thousands of tunnels between two engines over a wire that loses, repeats, reorders and damages, with
 // peers that vanish, lifetimes that end and administrators who flush. Each seed is one story.
 //
-//     racoon_simulate [--seeds N] [--from SEED] [--loss 0.2] [--verbose]
+//     racoon_simulate [--seeds N] [--from SEED] [--loss 0.2] [--mode main|aggressive|base] [--verbose]
 //
-// Checked in each: the engines settle to equal SAs at both ends, or to none at either, once dead peer
+// Without --mode the stories take turns: half of them are of main mode. Checked in each: the engines settle to equal SAs at both ends, or to none at either, once dead peer
 // detection or expiry has had its time; nothing spins or hangs; nothing is left behind at the end.
 #include <cstdio>
 #include <cstdlib>
@@ -65,7 +65,28 @@ Story story_of(Rng& rng, WireModel& wire, double max_loss) {
     s.a_restarts = rng() % 8 == 1;
     s.flush = rng() % 8 == 2;
     s.traffic = rng() % 2;
+    s.options.named = rng() % 2;
+    s.options.signature = rng() % 4 == 0;
+    s.options.initial_contact = rng() % 4 != 0;
     return s;
+}
+
+/// Of several modes the first is the one to begin with; the others are accepted.
+std::vector<conf::ExchangeMode> modes_of(std::uint64_t seed, std::string_view wanted) {
+    using conf::ExchangeMode;
+    if (wanted == "main") return {ExchangeMode::Main};
+    if (wanted == "aggressive") return {ExchangeMode::Aggressive};
+    if (wanted == "base") return {ExchangeMode::Base};
+    switch (seed % 4) {
+        case 0:
+            return {ExchangeMode::Aggressive, ExchangeMode::Main};
+        case 1:
+            return {ExchangeMode::Base, ExchangeMode::Main};
+        case 2:
+            return {ExchangeMode::Main, ExchangeMode::Aggressive, ExchangeMode::Base};
+        default:
+            return {ExchangeMode::Main};
+    }
 }
 
 struct Tally {
@@ -80,22 +101,27 @@ void drive_traffic(World& w, SimHost& h, unsigned policies, TimePoint until) {
     w.after(5s, [&w, &h, policies, until] { drive_traffic(w, h, policies, until); });
 }
 
-std::string run(std::uint64_t seed, double max_loss, Tally& tally, bool verbose) {
+std::string run(std::uint64_t seed, double max_loss, std::string_view mode, Tally& tally,
+                bool verbose) {
     Rng rng(seed);
     WireModel wire;
-    const Story s = story_of(rng, wire, max_loss);
+    Story s = story_of(rng, wire, max_loss);
+    s.options.modes = modes_of(seed, mode);
     World w(seed, s.options);
     w.wire = wire;
     if (verbose)
         std::printf(
             "seed %llu: loss %.2f dup %.2f reorder %.2f policies %u tunnel %d pfs %d gcm %d "
-            "life %lld/%lld dpd %lld a %d b %d vanish %d restart %d flush %d traffic %d\n",
+            "life %lld/%lld dpd %lld a %d b %d vanish %d restart %d flush %d traffic %d "
+            "mode %d named %d sig %d ic %d\n",
             static_cast<unsigned long long>(seed), wire.loss, wire.duplicate, wire.reorder,
             s.options.policies, s.options.tunnel, s.options.pfs, s.options.gcm,
             static_cast<long long>(s.options.phase1_lifetime.count()),
             static_cast<long long>(s.options.phase2_lifetime.count()),
             static_cast<long long>(s.options.dpd.delay.count()), s.a_starts, s.b_starts,
-            s.b_vanishes, s.a_restarts, s.flush, s.traffic);
+            s.b_vanishes, s.a_restarts, s.flush, s.traffic,
+            static_cast<int>(s.options.modes.front()), s.options.named, s.options.signature,
+            s.options.initial_contact);
     const TimePoint begin = w.now;
     for (unsigned i = 1; i <= s.options.policies; ++i) {
         if (s.a_starts) w.acquire(*w.a, PolicyId{i}, i);
@@ -152,6 +178,7 @@ int main(int argc, char** argv) {
     std::uint64_t seeds = 1000, from = 1;
     double loss = 0.2;
     bool verbose = false;
+    std::string mode;
     for (int i = 1; i < argc; ++i) {
         const std::string arg = argv[i];
         const char* value = i + 1 < argc ? argv[i + 1] : "";
@@ -161,10 +188,15 @@ int main(int argc, char** argv) {
             from = std::strtoull(value, nullptr, 0), ++i;
         else if (arg == "--loss")
             loss = std::strtod(value, nullptr), ++i;
+        else if (arg == "--mode")
+            mode = value, ++i;
         else if (arg == "--verbose")
             verbose = true;
         else {
-            std::printf("usage: %s [--seeds N] [--from SEED] [--loss 0.2] [--verbose]\n", argv[0]);
+            std::printf(
+                "usage: %s [--seeds N] [--from SEED] [--loss 0.2] [--mode main|aggressive|base] "
+                "[--verbose]\n",
+                argv[0]);
             return 2;
         }
     }
@@ -174,7 +206,7 @@ int main(int argc, char** argv) {
     }
     racoon::sim::Tally tally;
     for (std::uint64_t seed = from; seed < from + seeds; ++seed) {
-        const std::string problem = racoon::sim::run(seed, loss, tally, verbose);
+        const std::string problem = racoon::sim::run(seed, loss, mode, tally, verbose);
         if (problem.empty()) continue;
         ++tally.failed;
         std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), problem.c_str());

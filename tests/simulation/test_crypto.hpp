@@ -187,13 +187,20 @@ inline racoon_status psk_in(void*, void*, racoon_span expected, const racoon_pay
 inline const racoon_auth_method kPskTable{
     sizeof(racoon_auth_method), psk_begin, psk_end, psk_recipe, psk_out, psk_in, nullptr};
 
+// A method whose SKEYID is that of signatures, with the HASH in the place of one.
+inline std::uint32_t sig_recipe(void*, void*) noexcept {
+    return RACOON_SKEYID_SIGNATURE;
+}
+inline const racoon_auth_method kSigTable{
+    sizeof(racoon_auth_method), psk_begin, psk_end, sig_recipe, psk_out, psk_in, nullptr};
+
 /// The infos that a configuration of tests points to.
 struct TestCatalog {
     conf::CipherInfo cipher;
     conf::HashInfo hash;
     conf::GroupInfo group;
     conf::GroupInfo other_group;
-    conf::AuthMethodInfo psk;
+    conf::AuthMethodInfo psk, signature;
     conf::TransformInfo aes, gcm, null, sha1, sha256;
 
     TestCatalog() {
@@ -218,6 +225,10 @@ struct TestCatalog {
         psk.number = 1;
         psk.credential = conf::CredentialKind::Psk;
         psk.table = &kPskTable;
+        signature.name = "rsasig";
+        signature.number = 3;
+        signature.credential = conf::CredentialKind::Key;
+        signature.table = &kSigTable;
         aes.name = "aes";
         aes.esp_id = 12;
         aes.key = {128, 256, 64, 128};

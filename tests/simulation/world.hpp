@@ -37,7 +37,16 @@ struct ConfigOptions {
     unsigned policies = 1;
     bool passive = false;
     std::vector<conf::Unsupported> remote_asks, sainfo_asks;  // for what this release lacks
+    std::vector<conf::ExchangeMode> modes{conf::ExchangeMode::Main};
+    bool named = false;      // identities are names and are verified, else addresses
+    bool signature = false;  // SKEYID as with signatures
+    bool initial_contact = true;
 };
+
+/// "h1.example": the host whose address ends so, where identities are names.
+inline std::string name_of(const IpAddr& a) {
+    return "h" + std::to_string(a.bytes[3]) + ".example";
+}
 
 inline IpAddr ip(std::string_view text) {
     return *IpAddr::parse(text);
@@ -72,7 +81,17 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
     conf::Remote r;
     r.name = peer.text() + "[500]";
     r.address = Endpoint{peer, 500};
-    r.modes = {conf::ExchangeMode::Main};
+    r.modes = o.modes;
+    r.initial_contact = o.initial_contact;
+    if (o.named) {
+        r.my_identifier.type = 2;
+        r.my_identifier.value = name_of(local);
+        conf::IdentitySpec theirs;
+        theirs.type = 2;
+        theirs.value = name_of(peer);
+        r.peers_identifiers.push_back(theirs);
+        r.verify_identifier = true;
+    }
     r.dpd = o.dpd;
     r.proposal_check = o.check;
     r.rekey = o.rekey;
@@ -82,7 +101,7 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
     p.cipher = &c.cipher;
     p.key_bits = 256;
     p.hash = &c.hash;
-    p.auth = &c.psk;
+    p.auth = o.signature ? &c.signature : &c.psk;
     p.group = &c.group;
     p.lifetime = o.phase1_lifetime;
     r.proposals.push_back(p);

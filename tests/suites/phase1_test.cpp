@@ -208,8 +208,10 @@ class PeersKeyLength : public Phase1Suites {
             ADD_FAILURE() << offer.error().text();
             return {};
         }
-        auto choice =
-            exchange::choose_phase1(index, sim::ip("192.0.2.1"), conf::ExchangeMode::Main, *offer);
+        exchange::Phase1Offer ask;
+        ask.peer = sim::ip("192.0.2.1");
+        ask.sa = &*offer;
+        auto choice = exchange::choose_phase1(index, ask);
         if (!choice) return {};
         return choice->params.key_bits;
     }

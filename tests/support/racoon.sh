@@ -13,11 +13,12 @@ racoon_install() {
 # the protected nets. Names, with their defaults:
 #   kernel=userspace  families="4 6"  cipher="aes 256"  hash=sha256  group=modp2048  pfs= (a group, or none)
 #   esp_cipher="aes 256"  esp_auth=hmac_sha256  phase1="8 hour"  phase2="1 hour"  remote= (further lines)
-#   top= (further top-level lines)  policies=yes
+#   top= (further top-level lines)  policies=yes  mode=main (exchange_mode's list)
+#   keys= (identifiers that have the key too, besides the peer's address)
 racoon_configure() {
     local host=$1 kernel=userspace families="4 6" cipher="aes 256" hash=sha256 group=modp2048 pfs= \
         esp_cipher="aes 256" esp_auth=hmac_sha256 phase1="8 hour" phase2="1 hour" remote= top= policies=yes \
-        setting family dir
+        mode=main keys= setting family dir
     shift
     for setting in "$@"; do
         local "${setting%%=*}=${setting#*=}"
@@ -26,6 +27,7 @@ racoon_configure() {
     mkdir -p "$dir"
     : >"$dir/psk.txt"
     : >"$dir/policies.conf"
+    for setting in $keys; do echo "$setting $shared_secret" >>"$dir/psk.txt"; done
     chmod 600 "$dir/psk.txt"
     {
         echo "path module \"$racoon_home/lib/racoon/modules\";"
@@ -45,7 +47,7 @@ spdadd $peer_net $own_net any -P in ipsec esp/tunnel/$peer-$own/require;
 POLICY
         cat >>"$dir/racoon.conf" <<CONF
 remote $peer {
-    exchange_mode main;
+    exchange_mode $mode;
     lifetime time $phase1;
     $remote
     proposal {

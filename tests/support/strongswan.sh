@@ -4,6 +4,7 @@
 # charon_configure HOST IKE ESP [FAMILY]: one connection "peer" with the child "net" between the protected
 # nets, as strongSwan spells algorithms, e.g. aes256-sha256-modp2048. Unless ike_rekey or
 # child_rekey are set, lifetimes are a day: what happens, happens because the test or the other side asked.
+# ike_aggressive=yes: aggressive mode, both ways. ike_own_id, ike_peer_id: identities other than addresses.
 charon_configure() {
     local host=$1 ike=$2 esp=$3
     addresses "$host" "${4:-4}"
@@ -17,8 +18,15 @@ connections {
     proposals = $ike
     rekey_time = ${ike_rekey:-24h}
     dpd_delay = 0
-    local { auth = psk }
-    remote { auth = psk }
+    aggressive = ${ike_aggressive:-no}
+    local {
+      auth = psk
+      ${ike_own_id:+id = $ike_own_id}
+    }
+    remote {
+      auth = psk
+      ${ike_peer_id:+id = $ike_peer_id}
+    }
     children {
       net {
         local_ts = $own_net
@@ -45,6 +53,7 @@ charon_start() { # HOST: sets charon_pid when it answers
 charon {
   load = random nonce aes sha1 sha2 md5 hmac drbg openssl gmp gcm ctr kdf kernel-netlink socket-default vici updown
   install_routes = no
+  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   retransmit_tries = 3
   plugins {
     vici { socket = unix://$dir/charon.vici }

@@ -23,12 +23,12 @@ TEST(Differences, TheSameTextElsewhereInTheFileIsNoChange) {
 }
 
 TEST(Differences, CountsWhatWasAddedRemovedAndChanged) {
-    const std::string before = remote_text("192.0.2.2") + remote_text("192.0.2.3") +
-                               sainfo_text("anonymous") + kPolicy;
-    const std::string after = remote_text("192.0.2.2", "nonce_size 32;") + remote_text("192.0.2.4") +
-                              remote_text("\"hq\"") + sainfo_text("anonymous");
-    EXPECT_EQ(told(before, after),
-              "2 sections added, 1 removed, 1 changed; 1 policy removed");
+    const std::string before =
+        remote_text("192.0.2.2") + remote_text("192.0.2.3") + sainfo_text("anonymous") + kPolicy;
+    const std::string after = remote_text("192.0.2.2", "nonce_size 32;") +
+                              remote_text("192.0.2.4") + remote_text("\"hq\"") +
+                              sainfo_text("anonymous");
+    EXPECT_EQ(told(before, after), "2 sections added, 1 removed, 1 changed; 1 policy removed");
 }
 
 TEST(Differences, SectionsOfOneNameAreToldApartByWhatTheyHold) {

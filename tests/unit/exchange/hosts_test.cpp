@@ -12,9 +12,13 @@ using test::LogCapture;
 constexpr const char* kHost = "vpn.example.org";
 
 struct Named {
-    explicit Named(std::uint64_t seed, bool start = false, unsigned policies = 1) : w(seed) {
-        ConfigOptions o;
-        o.policies = policies;
+    explicit Named(std::uint64_t seed, bool start = false, unsigned policies = 1)
+        : Named(seed, start, [&] {
+              ConfigOptions o;
+              o.policies = policies;
+              return o;
+          }()) {}
+    Named(std::uint64_t seed, bool start, const ConfigOptions& o) : w(seed, o) {
         auto config = std::make_shared<conf::Config>(*make_config(w.addr_a, w.addr_b, o));
         conf::Remote& r = config->remotes[0];
         r.name = "hq";

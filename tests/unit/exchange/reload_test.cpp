@@ -104,8 +104,8 @@ TEST(Reload, AChangedSectionThatDoesNotAcceptItEndsTheIsakmpSaAndWhatIsUnderItAt
     LogCapture log;
     Tunnel t(5, with(conf::ProposalCheck::Strict));
     t.up();
-    const auto counts = t.reload(
-        [](conf::Config& c) { c.remotes[0].proposals[0].lifetime = conf::seconds(100); });
+    const auto counts =
+        t.reload([](conf::Config& c) { c.remotes[0].proposals[0].lifetime = conf::seconds(100); });
     EXPECT_EQ(counts.phase1_deleted, 1u);
     EXPECT_EQ(counts.phase2_deleted, 1u);
     EXPECT_TRUE(t.w.a->sas.empty());
@@ -170,10 +170,10 @@ TEST(Reload, ASainfoThatNoLongerAcceptsAnSaEndsItUnderTheRuleOfItsPhase1) {
     const Change pfs = [](conf::Config& c) { c.sainfos[0].pfs_group = &catalog().other_group; };
     const Change gone = [](conf::Config& c) { c.sainfos.clear(); };
     const std::vector<Case> cases{
-        {conf::ProposalCheck::Obey, shorter, true},    {conf::ProposalCheck::Strict, shorter, false},
-        {conf::ProposalCheck::Strict, longer, true},   {conf::ProposalCheck::Exact, longer, false},
-        {conf::ProposalCheck::Obey, other, false},     {conf::ProposalCheck::Obey, pfs, true},
-        {conf::ProposalCheck::Claim, pfs, false},      {conf::ProposalCheck::Obey, gone, false},
+        {conf::ProposalCheck::Obey, shorter, true},  {conf::ProposalCheck::Strict, shorter, false},
+        {conf::ProposalCheck::Strict, longer, true}, {conf::ProposalCheck::Exact, longer, false},
+        {conf::ProposalCheck::Obey, other, false},   {conf::ProposalCheck::Obey, pfs, true},
+        {conf::ProposalCheck::Claim, pfs, false},    {conf::ProposalCheck::Obey, gone, false},
     };
     for (std::size_t i = 0; i < cases.size(); ++i) {
         Tunnel t(20 + i, with(cases[i].check));
@@ -252,7 +252,9 @@ TEST(Reload, WhatWasNegotiatedMeanwhileIsJudgedByTheConfigurationInForce) {
 TEST(Reload, DeadPeerDetectionFollows) {
     Tunnel t(60);
     t.up();
-    t.reload([](conf::Config& c) { c.remotes[0].dpd = {true, conf::seconds(2), conf::seconds(1), 3}; });
+    t.reload([](conf::Config& c) {
+        c.remotes[0].dpd = {true, conf::seconds(2), conf::seconds(1), 3};
+    });
     t.w.tap = [](const exchange::Datagram&) { return false; };
     t.w.run_for(10s);
     EXPECT_EQ(t.w.a->events_of(0x0105), 1u) << "the peer is found dead";

@@ -1,0 +1,19 @@
+// Vendor ids that the engine itself knows (RFC 2408 3.16): for its own use, and as names for the log.
+// Those of NAT traversal are not among them: they belong to who speaks it.
+#pragma once
+
+#include <string_view>
+
+#include "base/bytes.hpp"
+
+namespace racoon::exchange {
+
+/// RFC 3706 5.1.
+ByteView dpd_vendor_id();
+bool is_dpd_vendor_id(ByteView vid);
+
+/// "DPD", "KAME/racoon", …; "" when nobody here knows it. A vendor id may go on behind the known bytes:
+/// some carry a version there.
+std::string_view vendor_id_name(ByteView vid);
+
+}  // namespace racoon::exchange
