@@ -1,5 +1,6 @@
 // Which of the algorithms that the configuration lists the active backend can do. Each is asked for once,
 // and only when a sainfo lists it: asking may load code into the kernel.
+#include <algorithm>
 #include <cstring>
 
 #include "log/log.hpp"
