@@ -65,7 +65,7 @@ struct SaKey {
     std::uint8_t protocol;
     std::uint32_t spi;
     IpAddr dst;
-    friend auto operator<=>(const SaKey&, const SaKey&) = default;
+    friend bool operator==(const SaKey&, const SaKey&) = default;
 };
 struct SaKeyHash {
     std::size_t operator()(const SaKey& k) const noexcept {

@@ -142,7 +142,7 @@ class World {
         : World(seed, make_config(ip("192.0.2.1"), ip("192.0.2.2"), options),
                 make_config(ip("192.0.2.2"), ip("192.0.2.1"), other ? *other : options)) {}
     World(std::uint64_t seed, conf::ConfigPtr config_a, conf::ConfigPtr config_b)
-        : addr_a(ip("192.0.2.1")), addr_b(ip("192.0.2.2")), seed_(seed), rng_(seed * 2 + 1) {
+        : addr_a(ip("192.0.2.1")), addr_b(ip("192.0.2.2")), rng_(seed * 2 + 1) {
         const auto schedule = [this](Duration d, std::function<void()> f) {
             after(d, std::move(f));
         };
@@ -292,7 +292,6 @@ class World {
                               : Duration(static_cast<std::int64_t>(
                                     rng_() % static_cast<std::uint64_t>(d.count())));
     }
-    std::uint64_t seed_;
     Rng rng_;
     std::priority_queue<Item> queue_;
     std::uint64_t order_ = 0;
