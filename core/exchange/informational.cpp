@@ -173,8 +173,15 @@ void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, Messag
 
 void Core::send_initial_contact(Phase1& sa) {
     if (!sa.section().initial_contact) return;
-    for (const Phase1* other : sas_.with_peer(sa.remote().addr))
-        if (other != &sa && other->usable()) return;
+    for (const Phase1* other : sas_.with_peer(sa.remote().addr)) {
+        if (other == &sa) continue;
+        // In aggressive mode the peer has what it began as soon as we answered, and would take it for
+        // an SA that we have lost.
+        const bool answered = !other->initiator() &&
+                              other->exchange() == isakmp::ExchangeType::Aggressive &&
+                              other->state() == Phase1::State::Negotiating;
+        if (other->usable() || answered) return;
+    }
     if (!pairs_.with_peer(sa.remote().addr).empty()) return;
     sa.send_notify(NotifyType::InitialContact, ProtocolId::Isakmp, isakmp::spi_bytes(sa.cookies()));
 }

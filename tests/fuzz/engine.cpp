@@ -223,7 +223,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 auto p = base ? peer.base_1_payloads() : peer.aggressive_1_payloads();
                 bend(p, s);
                 peer.say(peer.clear(base ? ExchangeType::Base : ExchangeType::Aggressive, p));
-                peer.id = p.size() > 2 ? p.back().body : Bytes();
+                peer.id_body = p.size() > 2 ? p.back().body : Bytes();
                 if (base)
                     (void)peer.take_base_2();
                 else

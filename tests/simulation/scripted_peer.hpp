@@ -140,7 +140,7 @@ class ScriptedPeer {
         return {{PayloadType::SecurityAssociation, sai_b()},
                 {PayloadType::KeyExchange, gxi},
                 {PayloadType::Nonce, ni},
-                {PayloadType::Identification, id.empty() ? own_id() : id}};
+                {PayloadType::Identification, id_body.empty() ? own_id() : id_body}};
     }
     Bytes aggressive_1() const { return clear(ExchangeType::Aggressive, aggressive_1_payloads()); }
     bool take_aggressive_2() {
@@ -171,7 +171,7 @@ class ScriptedPeer {
         return h && equal_constant_time(h->view(), hash_r);
     }
     std::vector<SaidPayload> aggressive_3_payloads() const {
-        const Bytes sa = sai_b(), own = id.empty() ? own_id() : id;
+        const Bytes sa = sai_b(), own = id_body.empty() ? own_id() : id_body;
         auto h = exchange::hash_i(catalog().hash, keys.skeyid.view(), hash_input(sa, own));
         return {{PayloadType::Hash, to_bytes(h->view())}};
     }
@@ -188,7 +188,7 @@ class ScriptedPeer {
     std::vector<SaidPayload> base_1_payloads() const {
         return {{PayloadType::SecurityAssociation, sai_b()},
                 {PayloadType::Nonce, ni},
-                {PayloadType::Identification, id.empty() ? own_id() : id}};
+                {PayloadType::Identification, id_body.empty() ? own_id() : id_body}};
     }
     Bytes base_1() const { return clear(ExchangeType::Base, base_1_payloads()); }
     bool take_base_2() {
@@ -203,7 +203,7 @@ class ScriptedPeer {
         return true;
     }
     std::vector<SaidPayload> base_3_payloads() const {
-        const Bytes sa = sai_b(), own = id.empty() ? own_id() : id;
+        const Bytes sa = sai_b(), own = id_body.empty() ? own_id() : id_body;
         auto h = exchange::base_hash_i(catalog().hash, keys.skeyid.view(), hash_input(sa, own));
         return {{PayloadType::KeyExchange, gxi}, {PayloadType::Hash, to_bytes(h->view())}};
     }
@@ -300,7 +300,7 @@ class ScriptedPeer {
     IpAddr self_;
     Bytes psk;
     Bytes ni = Bytes(16, 0x11), nr;
-    Bytes id;  // body of our ID payload in aggressive and base mode; empty: our address
+    Bytes id_body;  // of our ID payload in aggressive and base mode; empty: our address
     Bytes idr, hash_r;
     std::uint64_t secret = 0x123456789;
     Bytes gxi = number_bytes(pow_mod(3, 0x123456789)), gxr;

@@ -334,7 +334,7 @@ TEST(EarlyModes, ManyPayloadsOddTypesAndShortLengthsChangeNothing) {
         const Bytes good = peer.clear(type, full);
         auto message = isakmp::Message::parse(good);
         for (const auto& p : message->payloads())
-            for (const std::uint16_t length : {0, 1, 2, 3, 4, 5, 6, 7, 0xffff}) {
+            for (const unsigned length : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u, 0xffffu}) {
                 Bytes bad = good;
                 bad[p.offset + 2] = static_cast<std::uint8_t>(length >> 8);
                 bad[p.offset + 3] = static_cast<std::uint8_t>(length);
@@ -379,27 +379,27 @@ TEST(EarlyModes, EveryTypeOfIdentityMeetsEveryConfiguredKind) {
     add(isakmp::IdDn{Bytes{0x30, 0x00}});
     add(isakmp::IdGn{Bytes{0x82, 0x01, 0x61}});
     add(isakmp::IdKeyId{Bytes{1, 2, 3}});
-    for (const std::uint8_t configured : {1, 2, 3, 9, 11})
+    for (const int configured : {1, 2, 3, 9, 11})
         for (const Identity& id : ids)
             for (const bool base : {false, true}) {
                 World w(23, kAll);
                 auto config =
                     std::make_shared<conf::Config>(*make_config(w.addr_b, w.addr_a, kAll));
                 conf::IdentitySpec spec;
-                spec.type = configured;  // any value of that type
+                spec.type = static_cast<std::uint8_t>(configured);  // any value of that type
                 config->remotes[0].peers_identifiers = {spec};
                 config->remotes[0].verify_identifier = true;
                 w.b->engine->reconfigure(config, 2, w.now);
                 w.b->has_key = [](ByteView) { return true; };
                 ScriptedPeer peer(w);
-                peer.id = id.body();
+                peer.id_body = id.body();
                 if (base)
                     (void)peer.establish_base();
                 else
                     (void)peer.establish_aggressive();
                 const int type = static_cast<int>(id.type()) == 5 ? 1 : static_cast<int>(id.type());
                 EXPECT_EQ(w.b->events_of(0x0100), type == configured ? 1u : 0u)
-                    << id.text() << " for " << static_cast<int>(configured);
+                    << id.text() << " for " << configured;
             }
 }
 
@@ -415,7 +415,7 @@ TEST(EarlyModes, AnUnknownIdentityGetsTheSameAnswerAsAKnownOne) {
             peer.cookies.initiator.bytes[3] = static_cast<std::uint8_t>(name[0]);
             isakmp::Identity id;
             id.value = isakmp::IdFqdn{name};
-            peer.id = id.body();
+            peer.id_body = id.body();
             peer.say(base ? peer.base_1() : peer.aggressive_1());
             ASSERT_EQ(peer.heard.size(), 1u) << name;
             auto m = isakmp::Message::parse(peer.heard[0]);
