@@ -169,6 +169,7 @@ Topic topic(const Directive& d) {
                                            : "directive";
     t.place = place_of(d.context);
     t.words = {std::string(d.keyword)};
+    if (d.word == Word::WarningName) t.kind = "warning";
     if (d.standing == Standing::Works)
         for (const std::string& form : forms(d)) t.syntax.push_back(capitals(form));
     t.help = help(d);

@@ -65,9 +65,10 @@ std::string item(const Directive& d) {
     std::string out;
     for (const std::string& form : forms(d)) out += ".It " + form_mdoc(form) + "\n";
     out += text_mdoc(help(d));
+    const bool warning = d.word == Word::WarningName;
     std::string told;
     for (const Fact& f : facts(d)) {
-        if (f.name == "default")
+        if (f.name == "default" && !warning)
             told += fmt::format("Default: {}. ", f.value);
         else if (f.name == "range")
             told += fmt::format("Range: {}. ", f.value);
@@ -75,7 +76,7 @@ std::string item(const Directive& d) {
             told += fmt::format("Unit: {}. ", d.unit);
         else if (f.name == "repeated")
             told += "May be repeated. ";
-        else if (f.name == "since")
+        else if (f.name == "since" && !warning)
             told += fmt::format("Since {}. ", f.value);
         else if (f.name == "old spelling")
             told += fmt::format("Old spelling: {}. ", f.value);

@@ -196,7 +196,8 @@ Json one(const Statement& s, const conf::Sources& sources) {
         default:
             return value(s);
     }
-    for (auto& [key, inner] : block(s.body, sources).items()) out[key] = inner;
+    const Json body = block(s.body, sources);  // items() borrows it
+    for (const auto& [key, inner] : body.items()) out[key] = inner;
     return out;
 }
 
