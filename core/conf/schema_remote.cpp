@@ -27,7 +27,7 @@ const Directive kRows[] = {
      .choices = "main aggressive base",
      .since = "KAME",
      .help =
-         "The modes that are accepted; the first is used to initiate. main hides identities and is the safe choice; aggressive is quicker and shows them, and with a pre-shared key lets anyone guess at the key. When the line is repeated, the last one counts.",
+         "The modes that are accepted; the first is used to initiate. main hides identities and is the safe choice; aggressive is quicker and shows them, and with a pre-shared key hands out a value against which the key can be guessed offline; base does so too, and is hardly used. When the line is repeated, the last one counts.",
      .example = "exchange_mode main;"},
     {.context = C::Remote,
      .keyword = "passive",
