@@ -189,7 +189,9 @@ TEST_F(XfrmSuites, EverySuitePassesBetweenTwoKernelsAndBetweenKernelAndUserspace
     for (const Suite& suite : suites()) {
         SCOPED_TRACE(suite.name);
         EXPECT_EQ(asked(suite, false, RACOON_IPPROTO_ESP), RACOON_OK) << reason;
-        if (!suite.aead) EXPECT_EQ(asked(suite, true, RACOON_IPPROTO_ESP), RACOON_OK) << reason;
+        if (!suite.aead) {
+            EXPECT_EQ(asked(suite, true, RACOON_IPPROTO_ESP), RACOON_OK) << reason;
+        }
         install(suite);
         if (HasFatalFailure()) return;
         std::string error;
@@ -247,7 +249,7 @@ TEST_F(XfrmSuites, EverySuitePassesBetweenTwoKernelsAndBetweenKernelAndUserspace
             EXPECT_TRUE(contains(Bytes(inner.begin(), inner.end()), "racoonracoon"));
             ++opened;
         }
-        if (suite.userspace) EXPECT_EQ(opened, 4u);
+        EXPECT_EQ(opened, suite.userspace ? 4u : 0u);
         uninstall(suite);
     }
 }

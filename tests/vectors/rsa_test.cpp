@@ -79,7 +79,7 @@ TEST_F(Vectors, OfWycheproofPublicKeysHaveTheSameDer) {
         const Json all = load_json(*root / "wycheproof" / name);
         for (const Json& group : all["testGroups"]) {
             const std::string e = group["publicKey"]["publicExponent"].get<std::string>();
-            char length[3];
+            char length[2 * sizeof(std::size_t) + 1];
             std::snprintf(length, sizeof length, "%02zx", e.size() / 2);
             const std::string text =
                 ": PUB 0x" + (length + e) + group["publicKey"]["modulus"].get<std::string>();

@@ -234,7 +234,11 @@ inline const racoon_credential& credential_table() {
                     static_cast<credential::key*>(handle)->psk_prf(hash, parts, count, *out));
             });
         },
-        [](void*, void* handle) noexcept { delete static_cast<credential::key*>(handle); }};
+        [](void*, void* handle) noexcept { delete static_cast<credential::key*>(handle); },
+        nullptr,  // the wrapper has pre-shared keys only
+        nullptr,
+        nullptr,
+        nullptr};
     return table;
 }
 
