@@ -88,7 +88,7 @@ Core::Rematch Core::rematch(const Phase1& sa, const Settings& next, Comparison& 
     query.peer = sa.remote().addr;
     Bytes id;
     query.peer_id = peer_id_of(&sa, id);
-    query.mode = conf::ExchangeMode::Main;
+    query.mode = static_cast<conf::ExchangeMode>(sa.exchange());
     const conf::RemoteChoice any = next.index.choose(query);
     query.agreed = agreed_by(sa.params());
     const conf::RemoteChoice found = next.index.choose(query);

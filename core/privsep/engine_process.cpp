@@ -386,9 +386,9 @@ struct EngineProcess::Impl final : exchange::Output {
     }
 
     void change_sockets(const ConfigCommit& change, std::vector<UniqueFd> fds) {
-        for (const Endpoint& local : change.closed)
-            if (listener && listener->remove(local))
-                LOGI("", local.text() + " is no longer listened on");
+        for (const Endpoint& gone : change.closed)
+            if (listener && listener->remove(gone))
+                LOGI("", gone.text() + " is no longer listened on");
         if (change.control == ConfigCommit::Control::Keep) return;
         UniqueFd fresh;
         if (change.control == ConfigCommit::Control::Replace && !fds.empty())

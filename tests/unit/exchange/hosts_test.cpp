@@ -25,10 +25,10 @@ struct Named {
         r.address.reset();
         r.host = kHost;
         r.start = start;
-        w.a->resolve = [this](const exchange::Resolve& r) {
-            asked.push_back(r);
+        w.a->resolve = [this](const exchange::Resolve& question) {
+            asked.push_back(question);
             if (!answer) return Status(fail(answer.error()));
-            if (!r.section.empty()) w.a->engine->hosts({{kHost, *answer}}, w.now);
+            if (!question.section.empty()) w.a->engine->hosts({{kHost, *answer}}, w.now);
             return ok();
         };
         w.a->engine->reconfigure(config, 2, w.now);

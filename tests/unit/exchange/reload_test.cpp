@@ -89,6 +89,21 @@ TEST(Reload, ARenamedSectionIsFoundAgainAndTheKeeperFollows) {
     EXPECT_EQ(log.count("belongs to remote \"hq\" now"), 1u) << log.all();
 }
 
+TEST(Reload, TheExchangeThatMadeTheSaMustStillBeAllowed) {
+    for (const bool allowed : {true, false}) {
+        ConfigOptions o;
+        o.modes = {conf::ExchangeMode::Aggressive, conf::ExchangeMode::Main};
+        Tunnel t(50, o);
+        t.up();
+        const auto counts = t.reload([&](conf::Config& c) {
+            c.remotes[0].nonce_size = 32;
+            if (!allowed) c.remotes[0].modes = {conf::ExchangeMode::Main};
+        });
+        EXPECT_EQ(counts.phase1_kept, allowed ? 1u : 0u);
+        EXPECT_EQ(t.spis() == t.sas, allowed);
+    }
+}
+
 TEST(Reload, AChangedSectionThatAcceptsWhatWasAgreedKeepsTheSa) {
     Tunnel t(4, with(conf::ProposalCheck::Strict));
     t.up();
