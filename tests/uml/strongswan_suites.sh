@@ -15,7 +15,7 @@ modules='module "crypto-openssl"; module "crypto-legacy"; module "auth-psk"; mod
 
 # strongSwan's IKE and ESP | ours: cipher, hash, group, ESP cipher, ESP integrity | what swanctl then shows of both
 suites='
-camellia256-sha512-ecp256bp camellia256-sha256_128|camellia 256|sha512|brainpoolp256r1|camellia 256|hmac_sha256|CAMELLIA_CBC-256/HMAC_SHA2_512_256/PRF_HMAC_SHA2_512/ECP_256_BP|CAMELLIA_CBC-256/HMAC_SHA2_256_128
+camellia256-sha512-ecp256bp camellia256-sha256|camellia 256|sha512|brainpoolp256r1|camellia 256|hmac_sha256|CAMELLIA_CBC-256/HMAC_SHA2_512_256/PRF_HMAC_SHA2_512/ECP_256_BP|CAMELLIA_CBC-256/HMAC_SHA2_256_128
 camellia128-sha1-curve25519 aes128ctr-sha1|camellia 128|sha1|curve25519|aes_ctr 128|hmac_sha1|CAMELLIA_CBC-128/HMAC_SHA1_96/PRF_HMAC_SHA1/CURVE_25519|AES_CTR-128/HMAC_SHA1_96
 aes128-sha384-ecp384bp aes256gcm8|aes 128|sha384|brainpoolp384r1|aes_gcm_8 256|hmac_sha256|AES_CBC-128/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384_BP|AES_GCM_8-256
 aes192-md5-ecp512bp aes128gcm12|aes 192|md5|brainpoolp512r1|aes_gcm_12 128|hmac_sha256|AES_CBC-192/HMAC_MD5_96/PRF_HMAC_MD5/ECP_512_BP|AES_GCM_12-128
