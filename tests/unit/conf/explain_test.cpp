@@ -147,11 +147,11 @@ TEST(Explain, EveryExampleIsReadWithoutAWord) {
         Diagnostics diagnostics(sources);
         const auto statements = parse(sources, file, diagnostics);
         EXPECT_EQ(statements.size(), 1u);
-        if (d.form == Form::AdminPort) {
-            EXPECT_EQ(diagnostics.errors(), 0u);  // it is there to be warned of
-            continue;
+        for (const Diagnostic& one : diagnostics.take()) {
+            // The only value that KAME's port may have means that there is none.
+            const bool no_port = d.form == Form::AdminPort && one.warning == Warning::Deprecated;
+            EXPECT_TRUE(no_port) << one.text();
         }
-        for (const Diagnostic& one : diagnostics.take()) ADD_FAILURE() << one.text();
         ++count;
     }
     EXPECT_GT(count, 60u);

@@ -101,7 +101,7 @@ TEST(Include, OfflineAFileThatIsNotThereIsOnlyAWarning) {
     EXPECT_EQ(
         l.lines(),
         "/etc/racoon/racoon.conf:1:9: warning: no file matches \"/etc/racoon/remote/*.conf\"; "
-        "it is left out\n");
+        "it is left out [missing_file]\n");
 }
 
 TEST(Include, WithoutItsSemicolonAtTheEndOfTheFileIsExplained) {
