@@ -1,6 +1,6 @@
 // The loader: finds modules, judges them without running their code, and maps those that pass.
 //
-//     RACOON_TRY(ModuleFile file, inspect_module(dir, "auth-psk", default_trust()));
+//     RACOON_TRY(ModuleFile file, inspect_module(dir, "acme-otp", default_trust()));
 //     RACOON_TRY(auto module, LoadedModule::load(std::move(file), shared));
 //
 // The order of the checks: note present, manifest parses, its name is the file's stem, ABI major, ABI

@@ -2,7 +2,7 @@
 // the configuration as its Catalog and the rest of the daemon by point and key.
 //
 //     registry.add_module(manifest);                    // facts
-//     registry.bind("natt", point, key, table, impl);   // from the module's init
+//     registry.bind("acme-otp", point, key, table, impl);   // from the module's init
 //     registry.finish();                                // ranks; now it can be asked
 //     const Provider* p = registry.find(RACOON_POINT_KERNEL, "xfrm");
 //
