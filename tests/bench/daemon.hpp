@@ -48,7 +48,7 @@ class Daemon {
         pid_ = ::fork();
         must(pid_ >= 0, "fork");
         if (pid_ == 0) {
-            ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a benchmark that is killed leaves no daemon behind
+            ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a killed benchmark leaves none behind
             const int null = ::open("/dev/null", O_RDWR);
             ::dup2(null, 0);
             ::dup2(null, 1);
