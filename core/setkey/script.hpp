@@ -1,0 +1,32 @@
+// Runs the commands of a file, or those that are typed:
+//
+//     ScriptResult result = run_script(text, "/etc/ipsec-tools.conf", &names, check_only, execute);
+//
+// As the original does, what stands before the first error is carried out, and what follows is not: a
+// file at start-up that has a slip in its last line still flushes and protects. With `check_only`
+// nothing is carried out, and every error is told.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "setkey/command.hpp"
+
+namespace racoon::setkey {
+
+struct ScriptResult {
+    std::vector<std::string> messages;  // "file:line:column: …"; never with a key in it
+    bool failed = false;
+    bool left = false;  // exit, quit or bye
+};
+
+using Execute = std::function<void(const Command&, const conf::Location&)>;
+
+ScriptResult run_script(std::string text, const std::string& name, conf::PolicyNames* names,
+                        bool check_only, const Execute& execute);
+
+/// Whether what was typed so far holds a whole command; comments and strings are seen through.
+bool has_whole_command(std::string_view typed);
+
+}  // namespace racoon::setkey
