@@ -14,6 +14,14 @@ step("install the SDK" "${CMAKE_COMMAND}" --install "${BUILD}" --component sdk -
 # The tree's own module moves away, so that it can reach nothing by a relative path.
 file(COPY "${SOURCE}/plugins/auth-psk" DESTINATION "${WORK}/source")
 file(COPY "${SOURCE}/tests/package/wrapper-plugin" DESTINATION "${WORK}/source")
+# The guide's example is built as it is printed.
+foreach(name CMakeLists.txt plugin.json acme.cpp)
+  # What is indented below the line that begins with the file's name.
+  execute_process(COMMAND awk "/^`${name}`/ { on = 1; next } on && /^[^ ]/ { if (n) exit; on = 0 }
+                               on && (n || NF) { print substr($0, 5); ++n }"
+                          "${SOURCE}/sdk/doc/plugin-guide.md" OUTPUT_VARIABLE text)
+  file(WRITE "${WORK}/guide/${name}" "${text}")
+endforeach()
 file(WRITE "${WORK}/source/CMakeLists.txt" [=[
 cmake_minimum_required(VERSION 3.25)
 project(outside LANGUAGES C CXX)
@@ -44,3 +52,24 @@ file(CHMOD_RECURSE "${modules}" DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWN
      GROUP_EXECUTE FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
 step("load auth-psk" "${LOAD}" "${modules}" auth-psk)
 step("load wrapper" "${LOAD}" "${modules}" wrapper)
+
+step("configure the guide's example" "${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${WORK}/guide" -B "${WORK}/guide/build"
+     "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DCMAKE_C_COMPILER=${C_COMPILER}"
+     "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" ${flags})
+step("build the guide's example" "${CMAKE_COMMAND}" --build "${WORK}/guide/build")
+file(GLOB_RECURSE example "${WORK}/guide/build/*/acme-otp.so")
+file(COPY "${example}" DESTINATION "${modules}" FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
+step("load the guide's example" "${LOAD}" "${modules}" acme-otp)
+
+# The folders that are compiled in follow a prefix that is chosen after the first configuration.
+foreach(prefix first second)
+  step("configure for ${prefix}" "${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${SOURCE}" -B "${WORK}/prefixes"
+       -DRACOON_TESTS=OFF "-DCMAKE_INSTALL_PREFIX=/srv/${prefix}" "-DCMAKE_C_COMPILER=${C_COMPILER}"
+       "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}")
+  file(READ "${WORK}/prefixes/core/generated/base/build_config.hpp" config)
+  foreach(folder "/srv/${prefix}/etc/racoon" "/srv/${prefix}/lib/racoon/modules")
+    if(NOT config MATCHES "\"${folder}\"")
+      message(FATAL_ERROR "${folder} was expected in:\n${config}")
+    endif()
+  endforeach()
+endforeach()
