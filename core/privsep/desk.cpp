@@ -10,6 +10,7 @@
 #include "base/secret.hpp"
 #include "log/log.hpp"
 #include "log/rate_limit.hpp"
+#include "privsep/acquires.hpp"
 #include "privsep/credentials.hpp"
 
 namespace racoon::privsep {
@@ -24,7 +25,6 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxPhase1 = 400'000;
 constexpr std::size_t kMaxSas = 1'000'000;
 constexpr std::size_t kMaxPending = 8192;
-constexpr std::size_t kMaxAcquires = 16'384;
 // An exchange needs one SKEYID; a second try with another nonce can only be a mistake or an attack. But
 // the initiator of aggressive mode has to try the proof of each answer, and some may be forged.
 constexpr unsigned kSkeyidsPerUse = 1;
@@ -94,9 +94,11 @@ struct Desk::Impl {
     std::unordered_map<std::uint64_t, Use> uses;
     std::uint64_t next_use = 1;
     std::unordered_map<SaKey, SaFacts, SaKeyHash> sas;
-    std::unordered_set<std::uint64_t> acquires;  // handed to the engine and not yet given back
-    std::unordered_set<std::uint64_t> pending;   // tokens of operations under way
-    std::uint64_t engine_number = 0;             // answers to an earlier engine are dropped
+    Acquires acquires{loop, [this](std::uint64_t token, bool success) {
+                          if (kernel) kernel->acquire_done(token, success);
+                      }};
+    std::unordered_set<std::uint64_t> pending;  // tokens of operations under way
+    std::uint64_t engine_number = 0;            // answers to an earlier engine are dropped
 
     DeskCounters count;
     log::RateLimit noise{8, seconds(10), draw_key()};
@@ -253,8 +255,8 @@ struct Desk::Impl {
             auto r = exchange::decode<AcquireDone>(raw.request);
             if (!r)
                 malformed("a request", r.error());
-            else if (acquires.erase(r->acquire_token) != 0 && kernel)
-                kernel->acquire_done(r->acquire_token, r->success);
+            else
+                acquires.done(r->acquire_token, r->success);
         } else {
             malformed("an operation", Error(Errc::Malformed, "not one of the keeper"));
         }
@@ -464,9 +466,7 @@ struct Desk::Impl {
         std::vector<std::uint64_t> open;
         for (const auto& [id, use] : uses) open.push_back(id);
         for (const std::uint64_t id : open) close_phase1(id);
-        for (const std::uint64_t token : acquires)
-            if (kernel != nullptr) kernel->acquire_done(token, false);
-        acquires.clear();
+        acquires.forget_all();
     }
 };
 
@@ -481,6 +481,7 @@ void Desk::use(std::shared_ptr<const Book> book, std::shared_ptr<const Book> pre
         if (use.book->config_ptr() == book->config_ptr()) use.book = book;
     impl_->book = std::move(book);
     impl_->previous_book = std::move(previous);
+    impl_->acquires.forget_failures();
 }
 void Desk::set_resolve(ResolveHost resolve) {
     impl_->resolve_host = std::move(resolve);
@@ -498,10 +499,8 @@ void Desk::malformed(const char* what, const Error& error) {
     impl_->malformed(what, error);
 }
 
-bool Desk::hand_out_acquire(std::uint64_t token) {
-    if (impl_->acquires.size() >= kMaxAcquires) return false;
-    if (token != 0) impl_->acquires.insert(token);
-    return true;
+bool Desk::hand_out_acquire(std::uint64_t token, PolicyId policy) {
+    return impl_->acquires.add(token, policy);
 }
 
 void Desk::sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst) {

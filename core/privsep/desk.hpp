@@ -50,7 +50,7 @@ class Desk {
     void malformed(const char* what, const Error& error);
 
     /// Remembers an acquire that the engine is told of; false: too many are open.
-    bool hand_out_acquire(std::uint64_t token);
+    bool hand_out_acquire(std::uint64_t token, PolicyId policy);
     /// The kernel says that an SA is no more.
     void sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst);
     /// Everything that an engine had under way; its SAs stay.

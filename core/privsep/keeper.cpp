@@ -80,7 +80,7 @@ struct Keeper::Impl {
             case RACOON_KERNEL_ACQUIRE:
                 event.policy = without_forward(event.policy);
                 if (!serving || !book || !book->policy(event.policy) ||
-                    !desk.hand_out_acquire(event.acquire_token)) {
+                    !desk.hand_out_acquire(event.acquire_token, event.policy)) {
                     ++acquires_lost;
                     LOGD("", fmt::format("an acquire for policy {} is not followed ({} so far)",
                                          event.policy.value, acquires_lost));
