@@ -220,7 +220,9 @@ void Core::phase1_failed(Phase1& sa, const Error& error) {
     if (it == waiting_.end()) return;
     const std::vector<Request*> list = it->second;
     for (Request* r : list) {
-        LOGE(peer, fmt::format("phase2 negotiation failed due to time up waiting for phase1. {}",
+        LOGE(peer, fmt::format("phase2 negotiation failed {}. {}",
+                               error.code() == Errc::Timeout ? "due to time up waiting for phase1"
+                                                             : "since phase1 failed",
                                r->selector.text()));
         finish_request(*r, fail(Error(error)));
     }

@@ -19,7 +19,13 @@ void Core::ignored_informational(Phase1& sa, const isakmp::Message& message) {
     if (!sa.log_limit.allow(ctx_.now)) return;
     std::string what;
     if (auto view = isakmp::Informational::parse(message)) {
-        for (const auto& n : view->notifications) what += " " + isakmp::name(n.type);
+        for (const auto& n : view->notifications) {
+            what += " " + isakmp::name(n.type);
+            // Anybody can send it, but most often the peer means it.
+            if (n.type == NotifyType::NoProposalChosen && sa.initiator())
+                what += " (it may be that the peer takes no proposal of remote \"" +
+                        sa.section().name + "\": compare both ends)";
+        }
         what = "informational message ignored:" + what;
     } else {
         what = isakmp::name(message.header().exchange_type()) + " message during phase 1, ignored";

@@ -86,6 +86,65 @@ Result<const conf::Remote*> section_for(const conf::SectionIndex& index,
     return later ? found.tied.front() : nullptr;
 }
 
+/// What would have to be written in one of our proposals for this transform; "": it fits.
+std::string wanted(const conf::Phase1Proposal& ours, conf::ProposalCheck check,
+                   const isakmp::Phase1Transform& t) {
+    if (!ours.cipher || !ours.hash || !ours.auth || !ours.group) return "";
+    std::vector<std::string> list;
+    const conf::Phase1Transform offered = to_conf(t);
+    conf::Phase1Transform own_key = offered;
+    own_key.lifetime = ours.lifetime;  // apart from it, the cipher and its key decide
+    own_key.hash = ours.hash->ike_id;
+    own_key.auth = ours.auth->number;
+    own_key.group = ours.group->number;
+    if (!conf::acceptable(ours, check, own_key)) {
+        const std::string bits = ours.key_bits != 0 ? " " + std::to_string(ours.key_bits) : "";
+        list.push_back("encryption_algorithm " + ours.cipher->name + bits);
+    }
+    if (ours.hash->ike_id != offered.hash) list.push_back("hash_algorithm " + ours.hash->name);
+    if (ours.auth->number != offered.auth)
+        list.push_back("authentication_method " + ours.auth->name);
+    if (ours.group->number != offered.group) list.push_back("dh_group " + ours.group->name);
+    if (list.empty() && !conf::acceptable(ours, check, offered))
+        list.push_back("lifetime time " + std::to_string(ours.lifetime.count()) + " sec");
+    std::string out;
+    for (const std::string& word : list) out += (out.empty() ? "" : ", ") + word;
+    return out;
+}
+
+/// Why there is no agreement: what was offered, and how the nearest proposal of the section that
+/// this peer would meet first differs. Bounded, since strangers can make us write it.
+std::string disagreement(const conf::SectionIndex& index, conf::RemoteQuery query,
+                         const isakmp::SaPayload& sa) {
+    constexpr std::size_t kTransforms = 16, kProposals = 16;
+    query.agreed.reset();
+    const auto sections = index.candidates(query);
+    std::string first, nearest;
+    std::size_t offers = 0, fewest = std::string::npos;
+    for (const auto& proposal : sa.proposals) {
+        for (const auto& transform : proposal.transforms) {
+            const auto t = isakmp::Phase1Transform::decode(transform);
+            if (!t || ++offers > kTransforms) continue;
+            if (first.empty()) first = t->text();
+            if (sections.empty()) continue;
+            const auto& ours = sections.front()->proposals;
+            for (std::size_t i = 0; i < ours.size() && i < kProposals; ++i) {
+                const std::string words = wanted(ours[i], sections.front()->proposal_check, *t);
+                const auto count =
+                    static_cast<std::size_t>(std::count(words.begin(), words.end(), ','));
+                if (words.empty() || count >= fewest) continue;
+                fewest = count;
+                nearest = words;
+            }
+        }
+    }
+    if (first.empty()) return "nothing in the offer can be read";
+    std::string out = "offered " + first;
+    if (offers > 1) out += " and " + std::to_string(offers - 1) + " more";
+    if (!nearest.empty()) out += "; remote \"" + sections.front()->name + "\" wants " + nearest;
+    return out;
+}
+
 Result<Phase1Choice> choose(const conf::SectionIndex& index, conf::RemoteQuery& query,
                             const Phase1Offer& offer) {
     std::string tie;
@@ -112,7 +171,7 @@ Result<Phase1Choice> choose(const conf::SectionIndex& index, conf::RemoteQuery& 
     }
     if (!tie.empty())
         return fail(Errc::Conflict, tie).notify(isakmp::number(NotifyType::NoProposalChosen));
-    return none("no suitable proposal found");
+    return none("no suitable proposal found: " + disagreement(index, query, *offer.sa));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // tables, so that what is sent is what a peer of another make would have to read.
 #include "suites/modules.hpp"
 
+#include <gmock/gmock.h>
+
 #include "exchange/crypto.hpp"
 #include "exchange/key_material.hpp"
 #include "exchange/phase1_offer.hpp"
@@ -187,6 +189,32 @@ TEST_F(Phase1Suites, KeysLongerThanThePrfAreStretched) {
 
 class PeersKeyLength : public Phase1Suites {
   protected:
+    /// Why the responder refuses these transforms; its one proposal is `ours`.
+    std::string refusal(const Suite& ours, const std::vector<isakmp::Phase1Transform>& theirs,
+                        conf::ProposalCheck check = conf::ProposalCheck::Strict) {
+        auto made = std::make_shared<conf::Config>(*config("192.0.2.2", "192.0.2.1", ours));
+        made->remotes[0].proposal_check = check;
+        const conf::SectionIndex index(*made);
+        const Bytes body = isakmp::build_phase1_sa(theirs);
+        const isakmp::Payload payload{isakmp::PayloadType::SecurityAssociation, body, body, 28};
+        auto offer = isakmp::SaPayload::parse(payload);
+        if (!offer) return offer.error().text();
+        exchange::Phase1Offer ask;
+        ask.peer = sim::ip("192.0.2.1");
+        ask.sa = &*offer;
+        auto choice = exchange::choose_phase1(index, ask);
+        return choice ? "accepted" : choice.error().text();
+    }
+    isakmp::Phase1Transform transform(const Suite& s, std::uint16_t bits) {
+        isakmp::Phase1Transform t;
+        t.encryption = static_cast<isakmp::Encryption>(s.cipher->ike_id);
+        t.key_length = bits;
+        t.hash = static_cast<isakmp::HashAlgorithm>(s.hash->ike_id);
+        t.auth_method = static_cast<isakmp::AuthMethod>(1);
+        t.group = static_cast<isakmp::DhGroup>(s.group->number);
+        t.life.seconds = 600;
+        return t;
+    }
     /// What we make of a transform with that cipher and Key Length (0: without); nothing: refused.
     std::optional<std::uint16_t> chosen(const conf::CipherInfo* cipher, std::uint16_t ours,
                                         std::uint16_t theirs, conf::ProposalCheck check) {
@@ -216,6 +244,29 @@ class PeersKeyLength : public Phase1Suites {
         return choice->params.key_bits;
     }
 };
+
+TEST_F(PeersKeyLength, ARefusalTellsWhatWasOfferedAndWhatIsWanted) {
+    using ::testing::EndsWith;
+    using ::testing::HasSubstr;
+    const auto* aes = catalog().cipher("aes");
+    const Suite ours{aes, 256, catalog().hash("sha256"), catalog().group("modp2048")};
+    const Suite other{catalog().cipher("3des"), 0, catalog().hash("sha256"),
+                      catalog().group("modp1024")};
+    EXPECT_EQ(refusal(ours, {transform(ours, 256)}), "accepted");
+    EXPECT_THAT(refusal(ours, {transform(other, 0)}),
+                EndsWith("wants encryption_algorithm aes 256, dh_group modp2048"));
+    EXPECT_THAT(refusal(ours, {transform(other, 0)}),
+                HasSubstr("no suitable proposal found: offered 3DES-CBC"));
+    EXPECT_THAT(refusal(ours, {transform(other, 0), transform(ours, 128)}),
+                ::testing::AllOf(HasSubstr(" and 1 more; remote \""),
+                                 EndsWith("wants encryption_algorithm aes 256")))
+        << "of the nearest";
+    auto longer = transform(ours, 256);
+    longer.life.seconds = 10'000'000;
+    EXPECT_THAT(refusal(ours, {longer}), HasSubstr("wants lifetime time "));
+    const std::vector<isakmp::Phase1Transform> many(isakmp::kMaxTransforms, transform(other, 0));
+    EXPECT_LT(refusal(ours, many).size(), 400u);
+}
 
 TEST_F(PeersKeyLength, AbsentMeans448ForBlowfish128ForCastAndIsRefusedForAes) {
     using conf::ProposalCheck;
