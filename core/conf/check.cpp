@@ -147,7 +147,9 @@ void check_twice(const Whole& whole, const Statement& block) {
             s.directive->form == Form::Lifetime || s.directive->form == Form::Choices ||
             s.directive->form == Form::Group || s.directive->form == Form::Algorithm ||
             s.directive->word == Word::MyIdentifier;
-        if (s.broken || !single) continue;
+        // "lifetime byte" says nothing about the time.
+        const bool empty = s.directive->form == Form::Lifetime && s.values.empty();
+        if (s.broken || !single || empty) continue;
         const auto [earlier, fresh] = seen.emplace(s.directive->keyword, &s);
         if (fresh) continue;
         whole.diagnostics.warning(

@@ -380,7 +380,7 @@ std::vector<std::string> near_topics(const std::vector<Topic>& topics, std::stri
     const auto consider = [&](const std::string& name, std::string_view mistyped) {
         unsigned distance = edit_distance(mistyped, name, limit);
         // Part of a longer word is as good as one mistake.
-        if (distance > limit && mistyped.size() >= 4 && name.find(mistyped) != name.npos)
+        if (distance > limit && mistyped.size() >= 3 && name.find(mistyped) != name.npos)
             distance = limit;
         if (distance <= limit) found.emplace(distance, name);
     };

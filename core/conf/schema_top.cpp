@@ -227,6 +227,19 @@ const Directive kRows[] = {
      .instead =
          "is setkey's word; write \"policy spdadd …;\" here, or \"policy file\" and a file of such lines"},
 
+    {.context = C::Top,
+     .keyword = "flush",
+     .word = W::None,
+     .form = F::Skipped,
+     .standing = S::Gone,
+     .instead = "is setkey's word; racoon removes its SAs itself, remove the line"},
+    {.context = C::Top,
+     .keyword = "spdflush",
+     .word = W::None,
+     .form = F::Skipped,
+     .standing = S::Gone,
+     .instead = "is setkey's word; racoon removes its policies itself, remove the line"},
+
     // --- path ---
     {.context = C::Path,
      .keyword = "include",

@@ -84,6 +84,7 @@ TEST(Explain, GivesNearWordsForAMistypedOne) {
     EXPECT_THAT(names("noncesize"), IsEmpty());
     EXPECT_THAT(near_topics(topics(), "noncesize"), Contains("nonce_size"));
     EXPECT_THAT(near_topics(topics(), "remote.nonce_siz"), Contains("remote.nonce_size"));
+    EXPECT_THAT(near_topics(topics(), "pfs"), Contains("pfs_group"));
     EXPECT_THAT(near_topics(topics(), "xyzzyxyzzy"), IsEmpty());
     EXPECT_LE(near_topics(topics(), "e", 3).size(), 3u);
     EXPECT_THAT(near_topics(topics(), std::string(10000, 'a')), IsEmpty());
