@@ -56,8 +56,9 @@ void warn_slow(const std::string& module, const char* function, Duration took, T
     const auto budget =
         std::chrono::duration_cast<std::chrono::milliseconds>(Duration(g_budget_ns.load())).count();
     LOGW("",
-         fmt::format("module {}: {} took {} ms, expected {} at most ({} more not reported) [{}]",
-                     module, function, ms, budget, unsaid, kMsgSlow));
+         fmt::format("module {}: {} took {} ms, expected {} at most{} [{}]", module, function, ms,
+                     budget, unsaid == 0 ? "" : fmt::format(" ({} more not reported)", unsaid),
+                     kMsgSlow));
 }
 
 [[noreturn]] void report_and_abort() {

@@ -53,8 +53,11 @@ Result<Bytes> read_file(const std::string& path) {
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat st {};
     if (!fd.valid() || ::fstat(fd.get(), &st) != 0)
-        return refuse(kMsgFile, errno == ENOENT ? Errc::NotFound : Errc::Io,
-                      fmt::format("cannot read {}: {}", path, std::strerror(errno)));
+        return refuse(
+            kMsgFile, errno == ENOENT ? Errc::NotFound : Errc::Io,
+            fmt::format(
+                "cannot read {}: {}{}", path, std::strerror(errno),
+                errno == ENOENT ? "; \"racoon --list-modules\" shows what is installed" : ""));
     if (!S_ISREG(st.st_mode))
         return refuse(kMsgFile, Errc::Plugin, fmt::format("{}: expected a regular file", path));
     if (static_cast<std::uint64_t>(st.st_size) > kMaxModuleFile)

@@ -89,7 +89,8 @@ Status LoadedModule::init() {
     context_->in_init = true;
     racoon_status status = RACOON_INTERNAL;
     {
-        const Callout call(name(), "init");
+        // Nothing is served yet, and the libraries that it uses are read from disk: no budget.
+        const Callout call(name(), "init", Callout::Budget::None);
         status = entry_.init(&context_->host, &ctx_, &error);
     }
     context_->in_init = false;
