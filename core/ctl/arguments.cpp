@@ -147,12 +147,13 @@ std::string usage() {
     for (const Name& n : kNames) {
         std::string line = std::string("  ") + n.full;
         if (*n.alias) line += std::string(" (") + n.alias + ")";
-        line.resize(std::max<std::size_t>(line.size() + 1, 24), ' ');
+        if (*n.synopsis) line.resize(std::max<std::size_t>(line.size() + 1, 24), ' ');
         out += line + n.synopsis + "\n";
     }
     out +=
         "\n  SAOPTS: isakmp inet|inet6 src dst\n"
-        "          esp|ah inet|inet6 src[/prefix][[port]] dst[/prefix][[port]] any|icmp|tcp|udp|gre\n"
+        "          esp|ah inet|inet6 src[/prefix][[port]] dst[/prefix][[port]] UPPER\n"
+        "  UPPER:  any|icmp|tcp|udp|gre\n"
         "  -j, --json: print the daemon's reply as JSON\n"
         "  --module-path dir: folder of the modules that explain looks at\n";
     return out;

@@ -146,6 +146,8 @@ ParsedOptions parse_options(int argc, char** argv) {
     // Printed and ended; with neither, -C is for the log of a daemon that carries on.
     if (o.dump && (o.json || o.offline) && o.action == Action::Run) o.action = Action::Test;
     out.good = ::optind >= argc;
+    if (!out.good)
+        std::fprintf(stderr, "%s: found \"%s\", expected options only\n", argv[0], argv[::optind]);
     return out;
 }
 
@@ -169,10 +171,11 @@ std::string usage_text(const std::string& program) {
            "   -6: IPv6 alone on wildcard sockets\n"
            "   --list-modules [--json]: installed modules and what they provide\n"
            "   --explain-trust name: why a module's file is trusted or not\n"
-           "   --offline: with -t, judge the text alone: neither modules nor files need exist\n"
-           "   --json: with -C print the configuration as JSON and exit; also with --list-modules\n"
+           "   --offline: with -t, judge the text alone; modules and files may be absent\n"
+           "   --json: with -C, print it as JSON and exit; also with --list-modules\n"
            "   --one-process: keeper and engine in one process, for debugging\n"
-           "   --module-path dir: folder of the modules instead of `path module`\n";
+           "   --module-path dir: folder of the modules instead of `path module`\n"
+           "                      (" RACOON_MODULE_DIR ")\n";
 }
 
 std::string version_text() {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "log/log.hpp"
@@ -23,9 +25,15 @@ void write_all(int fd, std::string_view text) {
     }
 }
 
+/// What https://no-color.org asks for.
+bool no_colour() {
+    const char* value = std::getenv("NO_COLOR");
+    return value != nullptr && *value != '\0';
+}
+
 class StreamSink final : public Sink {
   public:
-    explicit StreamSink(int fd) : fd_(fd), colour_(::isatty(fd) == 1) {}
+    explicit StreamSink(int fd) : fd_(fd), colour_(::isatty(fd) == 1 && !no_colour()) {}
 
     void write(const Line& line) override {
         pollfd ready{fd_, POLLOUT, 0};

@@ -1,6 +1,7 @@
 #include "rsagen/arguments.hpp"
 
 #include <charconv>
+#include <getopt.h>
 #include <string_view>
 #include <unistd.h>
 
@@ -59,7 +60,8 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
     bool bits_given = false, exponent_given = false;
     opterr = 0;
     optind = 1;
-    for (int c = 0; (c = ::getopt(argc, argv, ":b:e:f:i:h")) != -1;) {
+    static const option kLong[] = {{"help", no_argument, nullptr, 'h'}, {nullptr, 0, nullptr, 0}};
+    for (int c = 0; (c = ::getopt_long(argc, argv, ":b:e:f:i:h", kLong, nullptr)) != -1;) {
         switch (c) {
             case 'b':
                 RACOON_TRY_STATUS(take_bits(out, optarg));
@@ -82,8 +84,11 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
                 return fail(Errc::Config,
                             std::string("-") + static_cast<char>(optopt) + " needs a value");
             default:
-                return fail(Errc::Config, std::string("unknown option -") +
-                                              static_cast<char>(optopt) + "; -h shows them");
+                return fail(Errc::Config,
+                            "unknown option " +
+                                (optopt != 0 ? std::string("-") + static_cast<char>(optopt)
+                                             : std::string(argv[optind - 1])) +
+                                "; -h shows them");
         }
     }
     if (optind < argc)
@@ -100,7 +105,7 @@ std::string usage(const std::string& program) {
            "  -e pubexp   public exponent, decimal or 0x hex (default: 0x10001)\n"
            "  -f outfile  write here, mode 0600; must not exist (default: standard output)\n"
            "  -i pemfile  convert this PEM key, private or public, instead of making one\n"
-           "  -h          this text\n";
+           "  -h, --help  this text\n";
 }
 
 }  // namespace racoon::rsagen

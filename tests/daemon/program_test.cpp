@@ -69,6 +69,7 @@ TEST_F(ProgramTest, ABadOptionPrintsTheUsageOnStandardOutputAndEndsWithOne) {
     const Ran leftover = run("-d 0xffffffff");
     EXPECT_EQ(leftover.status, 1);
     EXPECT_THAT(leftover.out, StartsWith("usage: racoon "));
+    EXPECT_THAT(leftover.err, HasSubstr("found \"0xffffffff\", expected options only"));
 }
 
 TEST_F(ProgramTest, TestsAGoodConfigurationWithTwoLines) {

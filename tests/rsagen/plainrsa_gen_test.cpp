@@ -223,15 +223,18 @@ TEST_F(PlainRsaGen, WhatCannotBeConvertedIsRefusedAndLeavesNoFile) {
 TEST_F(PlainRsaGen, BadOptionsEndWithOneAndTheUsage) {
     for (const char* bad :
          {"-b 1023", "-b 16385", "-b x", "-b 2048x", "-b ''", "-e 2", "-e 1", "-e 0x10001x",
-          "-e -3", "-e 18446744073709551617", "-z", "-b", "key.rsa"}) {
+          "-e -3", "-e 18446744073709551617", "-z", "--bogus", "-b", "key.rsa"}) {
         const Ran r = run(bad);
         EXPECT_EQ(r.status, 1) << bad;
         EXPECT_EQ(r.out, "") << bad;
         EXPECT_THAT(r.err, HasSubstr("usage: ")) << bad;
     }
-    const Ran help = run("-h");
-    EXPECT_EQ(help.status, 0);
-    EXPECT_THAT(help.out, StartsWith("usage: "));
+    EXPECT_THAT(run("--bogus").err, HasSubstr("unknown option --bogus"));
+    for (const char* asked : {"-h", "--help"}) {
+        const Ran help = run(asked);
+        EXPECT_EQ(help.status, 0);
+        EXPECT_THAT(help.out, StartsWith("usage: "));
+    }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "ctl/arguments.hpp"
 
 #include <gtest/gtest.h>
+#include <sstream>
 
 namespace racoon::ctl {
 namespace {
@@ -40,6 +41,14 @@ TEST(ParseCommand, EstablishTakesSectionWaitAndSelectors) {
 TEST(ParseCommand, WrongFamilyAndBadPrefixAreNamed) {
     EXPECT_FALSE(parse_command({"es", "isakmp", "inet", "2001:db8::1", "192.0.2.1"}));
     EXPECT_FALSE(parse_command({"es", "esp", "inet", "10.0.0.0/33", "10.1.0.0/8", "any"}));
+}
+
+TEST(Usage, FitsATerminal) {
+    std::istringstream lines(usage());
+    for (std::string line; std::getline(lines, line);) {
+        EXPECT_LE(line.size(), 80u) << line;
+        EXPECT_FALSE(line.ends_with(' ')) << line;
+    }
 }
 
 }  // namespace

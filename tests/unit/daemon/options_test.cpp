@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <gmock/gmock.h>
+#include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,6 +75,8 @@ TEST(Options, UsageNamesEveryOptionOnALineOfItsOwn) {
     for (const char* option : {"-B:", "-C:", "-d:", "-F:", "-f file:", "-L:", "-l file:",
                                "-p port:", "-P port:", "-t:", "-v:", "-V:", "-4:", "-6:"})
         EXPECT_THAT(text, HasSubstr(std::string("\n   ") + option));
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
 
 TEST(Options, VersionHasTheFormThatScriptsLookFor) {

@@ -1,6 +1,9 @@
 #include "log/log.hpp"
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -124,6 +127,38 @@ TEST(Log, ASystemLogThatDoesNotReadCostsLinesNotTime) {
     EXPECT_THAT(system.read(), HasSubstr(std::to_string(2000 - read) + " log lines lost"));
     EXPECT_THAT(system.read(), HasSubstr("again"));
     std::filesystem::remove_all(dir);
+}
+
+/// What an error looks like on a terminal, or on what is none.
+std::string shown(bool terminal) {
+    int fds[2] = {-1, -1};
+    if (terminal) {
+        fds[0] = ::posix_openpt(O_RDWR | O_NOCTTY);
+        if (fds[0] < 0 || ::grantpt(fds[0]) != 0 || ::unlockpt(fds[0]) != 0) return "no terminal";
+        fds[1] = ::open(::ptsname(fds[0]), O_RDWR | O_NOCTTY);
+    } else if (::pipe(fds) != 0) {
+        return "no pipe";
+    }
+    std::fflush(stdout);
+    const UniqueFd kept(::dup(STDOUT_FILENO));
+    ::dup2(fds[1], STDOUT_FILENO);
+    make_stdout_sink()->write({Level::Error, "", "wrong", "", 0});
+    ::dup2(kept.get(), STDOUT_FILENO);
+    char text[256];
+    const ssize_t n = ::read(fds[0], text, sizeof text);
+    ::close(fds[0]);
+    ::close(fds[1]);
+    return n < 0 ? "nothing" : std::string(text, static_cast<std::size_t>(n));
+}
+
+TEST(StreamSink, ColoursOnATerminalUnlessToldNotTo) {
+    ::unsetenv("NO_COLOR");
+    EXPECT_THAT(shown(true), ::testing::StartsWith("\033[31m"));
+    EXPECT_THAT(shown(false), ::testing::Not(HasSubstr("\033")));
+    ::setenv("NO_COLOR", "1", 1);
+    EXPECT_THAT(shown(true), ::testing::Not(HasSubstr("\033")));
+    EXPECT_THAT(shown(true), HasSubstr("wrong"));
+    ::unsetenv("NO_COLOR");
 }
 
 TEST(RateLimit, PassesABurstThenOneEachIntervalAndTellsWhatItHeldBack) {
