@@ -37,6 +37,7 @@ struct EventLoop::Impl {
     struct Watch {
         uv_poll_t handle;
         UniqueFunction<void(unsigned)> callback;
+        unsigned wanted = 0;
         bool active = true;
     };
     struct Signal {
@@ -104,6 +105,10 @@ struct EventLoop::Impl {
         auto* watch = static_cast<Watch*>(handle->data);
         if (!watch->active) return;
         unsigned ready = 0;
+        // libuv ends its polling at an error, but errors pass: of a netlink socket's buffer, or of one
+        // datagram. Before the callback, which may change what is wanted.
+        if (status < 0 && watch->wanted != 0)
+            uv_poll_start(&watch->handle, to_uv(watch->wanted), on_poll);
         // An error is told as readiness: the owner's next read or write learns what it is.
         if (status < 0 || (events & UV_READABLE) != 0) ready |= kReadable;
         if (status < 0 || (events & UV_WRITABLE) != 0) ready |= kWritable;
@@ -180,6 +185,7 @@ Result<WatchToken> EventLoop::watch(int fd, unsigned events,
     if (const int status = uv_poll_init(&impl_->loop, &watch->handle, fd); status != 0)
         return uv_failure("watching a descriptor", status);
     Impl::Watch* raw = watch.release();
+    raw->wanted = events;
     if (events != 0) {
         if (const int status = uv_poll_start(&raw->handle, to_uv(events), Impl::on_poll);
             status != 0) {
@@ -195,6 +201,7 @@ Result<WatchToken> EventLoop::watch(int fd, unsigned events,
 void EventLoop::change(WatchToken token, unsigned events) {
     const auto found = impl_->watches.find(token.value);
     if (found == impl_->watches.end()) return;
+    found->second->wanted = events;
     if (events == 0)
         uv_poll_stop(&found->second->handle);
     else

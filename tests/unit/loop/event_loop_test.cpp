@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <thread>
@@ -121,6 +122,48 @@ TEST(EventLoop, TheEndOfTheOtherSideIsReadiness) {
     ASSERT_TRUE(token.has_value());
     pair.b.reset();
     loop->run();
+}
+
+TEST(EventLoop, AnErrorOfADescriptorIsToldAndDoesNotEndTheWatch) {
+    // What a netlink socket does when its buffer overran, and a datagram socket when nobody listens.
+    auto loop = make_loop();
+    const auto local_socket = [](sockaddr_in& name) {
+        UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+        name = {};
+        name.sin_family = AF_INET;
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof name;
+        EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
+        EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
+        return fd;
+    };
+    sockaddr_in ours{}, theirs{};
+    const UniqueFd fd = local_socket(ours);
+    UniqueFd peer = local_socket(theirs);
+    ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&theirs), sizeof theirs), 0);
+    peer.reset();
+
+    int errors = 0, datagrams = 0;
+    auto watch = loop->watch(fd.get(), kReadable, [&](unsigned) {
+        char byte = 0;
+        if (::recv(fd.get(), &byte, 1, 0) == 1) {
+            ++datagrams;
+            return loop->stop();
+        }
+        ++errors;
+        const UniqueFd again(::socket(AF_INET, SOCK_DGRAM, 0));
+        const int reuse = 1;
+        ::setsockopt(again.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+        EXPECT_EQ(::bind(again.get(), reinterpret_cast<sockaddr*>(&theirs), sizeof theirs), 0);
+        EXPECT_EQ(::sendto(again.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&ours), sizeof ours),
+                  1);
+    });
+    ASSERT_TRUE(watch.has_value());
+    ASSERT_EQ(::send(fd.get(), "x", 1, 0), 1);  // nobody is there: the system says so
+    loop->arm(5s, [&] { loop->stop(); });
+    loop->run();
+    EXPECT_EQ(errors, 1);
+    EXPECT_EQ(datagrams, 1);
 }
 
 TEST(EventLoop, PostedCallsRunOnTheLoopInOrder) {
