@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kMaxIncludeDepth = 10;
 constexpr std::size_t kMaxFiles = 1024;
 constexpr std::size_t kMaxTotalBytes = 16u * 1024 * 1024;
+constexpr std::size_t kMaxModules = 256;  // each is looked for, and compared with the others
 
 /// All that one load reads, whatever for: a statement of a few bytes that names a large file, a
 /// million times, must not cost more than a large file.
@@ -194,7 +195,12 @@ ModuleScan scan_modules(const std::string& path, FileSource& files) {
                                       quoted(s.values[0].text)));
         } else if (s.directive->word == Word::Module) {
             ModuleBlock block = build_module(s, sources, own);
-            if (seen.insert(block.name).second) out.modules.push_back(std::move(block));
+            if (!seen.insert(block.name).second) continue;
+            if (out.modules.size() == kMaxModules) {
+                own.error(s.values[0].where, fmt::format("more than {} modules", kMaxModules));
+                break;
+            }
+            out.modules.push_back(std::move(block));
         } else if (s.directive->word == Word::Kernel) {
             out.kernel = std::string(s.values[0].text);
         }

@@ -244,7 +244,14 @@ bool Lexer::foreign_comment() {
                        fmt::format("\"{}\" begins no comment here; a comment goes from # to the "
                                    "end of its line",
                                    text.substr(0, 2)));
-    auto end = block ? text.find("*/", 2) : text.find('\n');
+    std::size_t end = text.npos;
+    if (!block) {
+        end = text.find('\n');
+    } else if (place_.at < no_comment_ends_from_) {
+        end = text.find("*/", 2);
+        // Not looked for again: else a file of nothing but openings costs its length for each.
+        if (end == text.npos) no_comment_ends_from_ = place_.at;
+    }
     if (end == text.npos) end = block ? text.find('\n') : text.size();
     if (end == text.npos) end = text.size();
     const std::size_t stop = place_.at + std::min(text.size(), end + (block ? 2 : 0));

@@ -94,6 +94,7 @@ class Lexer {
     Place before_peek_;
     Token last_;
     std::optional<Token> peeked_;
+    std::size_t no_comment_ends_from_ = std::string_view::npos;  // from here on there is no "*/"
 };
 
 /// A decimal or, after 0x, hexadecimal number.

@@ -1,4 +1,6 @@
 // Files made to hurt: each ends soon, with a place, and within bounds of memory.
+#include <ctime>
+
 #include "unit/conf/conf_test_support.hpp"
 
 namespace racoon::conf {
@@ -70,6 +72,12 @@ TEST(Bounds, NestedAndUnmatchedBracesEnd) {
         EXPECT_FALSE(l.ok()) << piece;
         EXPECT_LE(l.result.diagnostics.size(), Diagnostics::kMaxDiagnostics + 1);
     }
+}
+
+TEST(Bounds, CommentsOfCThatNeverEndCostTheirLengthOnce) {
+    const std::clock_t before = std::clock();
+    EXPECT_FALSE(load_text(repeated("/*\n", 400'000)).ok());
+    EXPECT_LT((std::clock() - before) / CLOCKS_PER_SEC, 20);  // looked for anew each time: minutes
 }
 
 TEST(Bounds, LongListsAndTokensEnd) {

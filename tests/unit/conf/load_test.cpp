@@ -197,6 +197,17 @@ TEST(ModuleScan, ReportsAWrongModuleStatement) {
     EXPECT_EQ(scan.diagnostics.size(), 1u);
 }
 
+TEST(ModuleScan, HasABoundOnWhatIsLookedForOneByOne) {
+    FileBundle b;
+    for (int i = 0; i < 300; ++i) b.files["r.conf"] += "module \"m" + std::to_string(i) + "\";\n";
+    BundleFiles files(b);
+    const ModuleScan scan = scan_modules("r.conf", files);
+    EXPECT_FALSE(scan.ok);
+    EXPECT_EQ(scan.modules.size(), 256u);
+    ASSERT_EQ(scan.diagnostics.size(), 1u);
+    EXPECT_EQ(scan.diagnostics[0].message, "more than 256 modules");
+}
+
 TEST(SaInfo, TakesTheListsInOrderAndAppendsWhenRepeated) {
     const Loaded l = load_text(
         "sainfo anonymous { encryption_algorithm aes 256, 3des; encryption_algorithm aes128;"
