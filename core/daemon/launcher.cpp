@@ -1,5 +1,6 @@
 #include "daemon/launcher.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -7,6 +8,10 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 namespace racoon::daemon {
 
@@ -31,6 +36,20 @@ constexpr char kFailed = 'F';
     std::fprintf(stderr, "%s: %s\n", program.c_str(), said.c_str() + 1);
     std::fflush(stderr);
     ::_exit(1);
+}
+
+/// Whoever started us may have left a lock or a pipe open, which would be held as long as we live, by
+/// the process with the privileges.
+void close_inherited(int keep) {
+#ifdef SYS_close_range
+    const auto last = static_cast<unsigned>(keep);
+    const bool below = last == 3 || ::syscall(SYS_close_range, 3u, last - 1, 0u) == 0;
+    if (below && ::syscall(SYS_close_range, last + 1, ~0u, 0u) == 0) return;
+#endif
+    constexpr long kMost = 65536;
+    const long limit = ::sysconf(_SC_OPEN_MAX);
+    for (int fd = 3; fd < std::clamp(limit, 256L, kMost); ++fd)
+        if (fd != keep) ::close(fd);
 }
 
 }  // namespace
@@ -66,6 +85,7 @@ Result<Readiness> detach(const std::string& program) {
         wait_for(in, program);
     }
     in.reset();
+    close_inherited(out.get());
     ::setsid();
     if (::chdir("/") != 0) return fail_os("chdir /", errno);
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));

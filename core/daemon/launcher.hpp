@@ -27,7 +27,7 @@ class Readiness {
 };
 
 /// Forks; returns in the child, which is a session of its own in / with its standard streams on
-/// /dev/null. The parent waits and ends. Errors: Io.
+/// /dev/null and no other descriptor open. The parent waits and ends. Errors: Io.
 Result<Readiness> detach(const std::string& program);
 
 /// Puts /dev/null in the place of standard input, so that no socket takes its number.
