@@ -22,6 +22,7 @@ constexpr std::uint32_t kMiddlePriority = 20000;
 constexpr std::int32_t kPrioritySpread = 4000;
 constexpr std::uint32_t kHintPriority = 24001;
 constexpr std::uint32_t kMainRule = 32766;  // the kernel's own rule for the main table
+constexpr std::uint32_t kLastMetric = 0x7fffffff;
 constexpr std::size_t kMessage = 1024;
 
 int af(std::uint8_t family) {
@@ -147,9 +148,8 @@ bool Routes::change_rule(bool add, const Rule& rule, int* error) {
     return talk(message, error);
 }
 
-bool Routes::change_route(bool add, std::uint8_t family, const racoon_addr* net, unsigned prefix,
-                          const racoon_addr* source, int* error) {
-    std::vector<std::uint8_t> message(kMessage);
+nlmsghdr* Routes::begin_route(std::vector<std::uint8_t>& message, bool add, std::uint8_t family,
+                              std::uint8_t type, unsigned prefix) const {
     nlmsghdr* head = mnl_nlmsg_put_header(message.data());
     head->nlmsg_type = add ? RTM_NEWROUTE : RTM_DELROUTE;
     if (add) head->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
@@ -158,12 +158,28 @@ bool Routes::change_route(bool add, std::uint8_t family, const racoon_addr* net,
     body->rtm_dst_len = static_cast<std::uint8_t>(prefix);
     body->rtm_table = RT_TABLE_UNSPEC;
     body->rtm_protocol = RTPROT_STATIC;
-    body->rtm_scope = family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-    body->rtm_type = RTN_UNICAST;
+    body->rtm_scope = family == 4 && type == RTN_UNICAST ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    body->rtm_type = type;
     mnl_attr_put_u32(head, RTA_TABLE, table_);
+    return head;
+}
+
+bool Routes::change_route(bool add, std::uint8_t family, const racoon_addr* net, unsigned prefix,
+                          const racoon_addr* source, int* error) {
+    std::vector<std::uint8_t> message(kMessage);
+    nlmsghdr* head = begin_route(message, add, family, RTN_UNICAST, prefix);
     mnl_attr_put_u32(head, RTA_OIF, device_index_);
     if (net != nullptr && prefix != 0) put_net(head, RTA_DST, *net, prefix);
     if (source != nullptr) mnl_attr_put(head, RTA_PREFSRC, address_size(family), source->bytes);
+    return talk(message, error);
+}
+
+// The kernel takes the routes into the device away when it is set down or we are killed. What the rules
+// lead here must not fall through to the main table then, in the clear.
+bool Routes::change_last_route(bool add, std::uint8_t family, int* error) {
+    std::vector<std::uint8_t> message(kMessage);
+    nlmsghdr* head = begin_route(message, add, family, RTN_UNREACHABLE, 0);
+    mnl_attr_put_u32(head, RTA_PRIORITY, kLastMetric);
     return talk(message, error);
 }
 
@@ -255,7 +271,8 @@ bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t 
         bypass.action = FR_ACT_GOTO;
         bypass.priority = kMarkPriority;
         bypass.mark = mark_;
-        const bool done = change_route(true, family, nullptr, 0, nullptr, &error) &&
+        const bool done = change_last_route(true, family, &error) &&
+                          change_route(true, family, nullptr, 0, nullptr, &error) &&
                           change_rule(true, bypass, &error);
         if (done) {
             families_.push_back(family);
@@ -274,6 +291,7 @@ void Routes::close() {
     for (const std::uint8_t family : families_) {
         int error = 0;
         change_route(false, family, nullptr, 0, nullptr, &error);
+        change_last_route(false, family, &error);
     }
     families_.clear();
     netlink_ = Fd();

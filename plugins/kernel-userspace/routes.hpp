@@ -1,6 +1,7 @@
 // Routing by rule: what an outbound policy's selector covers goes into the TUN device through a table
 // of our own, and the daemon's own packets, which carry a mark, never do. So a policy between the two
-// hosts themselves does not loop, and no route of the administrator is touched.
+// hosts themselves does not loop, and no route of the administrator is touched. Behind the device the
+// table ends in an unreachable route: without the device there is no traffic, rather than in the clear.
 //
 //     15000           marked packets → main table
 //     16000 … 24000   per outbound policy, by its priority: to our table, to main (none), or nowhere
@@ -15,6 +16,8 @@
 #include <racoon/plugin/kernel.h>
 
 #include "devices.hpp"
+
+struct nlmsghdr;
 
 namespace racoon::kernel_userspace {
 
@@ -46,6 +49,9 @@ class Routes {
     };
 
     bool change_rule(bool add, const Rule& rule, int* error);
+    nlmsghdr* begin_route(std::vector<std::uint8_t>& message, bool add, std::uint8_t family,
+                          std::uint8_t type, unsigned prefix) const;
+    bool change_last_route(bool add, std::uint8_t family, int* error);
     bool change_route(bool add, std::uint8_t family, const racoon_addr* net, unsigned prefix,
                       const racoon_addr* source, int* error);
     bool local_address_in(const racoon_addr& net, unsigned prefix, racoon_addr* found);

@@ -354,6 +354,24 @@ TEST_F(Userspace, SaysWhenTheDataProcessDiesAndStartsAnother) {
     EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 1u);
 }
 
+TEST_F(Userspace, SendsNothingInTheClearWhenItsDeviceIsDownOrGone) {
+    // The kernel takes the routes into a device away with it; a killed daemon's device goes, too.
+    for (const Family& f : {kV4, kV6}) policies(f);
+    ASSERT_EQ(net.run_in(0, "ip route add default via 10.9.0.2"), 0);
+    ASSERT_EQ(net.run_in(0, "ip -6 route add default via fd09::2"), 0);
+    for (const char* end : {"ip link set racoon0 down", "ip link delete racoon0"}) {
+        ASSERT_EQ(net.run_in(0, end), 0);
+        net.captured();
+        for (const Family& f : {kV4, kV6}) {
+            const std::string from = " -I " + f.inner[0] + " ";
+            EXPECT_NE(ping(f.inner[1], "-c 1 -W 1" + from), 0) << end;
+            EXPECT_NE(ping(f.inner[1], "-c 1 -W 1"), 0) << end;
+        }
+        for (const auto& packet : ip_packets(net.captured()))
+            EXPECT_FALSE(contains(packet, "racoonracoon")) << "in the clear after: " << end;
+    }
+}
+
 TEST_F(Userspace, LeavesNothingBehindAndTouchesNoForeignRule) {
     std::string before;
     std::string after;
