@@ -96,6 +96,14 @@ void Builder::phase1_statement(const Statement& s, RemoteDraft& draft) {
         case Word::InitialContact:
             r.initial_contact = on(v);
             break;
+        case Word::DpdAction:
+        case Word::CloseAction: {
+            const PeerGone action = v.text == "hold"      ? PeerGone::Hold
+                                    : v.text == "restart" ? PeerGone::Restart
+                                                          : PeerGone::Clear;
+            (s.directive->word == Word::DpdAction ? r.dpd_action : r.close_action) = action;
+            break;
+        }
         case Word::Rekey:
             r.rekey = v.text == "off" ? Rekey::Off : v.text == "force" ? Rekey::Force : Rekey::On;
             break;

@@ -221,6 +221,9 @@ void Builder::sainfo(const Statement& s) {
                 if (v.number == 0) diagnostics_.error(v.where, "a lifetime is at least 1 second");
                 info.lifetime = time(v);
                 break;
+            case Word::Esn:
+                info.esn = on(v);
+                break;
             case Word::RemoteId:
                 if (const auto n = number(inner)) info.remoteid = static_cast<std::uint32_t>(*n);
                 break;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "conf/check.hpp"
+#include "conf/policies.hpp"
 #include "conf/select.hpp"
 
 namespace racoon::conf {
@@ -139,10 +140,14 @@ class PolicyCheck {
                 Warning::OneWay, p.where,
                 "no \"in\" policy is for the same traffic in the other direction: what comes back is "
                 "accepted without protection; write both");
-        for (const PolicyTemplate& t : p.templates) {
-            if (t.tunnel) return judge(p, t.remote);
-            if (p.selector.remote.net.is_host()) return judge(p, p.selector.remote.net.addr);
+        if (p.templates.empty()) return;
+        if (const std::string why = why_not_negotiable(p); !why.empty()) {
+            whole_.diagnostics.warning(
+                Warning::UnservedPolicy, p.where,
+                fmt::format("nothing can be negotiated for this policy: it has {}", why));
+            return;
         }
+        if (const IpAddr peer = peer_of(p); !peer.is_any()) judge(p, peer);
     }
 
   private:

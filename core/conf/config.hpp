@@ -36,6 +36,9 @@ enum class ExchangeMode : std::uint8_t { Base = 1, Main = 2, Aggressive = 4 };  
 enum class ProposalCheck : std::uint8_t { Obey, Strict, Claim, Exact };
 enum class Rekey : std::uint8_t { Off, On, Force };
 enum class Offer : std::uint8_t { Off, On, Force };  // nat_traversal, ike_frag
+/// What becomes of a tunnel whose peer died or deleted it: its SAs and the policies made for it go; the
+/// policies stay, so that the next packet asks for it; or it is negotiated again at once.
+enum class PeerGone : std::uint8_t { Clear, Hold, Restart };
 enum class GeneratePolicy : std::uint8_t { Off, Require, Unique };
 
 /// `my_identifier`, `peers_identifier`. type: ID type of RFC 2407 4.6.2.1 (1 address, 2 fqdn, 3
@@ -131,6 +134,7 @@ struct Remote {
     ProposalCheck proposal_check = ProposalCheck::Strict;
     Rekey rekey = Rekey::On;
     Dpd dpd;
+    PeerGone dpd_action = PeerGone::Clear, close_action = PeerGone::Clear;
     std::uint32_t ph1id = 0;
     std::vector<Phase1Proposal> proposals;
     std::vector<UnavailableProposal> unavailable;
@@ -184,6 +188,7 @@ struct SaInfo {
     std::string group;                 // only XAuth users in it; empty: everybody
     const GroupInfo* pfs_group = nullptr;
     seconds lifetime{28800};
+    bool esn = false;  // offer extended sequence numbers where the backend has them
     std::vector<Phase2Encryption> encryption;
     std::vector<const TransformInfo*> integrity;
     std::vector<const TransformInfo*> compression;

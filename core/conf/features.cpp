@@ -29,8 +29,8 @@ constexpr std::array kFeatures = {
     Row{Feature::ModeConfig, false, "mode-config"},
     Row{Feature::GeneratePolicy, false, "making policies for peers"},
     Row{Feature::Scripts, false, "hook scripts"},
-    Row{Feature::StringSelectors, false, "phase 2 identities other than addresses and nets"},
-    Row{Feature::BundleModes, false, "one mode for all protocols of a bundle"},
+    Row{Feature::StringSelectors, true, "phase 2 identities other than addresses and nets"},
+    Row{Feature::BundleModes, true, "one mode for all protocols of a bundle"},
     Row{Feature::PfkeyBuffer, false, "the PF_KEY backend"},
     Row{Feature::BackupSa, false, "a backup of SAs"},
 };

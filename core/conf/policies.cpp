@@ -91,4 +91,45 @@ void assign_policy_ids(const Config* previous, Config& fresh) {
     }
 }
 
+namespace {
+
+/// The template that says between which hosts the SAs are; null: the packets' own addresses do.
+const PolicyTemplate* outer(const Policy& policy) {
+    for (const auto& t : policy.templates)
+        if (t.tunnel || !t.remote.is_any()) return &t;
+    return nullptr;
+}
+
+}  // namespace
+
+IpAddr peer_of(const Policy& policy) {
+    if (const auto* t = outer(policy)) return t->remote;
+    return policy.selector.remote.net.is_host() ? policy.selector.remote.net.addr : IpAddr{};
+}
+
+IpAddr local_of(const Policy& policy) {
+    if (const auto* t = outer(policy)) return t->local;
+    return policy.selector.local.net.is_host() ? policy.selector.local.net.addr : IpAddr{};
+}
+
+std::string why_not_negotiable(const Policy& policy) {
+    const IpAddr local = local_of(policy), peer = peer_of(policy);
+    bool in_tunnel = false;
+    for (std::size_t i = 0; i < policy.templates.size(); ++i) {
+        const PolicyTemplate& t = policy.templates[i];
+        for (std::size_t k = 0; k < i; ++k)
+            if (policy.templates[k].protocol == t.protocol)
+                return "two rules of one protocol, which one negotiation cannot tell apart";
+        const bool open = t.remote.is_any();
+        if (!open && (t.local != local || t.remote != peer))
+            return "rules with different ends, which would need a negotiation each";
+        // Inside the tunnel the SA is between the packet's own addresses.
+        if (open && !in_tunnel && !peer.is_any() && !policy.selector.remote.net.contains(peer))
+            return "a transport rule inside a tunnel, whose SA would be with other hosts than the "
+                   "tunnel's end";
+        in_tunnel = in_tunnel || t.tunnel;
+    }
+    return {};
+}
+
 }  // namespace racoon::conf

@@ -164,6 +164,9 @@ const char* offer_name(Offer o) {
     return o == Offer::On ? "on" : o == Offer::Force ? "force" : "off";
 }
 
+const char* action_name(PeerGone action) {
+    return action == PeerGone::Hold ? "hold" : action == PeerGone::Restart ? "restart" : "clear";
+}
 const char* generate_name(GeneratePolicy g) {
     return g == GeneratePolicy::Require  ? "require"
            : g == GeneratePolicy::Unique ? "unique"
@@ -247,6 +250,10 @@ std::string print(const Remote& r) {
         r.rekey == Rekey::On    ? "on"
         : r.rekey == Rekey::Off ? "off"
                                 : "force");
+    if (r.dpd_action != PeerGone::Clear)
+        out += fmt::format("    dpd_action {};\n", action_name(r.dpd_action));
+    if (r.close_action != PeerGone::Clear)
+        out += fmt::format("    close_action {};\n", action_name(r.close_action));
     out += fmt::format(
         "    dpd {};\n    dpd_delay {};\n    dpd_retry {};\n    dpd_maxfail {};\n    ph1id {};\n",
         on_off(r.dpd.enabled), r.dpd.delay.count(), r.dpd.retry.count(), r.dpd.max_fail, r.ph1id);
@@ -268,6 +275,7 @@ std::string print(const SaInfo& s) {
     if (s.pfs_group) out += fmt::format("    pfs_group {};\n", s.pfs_group->name);
     if (!s.no_pfs_group.empty()) out += fmt::format("    pfs_group {};\n", s.no_pfs_group);
     out += fmt::format("    lifetime {};\n", time_text(s.lifetime));
+    if (s.esn) out += "    esn on;\n";
     list(out, "encryption_algorithm", s.encryption, s.no_encryption,
          [](const Phase2Encryption& e) { return with_bits(e.transform->name, e.key_bits); });
     list(out, "authentication_algorithm", s.integrity, s.no_integrity,

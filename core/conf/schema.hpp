@@ -148,6 +148,8 @@ enum class Word : std::uint8_t {
     DpdMaxfail,
     Ph1id,
     Start,
+    DpdAction,
+    CloseAction,
     NatTraversal,
     IkeFrag,
     EspFrag,
@@ -173,6 +175,7 @@ enum class Word : std::uint8_t {
     GssId,
     PfsGroup,
     RemoteId,
+    Esn,
     AuthenticationAlgorithm,
     CompressionAlgorithm,
     // mode_cfg; also its pfs_group

@@ -174,10 +174,13 @@ class Core : public Phase1Owner, public Phase2Owner {
     void pair_timer(SaPair& pair);
     void rekey(SaPair& pair);
     void retire(SaPair& pair);
+    bool has_newer(const SaPair& pair) const;  // for the same traffic
     void settle_duplicates(PairId id);
     /// Removes both SAs of a pair; with Tell::Peer the peer is told, several times if need be.
     void delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view why);
-    void announce_delete(std::uint8_t protocol, Spi spi_in, Spi spi_out, const Endpoint& local,
+    /// The same, because the peer is gone or wants it so: its section says what follows.
+    void lose_pair(SaPair& pair, Tell tell, bool dead, std::string_view why);
+    void announce_delete(const std::vector<SaParams>& sas, const Endpoint& local,
                          const Endpoint& remote, bool insist);
     using DeleteKey = std::pair<IpAddr, Spi>;  // the peer, and the SPI towards it
     void repeat_delete(const DeleteKey& key);
@@ -239,12 +242,15 @@ class Core : public Phase1Owner, public Phase2Owner {
         unsigned failures = 0;
         bool asked = false;  // a request is under way
         bool held = false;   // taken down by the administrator
+        bool once = false;   // dpd_action or close_action: forgotten when it is up
     };
     bool is_up(const StarterKey& key) const;
     void start_one(const StarterKey& key);
     void start_ended(const StarterKey& key, const Status& status);
+    void started(const StarterKey& key);
     void start_again(const StarterKey& key, Starter& s);
     void start_lost(const StarterKey& key, TimePoint since);
+    void restart(const SaPair& pair);
 
     struct PendingDelete {
         std::uint8_t protocol = 50;

@@ -33,17 +33,26 @@ constexpr auto kRekeyRetry = seconds(10);
 /// An acquire for SAs that are younger than this crossed them on its way.
 constexpr auto kFreshPair = seconds(2);
 
-std::string_view protocol_text(std::uint8_t p) {
-    return p == RACOON_IPPROTO_AH ? "AH" : p == RACOON_IPPROTO_COMP ? "IPCOMP" : "ESP";
-}
-
-std::string sa_text(const SaPair& p, bool inbound) {
+std::string sa_text(const SaPair& p, const SaParams& sa, bool inbound) {
     const Endpoint& src = inbound ? p.remote : p.local;
     const Endpoint& dst = inbound ? p.local : p.remote;
-    const Spi spi = inbound ? p.spi_in : p.spi_out;
-    return fmt::format("{}/{} {}->{} spi={}(0x{:x})", protocol_text(p.params.protocol),
-                       p.params.tunnel ? "Tunnel" : "Transport", src.text(), dst.text(), spi.value,
+    const Spi spi = inbound ? sa.spi_in : sa.spi_out;
+    return fmt::format("{}/{} {}->{} spi={}(0x{:x})", protocol_text(sa.protocol),
+                       sa.tunnel ? "Tunnel" : "Transport", src.text(), dst.text(), spi.value,
                        spi.value);
+}
+
+/// One line for what concerns the whole pair.
+std::string pair_text(const SaPair& p) {
+    std::string out;
+    for (const SaParams& sa : p.params.sas) out += (out.empty() ? "" : ", ") + sa_text(p, sa, true);
+    return out;
+}
+
+bool has_protocol(const SaPair& p, std::uint8_t protocol) {
+    return protocol == 0 ||
+           std::any_of(p.params.sas.begin(), p.params.sas.end(),
+                       [&](const SaParams& sa) { return sa.protocol == protocol; });
 }
 
 }  // namespace
@@ -200,10 +209,9 @@ void Core::phase2_established(Phase2& x) {
     owned->local = sa.local();
     owned->remote = sa.remote();
     owned->selector = x.selector();
+    owned->local_id = x.local_id;
+    owned->remote_id = x.remote_id;
     owned->params = x.params();
-    owned->reqid = x.tmpl().reqid;
-    owned->spi_in = x.spi_in();
-    owned->spi_out = x.spi_out();
     owned->message_id = x.id();
     owned->phase1 = sa.cookies();
     owned->initiator = x.initiator();
@@ -215,8 +223,10 @@ void Core::phase2_established(Phase2& x) {
     x.hand_over();
     SaPair& pair = pairs_.add(std::move(owned));
     peer_alive(sa);
-    LOGI(sa.peer_text(), "IPsec-SA established: " + sa_text(pair, true));
-    LOGI(sa.peer_text(), "IPsec-SA established: " + sa_text(pair, false));
+    for (const SaParams& one : pair.params.sas) {
+        LOGI(sa.peer_text(), "IPsec-SA established: " + sa_text(pair, one, true));
+        LOGI(sa.peer_text(), "IPsec-SA established: " + sa_text(pair, one, false));
+    }
     ctx_.event(kEventPhase2Established, sa.local(), sa.remote(), pair.selector.text());
     x.linger.arm(ctx_.timers, ctx_.now + kKeepMessages, [this, &x] { release_child(x); });
 
@@ -247,12 +257,13 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
         LOGE(peer, fmt::format("phase2 negotiation failed: {}", error.text()));
     }
     // Once both SPIs are known the peer may have installed its half: it is told that ours is gone.
-    if (x.spi_in().value != 0 && x.spi_out().value != 0 && sa.usable())
-        announce_delete(x.params().protocol, x.spi_in(), x.spi_out(), sa.local(), sa.remote(),
-                        true);
+    const std::vector<SaParams>& sas = x.params().sas;
+    const bool answered = !sas.empty() && sas.front().spi_out.value != 0;
+    if (answered && sas.front().spi_in.value != 0 && sa.usable())
+        announce_delete(sas, sa.local(), sa.remote(), true);
     // No message 2 at all: perhaps the peer does not have this ISAKMP SA. Until it is heard again,
     // others are preferred.
-    if (x.initiator() && error.code() == Errc::Timeout && x.spi_out().value == 0) sa.suspect = true;
+    if (x.initiator() && error.code() == Errc::Timeout && !answered) sa.suspect = true;
     Request* r = request_of(x);
     release_child(x);
     if (r == nullptr) return;
@@ -287,20 +298,18 @@ void Core::pair_timer(SaPair& pair) {
     if (pair.rekey_asked) when = hard;
     pair.timer.arm(ctx_.timers, when, [this, &pair, hard] {
         if (ctx_.now < hard) return rekey(pair);
-        LOGI(pair.remote.addr.text(), "IPsec-SA expired: " + sa_text(pair, true));
+        LOGI(pair.remote.addr.text(), "IPsec-SA expired: " + pair_text(pair));
         delete_pair(pair, Tell::Peer, false, "expired");
     });
 }
 
 void Core::rekey(SaPair& pair) {
     if (pair.replaced || stopping_) return;
-    bool newer = false;
-    for (SaPair* other : pairs_.alike(pair))
-        if (!other->replaced && other->established > pair.established) newer = true;
+    const bool newer = has_newer(pair);
     pair.rekey_asked = true;
     pair_timer(pair);  // what is left is the hard lifetime
     if (newer) return;
-    LOGI(pair.remote.addr.text(), "renegotiating phase2, " + sa_text(pair, true));
+    LOGI(pair.remote.addr.text(), "renegotiating phase2, " + pair_text(pair));
     request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, pair.id);
 }
 
@@ -335,45 +344,62 @@ void Core::delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view wh
     std::unique_ptr<SaPair> owned = pairs_.remove(pair.id);
     if (owned == nullptr) return;
     pair.timer.cancel();
-    SaDelete d;
-    d.protocol = pair.params.protocol;
-    d.spi = pair.spi_out;
-    d.src = pair.local.addr;
-    d.dst = pair.remote.addr;
-    ctx_.ops.post(d);
-    d.spi = pair.spi_in;
-    std::swap(d.src, d.dst);
-    ctx_.ops.post(d);
-    LOGI(pair.remote.addr.text(), fmt::format("purged IPsec-SA {} ({})", sa_text(pair, true), why));
+    for (const bool inbound : {false, true})
+        for (const SaParams& sa : pair.params.sas) {
+            SaDelete d;
+            d.protocol = sa.protocol;
+            d.spi = inbound ? sa.spi_in : sa.spi_out;
+            d.src = inbound ? pair.remote.addr : pair.local.addr;
+            d.dst = inbound ? pair.local.addr : pair.remote.addr;
+            ctx_.ops.post(d);
+        }
+    LOGI(pair.remote.addr.text(), fmt::format("purged IPsec-SA {} ({})", pair_text(pair), why));
     ctx_.event(kEventPhase2Deleted, pair.local, pair.remote, pair.selector.text());
-    if (tell == Tell::Peer)
-        announce_delete(pair.params.protocol, pair.spi_in, pair.spi_out, pair.local, pair.remote,
-                        insist);
+    if (tell == Tell::Peer) announce_delete(pair.params.sas, pair.local, pair.remote, insist);
     dead_pairs_.push_back(std::move(owned));
     start_lost(StarterKey(pair.policy->id, ""), pair.established);
 }
 
+void Core::lose_pair(SaPair& pair, Tell tell, bool dead, std::string_view why) {
+    const conf::Remote* section = pair.settings->index.named(pair.section);
+    const conf::PeerGone action = section == nullptr ? conf::PeerGone::Clear
+                                  : dead             ? section->dpd_action
+                                                     : section->close_action;
+    // A pair that has been replaced ends by the peer's hand in the course of every renewal.
+    const bool replaced = pair.replaced || has_newer(pair);
+    if (action == conf::PeerGone::Restart && !replaced && !stopping_) restart(pair);
+    delete_pair(pair, tell, false, why);
+}
+
+bool Core::has_newer(const SaPair& pair) const {
+    const std::vector<SaPair*> all = pairs_.alike(pair);
+    return std::any_of(all.begin(), all.end(),
+                       [&](const SaPair* p) { return !p->replaced && p->id > pair.id; });
+}
+
 /// A delete is not acknowledged in IKEv1. The one that matters is sent up to three times, until the
 /// peer's own delete of the other direction shows that it arrived.
-void Core::announce_delete(std::uint8_t protocol, Spi spi_in, Spi spi_out, const Endpoint& local,
+void Core::announce_delete(const std::vector<SaParams>& sas, const Endpoint& local,
                            const Endpoint& remote, bool insist) {
-    Phase1* sa = usable_phase1(local.addr, remote.addr);
-    if (sa == nullptr) return;
-    sa->send_informational(isakmp::PayloadType::Delete,
-                           isakmp::Delete::body_of(wire_protocol(protocol), spi_in));
-    if (!insist || stopping_) return;
-    auto d = std::make_unique<PendingDelete>();
-    d->protocol = protocol;
-    d->local = local;
-    d->remote = remote;
-    d->sent = 1;
-    d->spi_in = spi_in;
-    PendingDelete& ref = *d;
-    const DeleteKey key(remote.addr, spi_out);
-    auto& slot = deletes_[key];
-    if (slot != nullptr) dead_deletes_.push_back(std::move(slot));
-    slot = std::move(d);
-    ref.timer.arm(ctx_.timers, ctx_.now + seconds(2), [this, key] { repeat_delete(key); });
+    Phase1* phase1 = usable_phase1(local.addr, remote.addr);
+    if (phase1 == nullptr) return;
+    for (const SaParams& sa : sas) {
+        phase1->send_informational(isakmp::PayloadType::Delete,
+                                   isakmp::Delete::body_of(wire_protocol(sa.protocol), sa.spi_in));
+        if (!insist || stopping_) continue;
+        auto d = std::make_unique<PendingDelete>();
+        d->protocol = sa.protocol;
+        d->local = local;
+        d->remote = remote;
+        d->sent = 1;
+        d->spi_in = sa.spi_in;
+        PendingDelete& ref = *d;
+        const DeleteKey key(remote.addr, sa.spi_out);
+        auto& slot = deletes_[key];
+        if (slot != nullptr) dead_deletes_.push_back(std::move(slot));
+        slot = std::move(d);
+        ref.timer.arm(ctx_.timers, ctx_.now + seconds(2), [this, key] { repeat_delete(key); });
+    }
 }
 
 void Core::repeat_delete(const DeleteKey& key) {
@@ -396,7 +422,7 @@ std::size_t Core::flush_phase2(std::uint8_t protocol) {
     const ByAdministrator wish(*this);
     std::size_t n = 0;
     for (SaPair* p : pairs_.all())
-        if (protocol == 0 || p->params.protocol == protocol) {
+        if (has_protocol(*p, protocol)) {
             delete_pair(*p, Tell::Peer, true, "flushed by the administrator");
             ++n;
         }
@@ -408,7 +434,7 @@ std::size_t Core::delete_phase2_between(std::uint8_t protocol, const IpAddr& loc
     const ByAdministrator wish(*this);
     std::size_t n = 0;
     for (SaPair* p : pairs_.all()) {
-        if (protocol != 0 && p->params.protocol != protocol) continue;
+        if (!has_protocol(*p, protocol)) continue;
         if (local.family != Family::None && p->local.addr != local) continue;
         if (p->remote.addr != remote) continue;
         delete_pair(*p, Tell::Peer, true, "deleted by the administrator");
@@ -424,8 +450,7 @@ void Core::kernel_event(const KernelEvent& event) {
         const conf::Policy* policy = ctx_.settings->policies.find(event.policy);
         if (policy == nullptr || stopping_) {
             if (policy == nullptr)
-                LOGW("", fmt::format("acquire for policy {}, which is not an ipsec policy with one "
-                                     "template",
+                LOGW("", fmt::format("acquire for policy {}, for which nothing can be negotiated",
                                      event.policy.value));
             AcquireDone done;
             done.acquire_token = event.acquire_token;
@@ -461,7 +486,7 @@ void Core::kernel_event(const KernelEvent& event) {
                                 [this, pair] { rekey(*pair); });
             return;
         case RACOON_KERNEL_EXPIRE_HARD:
-            LOGI(pair->remote.addr.text(), "IPsec-SA expired: " + sa_text(*pair, true));
+            LOGI(pair->remote.addr.text(), "IPsec-SA expired: " + pair_text(*pair));
             return delete_pair(*pair, Tell::Peer, true, "expired");
         case RACOON_KERNEL_SA_DELETED:
             return delete_pair(*pair, Tell::Peer, true, "deleted in the kernel");

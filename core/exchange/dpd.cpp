@@ -105,7 +105,7 @@ void Core::peer_dead(Phase1& sa) {
     doubt_host(sa.section());
     for (SaPair* pair : pairs_.with_peer(remote.addr))
         if (pair->remote == remote && pair->local.addr == local)
-            delete_pair(*pair, Tell::No, false, "dead peer");
+            lose_pair(*pair, Tell::No, true, "dead peer");
     const std::vector<Phase1*> list = sas_.with_peer(remote.addr);
     for (Phase1* other : list)
         if (other->remote() == remote && other->local().addr == local && other->usable())

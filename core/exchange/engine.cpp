@@ -105,14 +105,24 @@ std::vector<Phase1Status> Engine::phase1_status(TimePoint now) const {
 
 std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
     std::vector<Phase2Status> out;
-    const auto fill = [](Phase2Status& s, const Phase2Params& p) {
-        s.protocol = p.protocol;
-        s.tunnel = p.tunnel;
-        if (p.encryption != nullptr) s.encryption = p.encryption->name;
-        if (p.integrity != nullptr) s.integrity = p.integrity->name;
+    // One row for each protocol of a bundle.
+    const auto add = [&out](Phase2Status& s, const Phase2Params& p) {
         if (p.pfs != nullptr) s.pfs_group = p.pfs->name;
-        s.key_bits = p.key_bits;
         s.lifetime_seconds = static_cast<std::int64_t>(p.seconds);
+        for (const SaParams& sa : p.sas) {
+            s.protocol = sa.protocol;
+            s.tunnel = sa.tunnel;
+            s.reqid = sa.reqid;
+            s.spi_in = sa.spi_in;
+            s.spi_out = sa.spi_out;
+            s.encryption = sa.encryption != nullptr    ? sa.encryption->name
+                           : sa.compression != nullptr ? sa.compression->name
+                                                       : "";
+            s.integrity = sa.integrity != nullptr ? sa.integrity->name : "";
+            s.key_bits = sa.key_bits;
+            s.esn = sa.esn;
+            out.push_back(s);
+        }
     };
     for (const SaPair* pair : impl_->pairs().all()) {
         Phase2Status s;
@@ -124,12 +134,8 @@ std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
         s.selector = pair->selector;
         s.established = true;
         s.initiator = pair->initiator;
-        s.spi_in = pair->spi_in;
-        s.spi_out = pair->spi_out;
-        s.reqid = pair->reqid;
         s.age_seconds = whole_seconds(now - pair->established);
-        fill(s, pair->params);
-        out.push_back(std::move(s));
+        add(s, pair->params);
     }
     for (const Phase1* sa : impl_->sas().all())
         for (const auto& child : sa->children) {
@@ -139,17 +145,11 @@ std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
             s.message_id = child->id();
             s.local = sa->local().addr;
             s.remote = sa->remote().addr;
-            if (child->policy() != nullptr) {
-                s.policy = child->policy()->id;
-                s.reqid = child->tmpl().reqid;
-            }
+            if (child->policy() != nullptr) s.policy = child->policy()->id;
             s.selector = child->selector();
             s.initiator = child->initiator();
-            s.spi_in = child->spi_in();
-            s.spi_out = child->spi_out();
             s.age_seconds = whole_seconds(now - child->created());
-            fill(s, static_cast<const Phase2&>(*child).params());
-            out.push_back(std::move(s));
+            add(s, static_cast<const Phase2&>(*child).params());
         }
     return out;
 }

@@ -85,8 +85,9 @@ struct Phase2Status {
     bool initiator = false;
     Spi spi_in, spi_out;
     ReqId reqid;
-    std::string encryption, integrity, pfs_group;
+    std::string encryption, integrity, pfs_group;  // of IPComp the compression is in the first
     unsigned key_bits = 0;
+    bool esn = false;
     std::int64_t age_seconds = 0, lifetime_seconds = 0;
 };
 

@@ -89,13 +89,14 @@ void Core::handle_delete(Phase1& sa, const isakmp::Delete& d) {
             deletes_.erase(it);
         }
         if (SaPair* pair = pairs_.by_outbound(protocol, *spi, sa.remote().addr)) {
-            delete_pair(*pair, Tell::Peer, false, "deleted by the peer");
+            lose_pair(*pair, Tell::Peer, false, "deleted by the peer");
             continue;
         }
         // A quick mode that is not finished: the peer gave it up.
         Phase2* mine = nullptr;
         for (auto& child : sa.children)
-            if (child->running() && child->spi_out() == *spi) mine = child.get();
+            if (child->running() && child->params().outbound(protocol, *spi) != nullptr)
+                mine = child.get();
         if (mine != nullptr) mine->abort(Error(Errc::Denied, "the peer deleted its SA"));
     }
 }
@@ -122,7 +123,7 @@ void Core::delete_of_phase1(Phase1& sa, ByteView spi) {
     // The last one: the peer has ended everything, and would not hear of our SAs any more.
     for (SaPair* pair : pairs_.with_peer(remote.addr))
         if (pair->local.addr == local.addr)
-            delete_pair(*pair, Tell::No, false, "the peer deleted its last ISAKMP-SA");
+            lose_pair(*pair, Tell::No, false, "the peer deleted its last ISAKMP-SA");
 }
 
 void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
@@ -161,7 +162,11 @@ void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, Messag
     std::size_t candidates = 0;
     for (auto& child : sa.children) {
         if (!child->running() || !child->initiator()) continue;
-        if (spi && (child->spi_in() == *spi || child->spi_out() == *spi)) {
+        const auto named = [&](const SaParams& one) {
+            return one.spi_in == *spi || one.spi_out == *spi;
+        };
+        const auto& list = child->params().sas;
+        if (spi && std::any_of(list.begin(), list.end(), named)) {
             meant = child.get();
             candidates = 1;
             break;

@@ -293,6 +293,7 @@ void SaInstall::put(Writer& out) const {
     out.counted16(encryption_key.view());
     put_text(out, integrity);
     out.counted16(integrity_key.view());
+    put_text(out, compression);
     out.u32(replay_window);
     out.u64(soft_seconds);
     out.u64(hard_seconds);
@@ -320,6 +321,7 @@ Result<SaInstall> SaInstall::get(Reader& in) {
     RACOON_TRY(r.integrity, text(in, kMaxWord, "integrity algorithm"));
     RACOON_TRY(ByteView mac_key, blob(in, 0, kMaxKey, "integrity key"));
     r.integrity_key = Secret(mac_key);
+    RACOON_TRY(r.compression, text(in, kMaxWord, "compression algorithm"));
     RACOON_TRY(r.replay_window, in.u32());
     RACOON_TRY(r.soft_seconds, in.u64());
     RACOON_TRY(r.hard_seconds, in.u64());

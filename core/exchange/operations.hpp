@@ -211,6 +211,7 @@ struct SaInstall {
     Secret encryption_key;
     std::string integrity;
     Secret integrity_key;
+    std::string compression;           // of IPComp, which has nothing else
     std::uint32_t replay_window = 64;  // packets; the keeper lowers it to what the backend can
     std::uint64_t soft_seconds = 0, hard_seconds = 0;  // 0: none
     std::uint64_t soft_bytes = 0, hard_bytes = 0;

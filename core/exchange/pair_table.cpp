@@ -20,7 +20,8 @@ void take_out(Map& map, const Key& k, const SaPair* pair) {
 SaPair& PairTable::add(std::unique_ptr<SaPair> pair) {
     pair->id = PairId{++last_};
     SaPair& ref = *pair;
-    by_inbound_.insert_or_assign(key(ref.params.protocol, ref.spi_in), ref.id);
+    for (const SaParams& sa : ref.params.sas)
+        by_inbound_.insert_or_assign(key(sa.protocol, sa.spi_in), ref.id);
     by_peer_[ref.remote.addr].push_back(&ref);
     by_policy_[ref.policy->id].push_back(&ref);
     all_.emplace(ref.id, std::move(pair));
@@ -32,8 +33,10 @@ std::unique_ptr<SaPair> PairTable::remove(PairId id) {
     if (it == all_.end()) return nullptr;
     std::unique_ptr<SaPair> out = std::move(it->second);
     all_.erase(it);
-    const auto in = by_inbound_.find(key(out->params.protocol, out->spi_in));
-    if (in != by_inbound_.end() && in->second == id) by_inbound_.erase(in);
+    for (const SaParams& sa : out->params.sas) {
+        const auto in = by_inbound_.find(key(sa.protocol, sa.spi_in));
+        if (in != by_inbound_.end() && in->second == id) by_inbound_.erase(in);
+    }
     take_out(by_peer_, out->remote.addr, out.get());
     take_out(by_policy_, out->policy->id, out.get());
     return out;
@@ -58,7 +61,7 @@ SaPair* PairTable::by_outbound(std::uint8_t protocol, Spi spi, const IpAddr& pee
     const auto it = by_peer_.find(peer);
     if (it == by_peer_.end()) return nullptr;
     for (SaPair* p : it->second)
-        if (p->params.protocol == protocol && p->spi_out == spi) return p;
+        if (p->params.outbound(protocol, spi) != nullptr) return p;
     return nullptr;
 }
 

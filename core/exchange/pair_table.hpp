@@ -1,5 +1,6 @@
-// PairTable: the established pairs of IPsec SAs, found by number, by either SPI, or by policy. A pair
-// outlives the ISAKMP SA that made it.
+// PairTable: the established pairs of IPsec SAs, found by number, by any of their SPIs, or by policy. A pair
+// outlives the ISAKMP SA that made it. Where a policy has several templates, a pair is the whole bundle: one
+// SA in each direction for each of them, which come and go together.
 #pragma once
 
 #include <memory>
@@ -8,7 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "exchange/phase2_offer.hpp"
+#include "exchange/context.hpp"
+#include "exchange/phase2_params.hpp"
 #include "exchange/timers.hpp"
 
 namespace racoon::exchange {
@@ -22,9 +24,8 @@ struct SaPair {
     std::string section;
     Endpoint local, remote;  // of the ISAKMP SA
     TrafficSelector selector;
+    std::optional<LiteralId> local_id, remote_id;  // as Phase2 has them
     Phase2Params params;
-    ReqId reqid;
-    Spi spi_in, spi_out;
     MessageId message_id;
     CookiePair phase1;
     bool initiator = false;         // we started the quick mode

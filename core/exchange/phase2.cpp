@@ -36,26 +36,28 @@ Phase2::Phase2(Context& ctx, Phase2Owner& owner, Phase1& phase1, MessageId id, I
 
 Phase2::~Phase2() {
     stop();
+    for (auto d = owned_.rbegin(); d != owned_.rend(); ++d) ctx().ops.post(*d);
+}
+
+Phase2Rules Phase2::rules() const {
+    return Phase2Rules{*negotiation_->sainfo, policy_->templates,
+                       settings_->config->complex_bundle};
+}
+
+void Phase2::own(std::uint8_t protocol, Spi spi, bool inbound) {
     SaDelete d;
-    d.protocol = params_.protocol;
-    if (spi_out_owned_) {
-        d.spi = spi_out_;
-        d.src = phase1_.local().addr;
-        d.dst = phase1_.remote().addr;
-        ctx().ops.post(d);
-    }
-    if (spi_in_owned_) {
-        d.spi = spi_in_;
-        d.src = phase1_.remote().addr;
-        d.dst = phase1_.local().addr;
-        ctx().ops.post(d);
-    }
+    d.protocol = protocol;
+    d.spi = spi;
+    d.src = phase1_.local().addr;
+    d.dst = phase1_.remote().addr;
+    if (inbound) std::swap(d.src, d.dst);
+    owned_.push_back(d);
 }
 
 void Phase2::start_initiator(std::uint64_t acquire_token, bool renews) {
     negotiation_->acquire_token = acquire_token;
     negotiation_->renews = renews;
-    params_.protocol = tmpl().protocol;
+    params_.sas = wanted_sas(policy_->templates);
     run(quick_mode_initiator(*this), limit_of(timer_config()));
 }
 
@@ -81,8 +83,13 @@ void Phase2::on_duplicate() {
 void Phase2::refuse(const Error& why) {
     if (why.notify_type() == 0) return;
     // With the peer's SPI in it the peer knows which of its quick modes is meant.
-    const isakmp::ProtocolId protocol = wire_protocol(params_.protocol);
-    const Bytes spi = spi_out_.value != 0 ? isakmp::spi_bytes(protocol, spi_out_) : Bytes();
+    isakmp::ProtocolId protocol = isakmp::ProtocolId::Esp;
+    Bytes spi;
+    if (!params_.sas.empty()) {
+        const SaParams& sa = params_.sas.front();
+        protocol = wire_protocol(sa.protocol);
+        if (sa.spi_out.value != 0) spi = isakmp::spi_bytes(protocol, sa.spi_out);
+    }
     phase1_.send_notify(static_cast<isakmp::NotifyType>(why.notify_type()), protocol, spi);
 }
 

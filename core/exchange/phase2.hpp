@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "exchange/exchange.hpp"
 #include "exchange/handles.hpp"
@@ -47,20 +48,21 @@ class Phase2 final : public Exchange {
     const Settings& settings() const { return *settings_; }
     const SettingsPtr& settings_ptr() const { return settings_; }
     const conf::Policy* policy() const { return policy_; }
-    const conf::PolicyTemplate& tmpl() const { return policy_->templates.front(); }
+    /// Where configuration and policy stand: what the offer is made of.
+    Phase2Rules rules() const;
     const TrafficSelector& selector() const { return selector_; }
     const Phase2Params& params() const { return params_; }
-    Spi spi_in() const { return spi_in_; }
-    Spi spi_out() const { return spi_out_; }
     TimePoint created() const { return created_; }
     bool established() const { return established_; }
     bool awaits_connected = false;
-    Timer linger;  // until an ended quick mode goes
+    std::optional<LiteralId> local_id,
+        remote_id;  // what a responder's peer asked for by text or range
+    Timer linger;   // until an ended quick mode goes
 
     /// What only the negotiation needs.
     struct Negotiation {
         const conf::SaInfo* sainfo = nullptr;
-        isakmp::Phase2Proposal offered;
+        std::vector<isakmp::Phase2Proposal> offered;
         Bytes id_ci, id_cr;  // bodies as sent; empty: none
         Bytes ni, nr;
         DhKey dh;
@@ -77,14 +79,12 @@ class Phase2 final : public Exchange {
     IvChain& ivs() { return ivs_; }
     void set_policy(const conf::Policy* p) { policy_ = p; }
     void set_selector(const TrafficSelector& s) { selector_ = s; }
-    void set_params(const Phase2Params& p) { params_ = p; }
+    void set_params(Phase2Params p) { params_ = std::move(p); }
     Phase2Params& params() { return params_; }
-    void set_spi_in(Spi s) { spi_in_ = s; }
-    void set_spi_out(Spi s) { spi_out_ = s; }
+    /// From now on what this SPI names is deleted with the negotiation.
+    void own(std::uint8_t protocol, Spi spi, bool inbound);
     /// The SAs belong to somebody else now.
-    void hand_over() { spi_in_owned_ = spi_out_owned_ = false; }
-    void own_spi_in() { spi_in_owned_ = true; }
-    void own_spi_out() { spi_out_owned_ = true; }
+    void hand_over() { owned_.clear(); }
     /// Tells the peer, with the SPI that names this negotiation, and logs.
     void refuse(const Error& why);
     void ignore(const Error& why, std::string_view what);
@@ -106,8 +106,7 @@ class Phase2 final : public Exchange {
     const conf::Policy* policy_;
     TrafficSelector selector_;
     Phase2Params params_;
-    Spi spi_in_, spi_out_;
-    bool spi_in_owned_ = false, spi_out_owned_ = false;
+    std::vector<SaDelete> owned_;
     std::unique_ptr<Negotiation> negotiation_;
     TimePoint created_;
 };

@@ -3,9 +3,7 @@
 #include <racoon/plugin.h>
 
 #include <algorithm>
-
-#include "isakmp/attribute.hpp"
-#include "log/log.hpp"
+#include <optional>
 
 namespace racoon::exchange {
 
@@ -15,17 +13,20 @@ using isakmp::Encapsulation;
 using isakmp::Phase2Transform;
 using isakmp::ProtocolId;
 
-constexpr std::uint64_t kLongestLifetime = 10ull * 365 * 86400;
-constexpr std::uint64_t kDefaultLifetime = 28800;  // RFC 2407 4.5
 constexpr std::uint16_t kHmacSha2_256 = 5;
+constexpr std::uint32_t kReserved = 256;  // SPIs and CPIs below (RFC 4303 2.1, RFC 3173 3.3)
 
 Failure none(std::string why) {
     return fail(Errc::NoProposalChosen, std::move(why))
         .notify(isakmp::number(isakmp::NotifyType::NoProposalChosen));
 }
 
-Encapsulation mode_of(const conf::PolicyTemplate& t) {
-    return t.tunnel ? Encapsulation::Tunnel : Encapsulation::Transport;
+/// The mode that is written on the wire, which without complex_bundle is one for the whole bundle.
+Encapsulation mode_of(const Phase2Rules& rules, const conf::PolicyTemplate& t) {
+    bool tunnel = t.tunnel;
+    if (!rules.complex_bundle)
+        for (const conf::PolicyTemplate& other : rules.templates) tunnel = tunnel || other.tunnel;
+    return tunnel ? Encapsulation::Tunnel : Encapsulation::Transport;
 }
 
 bool kernel_can(const Context& ctx, const conf::TransformInfo& t, std::uint8_t protocol) {
@@ -37,9 +38,14 @@ bool kernel_can(const Context& ctx, const conf::TransformInfo& t, std::uint8_t p
     return true;
 }
 
-bool kernel_can(const Context& ctx, const conf::PolicyTemplate& t) {
-    if (t.protocol == RACOON_IPPROTO_AH && !ctx.can(RACOON_CAP_AH)) return false;
-    return t.tunnel || ctx.can(RACOON_CAP_TRANSPORT_MODE);
+/// "": it can do the SAs of the policy, but for their algorithms; else what it lacks.
+std::string lacking(const Context& ctx, const std::vector<conf::PolicyTemplate>& templates) {
+    for (const conf::PolicyTemplate& t : templates) {
+        if (t.protocol == RACOON_IPPROTO_AH && !ctx.can(RACOON_CAP_AH)) return "AH";
+        if (t.protocol == RACOON_IPPROTO_COMP && !ctx.can(RACOON_CAP_IPCOMP)) return "IPComp";
+        if (!t.tunnel && !ctx.can(RACOON_CAP_TRANSPORT_MODE)) return "transport mode";
+    }
+    return {};
 }
 
 std::uint16_t bits_of(const conf::Phase2Encryption& e) {
@@ -60,9 +66,10 @@ bool fit_together(const conf::TransformInfo& enc, const conf::TransformInfo* int
     return integrity->salt_bytes == 0;
 }
 
-Phase2Transform base_transform(const conf::SaInfo& info, const conf::PolicyTemplate& tmpl) {
+Phase2Transform base_transform(const Phase2Rules& rules, const conf::PolicyTemplate& tmpl) {
+    const conf::SaInfo& info = rules.info;
     Phase2Transform t;
-    t.mode = mode_of(tmpl);
+    t.mode = mode_of(rules, tmpl);
     if (info.pfs_group != nullptr) t.group = static_cast<isakmp::DhGroup>(info.pfs_group->number);
     t.life.seconds = static_cast<std::uint64_t>(info.lifetime.count());
     return t;
@@ -73,6 +80,7 @@ struct Algorithms {
     const conf::TransformInfo* encryption = nullptr;
     std::uint16_t key_bits = 0;
     const conf::TransformInfo* integrity = nullptr;
+    const conf::TransformInfo* compression = nullptr;
 };
 
 const conf::TransformInfo* integrity_of(const conf::SaInfo& info, std::uint16_t attribute) {
@@ -85,6 +93,12 @@ std::optional<Algorithms> algorithms_of(const conf::SaInfo& info, std::uint8_t p
                                         const Phase2Transform& t, conf::ProposalCheck check) {
     Algorithms a;
     const auto attribute = static_cast<std::uint16_t>(t.integrity);
+    if (protocol == RACOON_IPPROTO_COMP) {
+        for (const conf::TransformInfo* c : info.compression)
+            if (c->esp_id == t.id && a.compression == nullptr) a.compression = c;
+        if (a.compression == nullptr || attribute != 0 || t.esn) return {};
+        return a;
+    }
     if (protocol == RACOON_IPPROTO_AH) {
         a.integrity = integrity_of(info, attribute);
         if (a.integrity == nullptr || attribute == 0 || a.integrity->ah_id != t.id) return {};
@@ -120,265 +134,348 @@ std::optional<Algorithms> algorithms_of(const conf::SaInfo& info, std::uint8_t p
     return {};
 }
 
-/// The lifetime under proposal_check (reference 2.11); false: refused.
-bool judge_seconds(Phase2Params& p, conf::ProposalCheck check, std::uint64_t ours,
-                   std::optional<std::uint64_t> offered) {
-    const std::uint64_t theirs = std::min(offered.value_or(kDefaultLifetime), kLongestLifetime);
-    if (theirs == 0) return false;
-    p.seconds = theirs;
-    switch (check) {
-        case conf::ProposalCheck::Obey:
-            return true;
-        case conf::ProposalCheck::Strict:
-            return theirs <= ours;
-        case conf::ProposalCheck::Exact:
-            return theirs == ours;
-        case conf::ProposalCheck::Claim:
-            if (theirs > ours) {
-                p.seconds = ours;
-                p.send_lifetime = true;
+/// "": the kernel has them; else the name of one that it has not.
+std::string lacking(const Context& ctx, const Algorithms& a, std::uint8_t protocol) {
+    for (const conf::TransformInfo* t : {a.encryption, a.integrity})
+        if (t != nullptr && !kernel_can(ctx, *t, protocol)) return t->name;
+    return {};
+}
+
+void set(SaParams& sa, const Algorithms& a, const Phase2Transform& t) {
+    sa.encryption = a.encryption;
+    sa.key_bits = a.key_bits;
+    sa.integrity = a.integrity;
+    sa.compression = a.compression;
+    sa.esn = t.esn;
+}
+
+/// The transforms of one protocol that the sainfo lists and the kernel can do.
+std::vector<Phase2Transform> transforms_for(const Context& ctx, const Phase2Rules& rules,
+                                            const conf::PolicyTemplate& tmpl) {
+    const conf::SaInfo& info = rules.info;
+    std::vector<Phase2Transform> out;
+    const auto add = [&](Phase2Transform t) {
+        if (info.esn && tmpl.protocol != RACOON_IPPROTO_COMP && ctx.can(RACOON_CAP_ESN)) {
+            t.esn = true;
+            if (out.size() < isakmp::kMaxTransforms) out.push_back(t);
+            t.esn = false;
+        }
+        if (out.size() < isakmp::kMaxTransforms) out.push_back(t);
+    };
+    Phase2Transform t = base_transform(rules, tmpl);
+    if (tmpl.protocol == RACOON_IPPROTO_COMP) {
+        for (const auto* c : info.compression) {
+            t.id = c->esp_id;
+            add(t);
+        }
+        return out;
+    }
+    if (tmpl.protocol == RACOON_IPPROTO_AH) {
+        for (const auto* i : info.integrity) {
+            if (i->ah_id == 0 || i->attribute == 0 || !kernel_can(ctx, *i, tmpl.protocol)) continue;
+            t.id = i->ah_id;
+            t.integrity = static_cast<isakmp::Integrity>(i->attribute);
+            add(t);
+        }
+        return out;
+    }
+    for (const auto& e : info.encryption) {
+        if (e.transform->esp_id == 0 || !kernel_can(ctx, *e.transform, tmpl.protocol)) continue;
+        t = base_transform(rules, tmpl);
+        t.id = e.transform->esp_id;
+        if (!e.transform->key.fixed()) t.key_length = bits_of(e);
+        if (e.transform->kind == conf::TransformKind::Aead) {
+            add(t);
+            continue;
+        }
+        for (const auto* i : info.integrity) {
+            if (!kernel_can(ctx, *i, tmpl.protocol) || !fit_together(*e.transform, i)) continue;
+            t.integrity = static_cast<isakmp::Integrity>(i->attribute);
+            add(t);
+        }
+    }
+    return out;
+}
+
+using Bundle = std::span<const isakmp::Proposal>;
+
+/// The proposals of one number, from `at` on.
+Bundle bundle_at(const isakmp::SaPayload& offer, std::size_t at) {
+    std::size_t end = at;
+    while (end < offer.proposals.size() &&
+           offer.proposals[end].number == offer.proposals[at].number)
+        ++end;
+    return Bundle(offer.proposals.begin() + static_cast<std::ptrdiff_t>(at), end - at);
+}
+
+/// An SPI that is not reserved; a CPI has 16 bits, in however many bytes it comes.
+std::optional<Spi> usable_spi(const isakmp::Proposal& p) {
+    const auto spi = p.spi_value();
+    if (!spi || spi->value < kReserved) return {};
+    if (p.protocol == ProtocolId::Ipcomp && spi->value > 0xffff) return {};
+    return spi;
+}
+
+/// Which proposal of a bundle is for which template; their order does not matter, but two of one
+/// protocol are taken outermost first. Nothing: they are not the same protocols.
+std::optional<std::vector<std::size_t>> assign(Bundle bundle,
+                                               const std::vector<conf::PolicyTemplate>& templates) {
+    if (bundle.size() != templates.size()) return {};
+    std::vector<std::size_t> out(templates.size());
+    std::vector<bool> taken(bundle.size());
+    for (std::size_t i = templates.size(); i-- > 0;) {
+        std::size_t k = 0;
+        while (k < bundle.size() &&
+               (taken[k] || bundle[k].protocol != wire_protocol(templates[i].protocol)))
+            ++k;
+        if (k == bundle.size()) return {};
+        taken[k] = true;
+        out[i] = k;
+    }
+    return out;
+}
+
+std::string protocols_of(const std::vector<conf::PolicyTemplate>& templates) {
+    std::string out;
+    for (const auto& t : templates) out += (out.empty() ? "" : "+") + protocol_text(t.protocol);
+    return out;
+}
+
+/// One choice among the peer's bundles. What was refused last is kept for the log.
+class Choosing {
+  public:
+    Choosing(const Context& ctx, const Phase2Rules& rules, conf::ProposalCheck check,
+             const GroupMap& groups)
+        : ctx_(ctx), rules_(rules), check_(check), groups_(groups) {
+        last_ = "no proposal for " + protocols_of(rules.templates);
+    }
+
+    std::optional<Phase2Choice> bundle(Bundle bundle) {
+        const auto which = assign(bundle, rules_.templates);
+        if (!which) return {};
+        Phase2Choice out;
+        out.params.sas = wanted_sas(rules_.templates);
+        bool first = true;
+        for (std::size_t i = 0; i < rules_.templates.size(); ++i) {
+            const isakmp::Proposal& p = bundle[(*which)[i]];
+            const auto spi = usable_spi(p);
+            if (!spi) return {};
+            out.params.sas[i].spi_out = *spi;
+            const isakmp::Transform* t = transform(out.params, i, p, first);
+            if (t == nullptr) return {};
+            out.parts.push_back({&p, t, i});
+            first = false;
+        }
+        std::sort(out.parts.begin(), out.parts.end(),
+                  [](const auto& a, const auto& b) { return a.proposal < b.proposal; });
+        return out;
+    }
+
+    const std::string& last() const { return last_; }
+
+  private:
+    const isakmp::Transform* transform(Phase2Params& params, std::size_t i,
+                                       const isakmp::Proposal& proposal, bool first) {
+        for (const auto& transform : proposal.transforms) {
+            auto t = Phase2Transform::decode(transform);
+            if (!t) {
+                last_ = t.error().text();
+                continue;
             }
-            return true;
+            last_ = "not acceptable: " + t->text(proposal.protocol);
+            if (take(params, i, *t, first)) return &transform;
+        }
+        return nullptr;
+    }
+
+    bool take(Phase2Params& params, std::size_t i, const Phase2Transform& t, bool first) {
+        const conf::PolicyTemplate& tmpl = rules_.templates[i];
+        const Encapsulation mode =
+            t.mode == Encapsulation::None ? Encapsulation::Transport : t.mode;
+        if (mode != mode_of(rules_, tmpl)) {
+            last_ += std::string(": the policy asks for ") +
+                     (mode_of(rules_, tmpl) == Encapsulation::Tunnel ? "tunnel" : "transport") +
+                     " mode";
+            return false;
+        }
+        const auto algorithms = algorithms_of(rules_.info, tmpl.protocol, t, check_);
+        if (!algorithms) return false;
+        if (const std::string name = lacking(ctx_, *algorithms, tmpl.protocol); !name.empty()) {
+            last_ += ": the kernel backend " + ctx_.caps.backend + " cannot do " + name;
+            return false;
+        }
+        if (t.esn && !ctx_.can(RACOON_CAP_ESN)) {
+            last_ +=
+                ": the kernel backend " + ctx_.caps.backend + " has no extended sequence numbers";
+            return false;
+        }
+        if (!take_group(params, static_cast<std::uint16_t>(t.group), first)) return false;
+        const std::uint64_t ours = own_lifetime(rules_.info);
+        Phase2Params with = params;
+        if (!take_offered_lifetime(with, check_, ours, t.life)) {
+            last_ += ": lifetime is " + std::to_string(ours) + " seconds here";
+            return false;
+        }
+        params = std::move(with);
+        set(params.sas[i], *algorithms, t);
+        return true;
+    }
+
+    /// One group for the whole bundle (RFC 2409 5.5: there is one KE payload).
+    bool take_group(Phase2Params& params, std::uint16_t group, bool first) {
+        const conf::GroupInfo* ours = rules_.info.pfs_group;
+        const conf::GroupInfo* found = nullptr;
+        if (ours != nullptr && check_ != conf::ProposalCheck::Obey && group != ours->number) {
+            last_ += ": pfs_group is " + ours->name + " here";
+            return false;
+        }
+        if (check_ == conf::ProposalCheck::Exact && ours == nullptr && group != 0) {
+            last_ += ": there is no pfs_group here";
+            return false;
+        }
+        if (group != 0) {
+            const auto it = groups_.find(group);
+            if (it == groups_.end()) return false;
+            found = it->second;
+        }
+        if (!first && found != params.pfs) {
+            last_ += ": another group than that of the protocol before it";
+            return false;
+        }
+        params.pfs = found;
+        return true;
+    }
+
+    const Context& ctx_;
+    const Phase2Rules& rules_;
+    conf::ProposalCheck check_;
+    const GroupMap& groups_;
+    std::string last_;
+};
+
+}  // namespace
+
+std::vector<SaParams> wanted_sas(const std::vector<conf::PolicyTemplate>& templates) {
+    std::vector<SaParams> out;
+    for (const conf::PolicyTemplate& t : templates) {
+        SaParams sa;
+        sa.protocol = t.protocol;
+        sa.tunnel = t.tunnel;
+        sa.reqid = t.reqid;
+        out.push_back(sa);
+    }
+    return out;
+}
+
+Result<std::vector<isakmp::Phase2Proposal>> phase2_offer(const Context& ctx,
+                                                         const Phase2Rules& rules,
+                                                         std::span<const SaParams> sas) {
+    if (const std::string what = lacking(ctx, rules.templates); !what.empty())
+        return none("the kernel backend " + ctx.caps.backend + " has no " + what +
+                    ", which the policy asks for");
+    std::vector<isakmp::Phase2Proposal> out;
+    for (std::size_t i = rules.templates.size(); i-- > 0;) {
+        isakmp::Phase2Proposal p;
+        p.protocol = wire_protocol(rules.templates[i].protocol);
+        p.spi = sas[i].spi_in;
+        p.transforms = transforms_for(ctx, rules, rules.templates[i]);
+        if (p.transforms.empty())
+            return none("nothing that sainfo " + rules.info.where.text() + " lists for " +
+                        protocol_text(rules.templates[i].protocol) +
+                        " can be done by the kernel backend " + ctx.caps.backend);
+        out.push_back(std::move(p));
+    }
+    return out;
+}
+
+Result<Phase2Choice> choose_phase2(const Context& ctx, const Phase2Rules& rules,
+                                   conf::ProposalCheck check, const GroupMap& groups,
+                                   const isakmp::SaPayload& offer) {
+    if (const std::string what = lacking(ctx, rules.templates); !what.empty())
+        return none("the kernel backend " + ctx.caps.backend + " has no " + what +
+                    ", which the policy asks for");
+    Choosing choosing(ctx, rules, check, groups);
+    for (std::size_t at = 0; at < offer.proposals.size();) {
+        const Bundle bundle = bundle_at(offer, at);
+        if (auto found = choosing.bundle(bundle)) return std::move(*found);
+        at += bundle.size();
+    }
+    return none("no suitable proposal found: " + choosing.last());
+}
+
+bool still_acceptable(const conf::SaInfo& info, const Phase2Params& params,
+                      conf::ProposalCheck check) {
+    const auto listed = [](const auto& list, const conf::TransformInfo* t) {
+        return t == nullptr || std::find(list.begin(), list.end(), t) != list.end();
+    };
+    for (const SaParams& sa : params.sas) {
+        const auto same_cipher = [&](const conf::Phase2Encryption& e) {
+            if (e.transform != sa.encryption) return false;
+            const std::uint16_t ours = bits_of(e);
+            return check == conf::ProposalCheck::Obey ||
+                   (check == conf::ProposalCheck::Exact ? sa.key_bits == ours
+                                                        : sa.key_bits >= ours);
+        };
+        if (sa.encryption != nullptr &&
+            std::none_of(info.encryption.begin(), info.encryption.end(), same_cipher))
+            return false;
+        if (!listed(info.integrity, sa.integrity) || !listed(info.compression, sa.compression))
+            return false;
+    }
+    if (check == conf::ProposalCheck::Obey) return true;
+    if (info.pfs_group != nullptr ? params.pfs != info.pfs_group
+                                  : check == conf::ProposalCheck::Exact && params.pfs != nullptr)
+        return false;
+    const std::uint64_t ours = own_lifetime(info);
+    return check == conf::ProposalCheck::Exact ? params.seconds == ours : params.seconds <= ours;
+}
+
+namespace {
+
+/// The one of our transforms that came back, with its algorithms; the answer's lifetime is taken.
+bool take_answered(Phase2Params& params, std::size_t i, const Phase2Rules& rules,
+                   const isakmp::Phase2Proposal& offered, const Phase2Transform& answered) {
+    for (const Phase2Transform& ours : offered.transforms) {
+        Phase2Transform theirs = answered;
+        theirs.life = ours.life;
+        if (theirs.mode == Encapsulation::None) theirs.mode = ours.mode;
+        if (!(theirs == ours)) continue;
+        const auto algorithms =
+            algorithms_of(rules.info, rules.templates[i].protocol, ours, conf::ProposalCheck::Obey);
+        if (!algorithms) continue;
+        set(params.sas[i], *algorithms, ours);
+        take_answered_lifetime(params, answered.life);
+        return true;
     }
     return false;
 }
 
 }  // namespace
 
-std::size_t Phase2Params::encryption_key_bytes() const {
-    return encryption == nullptr ? 0 : key_bits / 8u + encryption->salt_bytes;
-}
-std::size_t Phase2Params::integrity_key_bytes() const {
-    return integrity == nullptr ? 0 : std::size_t{integrity->key_bytes} + integrity->salt_bytes;
-}
-
-ProtocolId wire_protocol(std::uint8_t p) {
-    return p == RACOON_IPPROTO_AH     ? ProtocolId::Ah
-           : p == RACOON_IPPROTO_COMP ? ProtocolId::Ipcomp
-                                      : ProtocolId::Esp;
-}
-std::uint8_t ip_protocol(ProtocolId p) {
-    switch (p) {
-        case ProtocolId::Ah:
-            return RACOON_IPPROTO_AH;
-        case ProtocolId::Esp:
-            return RACOON_IPPROTO_ESP;
-        case ProtocolId::Ipcomp:
-            return RACOON_IPPROTO_COMP;
-        default:
-            return 0;
-    }
-}
-
-Result<isakmp::Phase2Proposal> phase2_offer(const Context& ctx, const conf::SaInfo& info,
-                                            const conf::PolicyTemplate& tmpl, Spi spi) {
-    isakmp::Phase2Proposal out;
-    out.protocol = wire_protocol(tmpl.protocol);
-    out.spi = spi;
-    if (tmpl.protocol == RACOON_IPPROTO_COMP)
-        return none("policies with ipcomp alone are not negotiated");
-    if (!kernel_can(ctx, tmpl))
-        return none("the kernel backend " + ctx.caps.backend + " cannot do what the policy at " +
-                    "hand asks for");
-    const auto add = [&](const Phase2Transform& t) {
-        if (out.transforms.size() < isakmp::kMaxTransforms) out.transforms.push_back(t);
-    };
-    if (tmpl.protocol == RACOON_IPPROTO_AH) {
-        for (const auto* i : info.integrity) {
-            if (i->ah_id == 0 || i->attribute == 0 || !kernel_can(ctx, *i, tmpl.protocol)) continue;
-            Phase2Transform t = base_transform(info, tmpl);
-            t.id = i->ah_id;
-            t.integrity = static_cast<isakmp::Integrity>(i->attribute);
-            add(t);
-        }
-    } else {
-        for (const auto& e : info.encryption) {
-            if (e.transform->esp_id == 0 || !kernel_can(ctx, *e.transform, tmpl.protocol)) continue;
-            Phase2Transform t = base_transform(info, tmpl);
-            t.id = e.transform->esp_id;
-            if (!e.transform->key.fixed()) t.key_length = bits_of(e);
-            if (e.transform->kind == conf::TransformKind::Aead) {
-                add(t);
-                continue;
-            }
-            for (const auto* i : info.integrity) {
-                if (!kernel_can(ctx, *i, tmpl.protocol) || !fit_together(*e.transform, i)) continue;
-                t.integrity = static_cast<isakmp::Integrity>(i->attribute);
-                add(t);
-            }
-        }
-    }
-    if (out.transforms.empty())
-        return none("nothing that sainfo " + info.where.text() +
-                    " lists can be done by the kernel backend " + ctx.caps.backend);
-    return out;
-}
-
-Result<Phase2Choice> choose_phase2(const Context& ctx, const conf::SaInfo& info,
-                                   const conf::PolicyTemplate& tmpl, conf::ProposalCheck check,
-                                   const GroupMap& groups, const isakmp::SaPayload& offer) {
-    if (!kernel_can(ctx, tmpl))
-        return none("the kernel backend cannot do what the policy asks for");
-    const auto ours = std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
-    const ProtocolId protocol = wire_protocol(tmpl.protocol);
-    std::string last =
-        "no proposal for " + std::string(tmpl.protocol == RACOON_IPPROTO_AH ? "AH" : "ESP");
-    for (std::size_t k = 0; k < offer.proposals.size(); ++k) {
-        const isakmp::Proposal& proposal = offer.proposals[k];
-        // Proposals of one number are a bundle, and the policy wants a single protocol.
-        const auto same = std::count_if(offer.proposals.begin(), offer.proposals.end(),
-                                        [&](const auto& q) { return q.number == proposal.number; });
-        if (same != 1 || proposal.protocol != protocol) continue;
-        const auto spi = proposal.spi_value();
-        if (!spi || spi->value < 256) continue;  // RFC 2406 2.1: 1 to 255 are reserved
-        for (const auto& transform : proposal.transforms) {
-            auto t = Phase2Transform::decode(transform);
-            if (!t) {
-                last = t.error().text();
-                continue;
-            }
-            last = "not acceptable: " + t->text(protocol);
-            const Encapsulation mode =
-                t->mode == Encapsulation::None ? Encapsulation::Transport : t->mode;
-            if (mode != mode_of(tmpl)) continue;
-            const auto algorithms = algorithms_of(info, tmpl.protocol, *t, check);
-            if (!algorithms) continue;
-            if ((algorithms->encryption != nullptr &&
-                 !kernel_can(ctx, *algorithms->encryption, tmpl.protocol)) ||
-                (algorithms->integrity != nullptr &&
-                 !kernel_can(ctx, *algorithms->integrity, tmpl.protocol))) {
-                last += ": the kernel backend " + ctx.caps.backend + " cannot do it";
-                continue;
-            }
-            if (t->esn && !ctx.can(RACOON_CAP_ESN)) continue;
-            const auto group = static_cast<std::uint16_t>(t->group);
-            Phase2Choice out;
-            out.params.protocol = tmpl.protocol;
-            out.params.tunnel = tmpl.tunnel;
-            out.params.encryption = algorithms->encryption;
-            out.params.key_bits = algorithms->key_bits;
-            out.params.integrity = algorithms->integrity;
-            out.params.esn = t->esn;
-            if (info.pfs_group != nullptr && check != conf::ProposalCheck::Obey &&
-                group != info.pfs_group->number) {
-                last += ": pfs_group is " + info.pfs_group->name + " here";
-                continue;
-            }
-            if (check == conf::ProposalCheck::Exact && info.pfs_group == nullptr && group != 0)
-                continue;
-            if (group != 0) {
-                const auto it = groups.find(group);
-                if (it == groups.end()) continue;
-                out.params.pfs = it->second;
-            }
-            if (!judge_seconds(out.params, check, ours, t->life.seconds)) {
-                last += ": lifetime is " + std::to_string(ours) + " seconds here";
-                continue;
-            }
-            if (t->life.kilobytes) out.params.kilobytes = *t->life.kilobytes;
-            out.peer_spi = *spi;
-            out.proposal = &proposal;
-            out.transform = &transform;
-            return out;
-        }
-    }
-    return none("no suitable proposal found: " + last);
-}
-
-bool still_acceptable(const conf::SaInfo& info, const Phase2Params& params,
-                      conf::ProposalCheck check) {
-    const auto same_cipher = [&](const conf::Phase2Encryption& e) {
-        if (e.transform != params.encryption) return false;
-        const std::uint16_t ours = bits_of(e);
-        return check == conf::ProposalCheck::Obey ||
-               (check == conf::ProposalCheck::Exact ? params.key_bits == ours
-                                                    : params.key_bits >= ours);
-    };
-    if (params.encryption != nullptr &&
-        std::none_of(info.encryption.begin(), info.encryption.end(), same_cipher))
-        return false;
-    if (params.integrity != nullptr && std::find(info.integrity.begin(), info.integrity.end(),
-                                                 params.integrity) == info.integrity.end())
-        return false;
-    if (check == conf::ProposalCheck::Obey) return true;
-    if (info.pfs_group != nullptr ? params.pfs != info.pfs_group
-                                  : check == conf::ProposalCheck::Exact && params.pfs != nullptr)
-        return false;
-    const auto ours = std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
-    return check == conf::ProposalCheck::Exact ? params.seconds == ours : params.seconds <= ours;
-}
-
-Result<Phase2Choice> check_phase2_answer(const conf::SaInfo& info, const conf::PolicyTemplate& tmpl,
-                                         const isakmp::Phase2Proposal& offered,
+Result<Phase2Choice> check_phase2_answer(const Phase2Rules& rules,
+                                         std::span<const isakmp::Phase2Proposal> offered,
                                          const isakmp::SaPayload& answer) {
-    if (answer.proposals.size() != 1 || answer.proposals[0].transforms.size() != 1)
-        return none("the answer is not exactly one transform");
-    const isakmp::Proposal& proposal = answer.proposals[0];
-    const auto spi = proposal.spi_value();
-    if (proposal.protocol != offered.protocol || !spi || spi->value < 256)
-        return none("the answer has another protocol, or no usable SPI");
-    RACOON_TRY(auto t, Phase2Transform::decode(proposal.transforms[0]));
-    for (const Phase2Transform& ours : offered.transforms) {
-        Phase2Transform theirs = t;
-        theirs.life = ours.life;
-        if (theirs.mode == Encapsulation::None) theirs.mode = ours.mode;
-        if (!(theirs == ours)) continue;
-        const auto algorithms = algorithms_of(info, tmpl.protocol, ours, conf::ProposalCheck::Obey);
-        if (!algorithms) continue;
-        Phase2Choice out;
-        out.params.protocol = tmpl.protocol;
-        out.params.tunnel = tmpl.tunnel;
-        out.params.encryption = algorithms->encryption;
-        out.params.key_bits = algorithms->key_bits;
-        out.params.integrity = algorithms->integrity;
-        out.params.pfs = info.pfs_group;
-        out.params.esn = ours.esn;
-        out.params.seconds =
-            std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
-        if (t.life.seconds && *t.life.seconds != 0)
-            out.params.seconds = std::min(out.params.seconds, *t.life.seconds);
-        if (t.life.kilobytes) out.params.kilobytes = *t.life.kilobytes;
-        out.peer_spi = *spi;
-        out.proposal = &proposal;
-        out.transform = &proposal.transforms[0];
-        return out;
+    const Bundle bundle = bundle_at(answer, 0);
+    const auto which = assign(bundle, rules.templates);
+    if (!which || bundle.size() != answer.proposals.size())
+        return none("the answer does not have the protocols that we offered");
+    Phase2Choice out;
+    out.params.sas = wanted_sas(rules.templates);
+    out.params.pfs = rules.info.pfs_group;
+    out.params.seconds = own_lifetime(rules.info);
+    for (std::size_t i = 0; i < rules.templates.size(); ++i) {
+        const isakmp::Proposal& p = bundle[(*which)[i]];
+        if (p.transforms.size() != 1) return none("the answer is not exactly one transform");
+        const auto spi = usable_spi(p);
+        if (!spi) return none("the answer has no usable SPI");
+        out.params.sas[i].spi_out = *spi;
+        RACOON_TRY(auto t, Phase2Transform::decode(p.transforms[0]));
+        // The offer is in the opposite order of the templates.
+        if (!take_answered(out.params, i, rules, offered[offered.size() - 1 - i], t))
+            return none("the answer " + t.text(p.protocol) + " is not what we offered");
+        out.parts.push_back({&p, &p.transforms[0], i});
     }
-    return none("the answer " + t.text(proposal.protocol) + " is not what we offered");
-}
-
-Bytes responder_lifetime(const Phase2Params& params) {
-    Writer out;
-    isakmp::write_number(out, static_cast<std::uint16_t>(isakmp::Phase2Attribute::LifeType),
-                         static_cast<std::uint16_t>(isakmp::LifeType::Seconds));
-    isakmp::write_number(out, static_cast<std::uint16_t>(isakmp::Phase2Attribute::LifeDuration),
-                         params.seconds);
-    return std::move(out).take();
-}
-
-void apply_responder_lifetime(Phase2Params& params, conf::ProposalCheck check, ByteView data,
-                              const std::string& peer) {
-    auto list = isakmp::parse_attributes<isakmp::kMaxAttributes>(Reader(data));
-    if (!list) return;
-    bool seconds = false;
-    for (const isakmp::Attribute& a : *list) {
-        auto v = a.number();
-        if (!v) return;
-        if (a.type == static_cast<std::uint16_t>(isakmp::Phase2Attribute::LifeType))
-            seconds = *v == static_cast<std::uint64_t>(isakmp::LifeType::Seconds);
-        if (a.type != static_cast<std::uint16_t>(isakmp::Phase2Attribute::LifeDuration) || !seconds)
-            continue;
-        const std::uint64_t theirs = std::min(*v, kLongestLifetime);
-        const bool fits =
-            theirs != 0 && (check == conf::ProposalCheck::Obey ||
-                            (check == conf::ProposalCheck::Exact ? theirs == params.seconds
-                                                                 : theirs <= params.seconds));
-        if (!fits) {
-            LOGW(peer, "RESPONDER-LIFETIME of " + std::to_string(theirs) +
-                           " seconds ignored, ours is " + std::to_string(params.seconds));
-            continue;
-        }
-        params.seconds = theirs;
-    }
+    return out;
 }
 
 }  // namespace racoon::exchange

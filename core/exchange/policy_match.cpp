@@ -29,22 +29,10 @@ bool contains(const TrafficSelector& outer, const TrafficSelector& inner) {
            (outer.protocol == 0 || outer.protocol == inner.protocol);
 }
 
-IpAddr peer_of(const conf::Policy& policy) {
-    const auto& t = policy.templates.front();
-    if (t.tunnel || !t.remote.is_any()) return t.remote;
-    return policy.selector.remote.net.is_host() ? policy.selector.remote.net.addr : IpAddr{};
-}
-
-IpAddr local_of(const conf::Policy& policy) {
-    const auto& t = policy.templates.front();
-    if (t.tunnel || !t.local.is_any()) return t.local;
-    return policy.selector.local.net.is_host() ? policy.selector.local.net.addr : IpAddr{};
-}
-
 PolicyIndex::PolicyIndex(const conf::Config& config) {
     for (const conf::Policy& p : config.policies) {
         if (p.direction != conf::Direction::Out || p.action != conf::PolicyAction::Ipsec ||
-            p.templates.size() != 1)
+            p.templates.empty() || !conf::why_not_negotiable(p).empty())
             continue;
         by_id_.emplace(p.id, &p);
         const IpAddr peer = peer_of(p);
@@ -63,11 +51,14 @@ const conf::Policy* PolicyIndex::find(PolicyId id) const {
 const conf::Policy* PolicyIndex::same(const conf::Policy& other) const {
     const conf::Policy* p = find(other.id);
     if (p == nullptr || !(p->selector == other.selector)) return nullptr;
-    const auto& a = p->templates.front();
-    const auto& b = other.templates.front();
-    const bool equal = a.protocol == b.protocol && a.tunnel == b.tunnel && a.level == b.level &&
-                       a.reqid == b.reqid && a.local == b.local && a.remote == b.remote;
-    return equal ? p : nullptr;
+    const auto equal = [](const conf::PolicyTemplate& a, const conf::PolicyTemplate& b) {
+        return a.protocol == b.protocol && a.tunnel == b.tunnel && a.level == b.level &&
+               a.reqid == b.reqid && a.local == b.local && a.remote == b.remote;
+    };
+    return std::equal(p->templates.begin(), p->templates.end(), other.templates.begin(),
+                      other.templates.end(), equal)
+               ? p
+               : nullptr;
 }
 
 PolicyHit PolicyIndex::match(const TrafficSelector& ts, const IpAddr& local,
@@ -95,29 +86,43 @@ const conf::Policy* PolicyIndex::covering(const TrafficSelector& ts) const {
     return best;
 }
 
-Result<TrafficSelector> selector_of_ids(const std::optional<isakmp::IdView>& id_ci,
-                                        const std::optional<isakmp::IdView>& id_cr,
-                                        bool we_initiated, const IpAddr& local,
-                                        const IpAddr& peer) {
-    TrafficSelector ts;
+namespace {
+
+/// One side; `host` is who speaks IKE there.
+Result<Selector> side_of(const isakmp::Identity& id, const IpAddr& host,
+                         std::optional<LiteralId>& literal) {
+    if (const auto selector = id.as_selector()) return *selector;
+    if (const auto* range = std::get_if<isakmp::IdRange>(&id.value))
+        if (host.family != range->first.family || host.bytes < range->first.bytes ||
+            range->last.bytes < host.bytes)
+            return bad_id("the range " + id.text() + " does not have " + host.text() + " in it");
+    literal = LiteralId{static_cast<std::uint8_t>(id.type()), id.data()};
+    return Selector{Prefix::host(host), id.port};
+}
+
+}  // namespace
+
+Result<QuickModeIds> ids_of_quick_mode(const std::optional<isakmp::IdView>& id_ci,
+                                       const std::optional<isakmp::IdView>& id_cr,
+                                       bool we_initiated, const IpAddr& local, const IpAddr& peer) {
+    QuickModeIds out;
+    TrafficSelector& ts = out.selector;
     if (!id_ci || !id_cr) {
         ts.local.net = Prefix::host(local);
         ts.remote.net = Prefix::host(peer);
-        return ts;
+        return out;
     }
     const isakmp::Identity& ours = we_initiated ? id_ci->identity : id_cr->identity;
     const isakmp::Identity& theirs = we_initiated ? id_cr->identity : id_ci->identity;
-    const auto l = ours.as_selector();
-    const auto r = theirs.as_selector();
-    if (!l || !r) return bad_id("no address or net: " + (l ? theirs : ours).text());
-    if (l->net.addr.family != r->net.addr.family) return bad_id("IDs of two address families");
+    RACOON_TRY(ts.local, side_of(ours, local, out.local));
+    RACOON_TRY(ts.remote, side_of(theirs, peer, out.remote));
+    if (ts.local.net.addr.family != ts.remote.net.addr.family)
+        return bad_id("IDs of two address families");
     if (ours.protocol != theirs.protocol)
         return bad_id("IDs with protocols " + std::to_string(ours.protocol) + " and " +
                       std::to_string(theirs.protocol));
-    ts.local = *l;
-    ts.remote = *r;
     ts.protocol = ours.protocol;
-    return ts;
+    return out;
 }
 
 }  // namespace racoon::exchange

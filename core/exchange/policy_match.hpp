@@ -2,8 +2,8 @@
 // narrower than the policy, never wider (facts: selectors are not widened for anybody).
 //
 //     PolicyIndex index(*config);
-//     RACOON_TRY(TrafficSelector ts, selector_of_ids(msg.id_ci, msg.id_cr, false, local, remote));
-//     PolicyHit hit = index.match(ts, local_addr, peer_addr);
+//     RACOON_TRY(QuickModeIds ids, ids_of_quick_mode(msg.id_ci, msg.id_cr, false, local, remote));
+//     PolicyHit hit = index.match(ids.selector, local_addr, peer_addr);
 #pragma once
 
 #include <string>
@@ -12,17 +12,14 @@
 
 #include "base/net_addr.hpp"
 #include "base/result.hpp"
-#include "conf/config.hpp"
+#include "conf/policies.hpp"
 #include "isakmp/message_views.hpp"
 
 namespace racoon::exchange {
 
-/// An outbound IPsec policy and the one template that it has.
+/// An outbound IPsec policy.
 struct PolicyHit {
     const conf::Policy* policy = nullptr;
-    const conf::PolicyTemplate* tmpl() const {
-        return policy ? &policy->templates.front() : nullptr;
-    }
 };
 
 class PolicyIndex {
@@ -47,16 +44,21 @@ class PolicyIndex {
 /// Whether every packet of `inner` is a packet of `outer`.
 bool contains(const TrafficSelector& outer, const TrafficSelector& inner);
 
-/// The outer addresses of an SA for this policy: the template's in tunnel mode, else the selector's
-/// hosts. Family None where the configuration leaves it open.
-IpAddr peer_of(const conf::Policy& policy);
-IpAddr local_of(const conf::Policy& policy);
-
-/// The IDs of quick mode as a selector seen from this host. Without IDs the hosts themselves
-/// (RFC 2409 5.5). InvalidId (INVALID-ID-INFORMATION) for what is no selector, or where the two IDs
-/// name different protocols.
-Result<TrafficSelector> selector_of_ids(const std::optional<isakmp::IdView>& id_ci,
-                                        const std::optional<isakmp::IdView>& id_cr,
-                                        bool we_initiated, const IpAddr& local, const IpAddr& peer);
+/// An ID of quick mode that no selector can express, as a sainfo names it.
+struct LiteralId {
+    std::uint8_t type = 0;
+    Bytes data;
+};
+struct QuickModeIds {
+    TrafficSelector selector;  // seen from this host
+    std::optional<LiteralId> local, remote;
+};
+/// The IDs of quick mode. Without IDs the hosts themselves (RFC 2409 5.5). A text, or a range that is no
+/// net, stands for the host that it belongs to: less than was asked for, never more (reference 5.8).
+/// InvalidId (INVALID-ID-INFORMATION) where the two IDs name different protocols or families, or a
+/// range does not have the host in it.
+Result<QuickModeIds> ids_of_quick_mode(const std::optional<isakmp::IdView>& id_ci,
+                                       const std::optional<isakmp::IdView>& id_cr,
+                                       bool we_initiated, const IpAddr& local, const IpAddr& peer);
 
 }  // namespace racoon::exchange

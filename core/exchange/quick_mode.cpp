@@ -70,9 +70,9 @@ Result<Bytes> message_3(Phase2& x) {
 /// "The side that set the commit bit …": HASH, N(CONNECTED) as message 4 (RFC 2408 3.1).
 Result<Bytes> message_4(Phase2& x) {
     isakmp::Notification n;
-    n.protocol = wire_protocol(x.params().protocol);
+    n.protocol = wire_protocol(x.params().sas.front().protocol);
     n.type = NotifyType::Connected;
-    const Bytes spi = isakmp::spi_bytes(n.protocol, x.spi_in());
+    const Bytes spi = isakmp::spi_bytes(n.protocol, x.params().sas.front().spi_in);
     n.spi = spi;
     MessageBuilder b(x.phase1().header(ExchangeType::QuickMode, x.id()));
     b.reserve_hash(hash_of(x).digest_size);
@@ -82,13 +82,13 @@ Result<Bytes> message_4(Phase2& x) {
     return seal_message(b, x.phase1().cipher_key(), x.ivs(), x.ctx(), x.settings().config->padding);
 }
 
-SpiGet spi_request(Phase2& x) {
+SpiGet spi_request(Phase2& x, const SaParams& sa) {
     SpiGet r;
     r.use = x.phase1().use();
     r.policy = x.policy()->id;
-    r.protocol = x.tmpl().protocol;
-    r.tunnel = x.tmpl().tunnel;
-    r.reqid = x.tmpl().reqid;
+    r.protocol = sa.protocol;
+    r.tunnel = sa.tunnel;
+    r.reqid = sa.reqid;
     r.local = x.phase1().local().addr;
     r.peer = x.phase1().remote().addr;
     r.acquire_token = x.negotiation().acquire_token;
@@ -108,6 +108,13 @@ Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
         peer.data = data;
         query.peer_id = peer;
     }
+    const auto literal = [](const std::optional<LiteralId>& id) {
+        std::optional<conf::PeerId> out;
+        if (id) out = conf::PeerId{id->type, id->data};
+        return out;
+    };
+    query.local_id = literal(x.local_id);
+    query.remote_id = literal(x.remote_id);
     if (const conf::SaInfo* found = x.settings().index.sainfo(query)) {
         const std::string why = conf::refusal(*found, x.initiator());
         if (why.empty()) return found;
@@ -120,12 +127,12 @@ Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
                     x.selector().text(), query.ph1id, x.settings().config->sainfos.size()));
 }
 
-/// One direction's keys and SA (RFC 2409 5.5: KEYMAT of an SA uses the SPI that its receiver chose).
-Result<SaInstall> install_request(Phase2& x, bool inbound) {
-    const Phase2Params& p = x.params();
+/// One direction's keys and SA (RFC 2409 5.5: KEYMAT of an SA uses the SPI that its receiver chose, and
+/// its protocol). Compression has no key.
+Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     const Phase2::Negotiation& n = x.negotiation();
     const isakmp::ProtocolId protocol = wire_protocol(p.protocol);
-    const Spi spi = inbound ? x.spi_in() : x.spi_out();
+    const Spi spi = inbound ? p.spi_in : p.spi_out;
     const Bytes spi_on_wire = isakmp::spi_bytes(protocol, spi);
     KeymatInput in;
     in.gxy = n.gxy.view();
@@ -135,7 +142,10 @@ Result<SaInstall> install_request(Phase2& x, bool inbound) {
     in.nr = n.nr;
     const std::size_t enc = p.encryption_key_bytes();
     const std::size_t mac = p.integrity_key_bytes();
-    RACOON_TRY(Secret keymat, quick_mode_keymat(hash_of(x), x.phase1().skeyid_d(), in, enc + mac));
+    Secret keymat;
+    if (enc + mac != 0) {
+        RACOON_TRY(keymat, quick_mode_keymat(hash_of(x), x.phase1().skeyid_d(), in, enc + mac));
+    }
 
     SaInstall r;
     r.use = x.phase1().use();
@@ -145,10 +155,11 @@ Result<SaInstall> install_request(Phase2& x, bool inbound) {
     r.tunnel = p.tunnel;
     r.esn = p.esn;
     r.spi = spi;
-    r.reqid = x.tmpl().reqid;
+    r.reqid = p.reqid;
     r.local = x.phase1().local().addr;
     r.peer = x.phase1().remote().addr;
     r.selector = x.selector();
+    if (p.compression != nullptr) r.compression = p.compression->name;
     if (p.encryption != nullptr) r.encryption = p.encryption->name;
     r.key_bits = p.key_bits;
     r.encryption_key = Secret(keymat.view().first(enc));
@@ -156,32 +167,42 @@ Result<SaInstall> install_request(Phase2& x, bool inbound) {
     r.integrity_key = Secret(keymat.view().subspan(enc));
     const std::uint32_t most = x.ctx().caps.max_replay_window;
     if (x.ctx().caps_known && most < r.replay_window) r.replay_window = most;
-    r.hard_seconds = p.seconds;
-    r.soft_seconds = p.seconds * 4 / 5;
-    if (x.ctx().can(RACOON_CAP_BYTE_LIFETIME) && p.kilobytes != 0 &&
-        p.kilobytes < (std::uint64_t{1} << 53)) {
-        r.hard_bytes = p.kilobytes * 1024;
+    if (p.compression != nullptr) r.replay_window = 0;  // there are no sequence numbers in it
+    const Phase2Params& common = x.params();
+    r.hard_seconds = common.seconds;
+    r.soft_seconds = common.seconds * 4 / 5;
+    if (x.ctx().can(RACOON_CAP_BYTE_LIFETIME) && common.kilobytes != 0 &&
+        common.kilobytes < (std::uint64_t{1} << 53)) {
+        r.hard_bytes = common.kilobytes * 1024;
         r.soft_bytes = r.hard_bytes / 5 * 4;
     }
     return r;
 }
 
+/// The SAs of one direction, the innermost last: a packet that comes meanwhile finds the template that the
+/// kernel looks for first without its SA, and does not ask for the others one by one.
 Task<Status> install(Phase2& x, bool inbound) {
-    Result<SaInstall> request = install_request(x, inbound);
-    if (!request) co_return tl::unexpected<Error>(request.error());
-    if (!inbound) x.own_spi_out();  // a failed or cancelled installation is deleted too
-    Result<SaInstall::Reply> done = co_await x.operate(*request);
-    if (!done) co_return tl::unexpected<Error>(done.error());
+    for (std::size_t i = x.params().sas.size(); i-- > 0;) {
+        const SaParams& sa = x.params().sas[i];
+        Result<SaInstall> request = install_request(x, sa, inbound);
+        if (!request) co_return tl::unexpected<Error>(request.error());
+        // A failed or cancelled installation is deleted too.
+        if (!inbound) x.own(sa.protocol, sa.spi_out, false);
+        Result<SaInstall::Reply> done = co_await x.operate(*request);
+        if (!done) co_return tl::unexpected<Error>(done.error());
+    }
     co_return ok();
 }
 
-/// Our inbound SPI and, with PFS, a key pair.
-Task<Status> get_spi(Phase2& x) {
-    const SpiGet request = spi_request(x);
-    Result<SpiGet::Reply> reply = co_await x.operate(request);
-    if (!reply) co_return tl::unexpected<Error>(reply.error());
-    x.set_spi_in(reply->spi);
-    x.own_spi_in();
+/// Our inbound SPIs, one for each protocol.
+Task<Status> get_spis(Phase2& x) {
+    for (std::size_t i = 0; i < x.params().sas.size(); ++i) {
+        const SpiGet request = spi_request(x, x.params().sas[i]);
+        Result<SpiGet::Reply> reply = co_await x.operate(request);
+        if (!reply) co_return tl::unexpected<Error>(reply.error());
+        x.params().sas[i].spi_in = reply->spi;
+        x.own(x.params().sas[i].protocol, reply->spi, true);
+    }
     co_return ok();
 }
 
@@ -225,21 +246,34 @@ Status take_key_exchange(Phase2& x, const std::optional<ByteView>& ke) {
 
 // --- initiator ---
 
+/// IDs that say nothing new: all traffic between the hosts themselves, without a tunnel (reference 5.8).
+bool ids_are_left_out(const Phase2& x) {
+    const TrafficSelector& s = x.selector();
+    const auto& templates = x.policy()->templates;
+    return std::none_of(templates.begin(), templates.end(),
+                        [](const conf::PolicyTemplate& t) { return t.tunnel; }) &&
+           !x.phase1().section().support_proxy && s.protocol == 0 && s.local.port == 0 &&
+           s.remote.port == 0 && s.local.net == Prefix::host(x.phase1().local().addr) &&
+           s.remote.net == Prefix::host(x.phase1().remote().addr);
+}
+
 /// Before message 1: sainfo, IDs, nonce.
 Status prepare(Phase2& x) {
     Phase2::Negotiation& n = x.negotiation();
     RACOON_TRY(n.sainfo, find_sainfo(x));
-    const TrafficSelector& s = x.selector();
-    n.id_ci = isakmp::Identity::selector(s.local, s.protocol).body();
-    n.id_cr = isakmp::Identity::selector(s.remote, s.protocol).body();
+    if (!ids_are_left_out(x)) {
+        const TrafficSelector& s = x.selector();
+        n.id_ci = isakmp::Identity::selector(s.local, s.protocol).body();
+        n.id_cr = isakmp::Identity::selector(s.remote, s.protocol).body();
+    }
     n.ni = x.ctx().random_bytes(nonce_size(x));
     return ok();
 }
 
 Result<Bytes> message_1(Phase2& x) {
     Phase2::Negotiation& n = x.negotiation();
-    RACOON_TRY(n.offered, phase2_offer(x.ctx(), *n.sainfo, x.tmpl(), x.spi_in()));
-    return offer_message(x, isakmp::build_phase2_sa({&n.offered, 1}), n.ni, {});
+    RACOON_TRY(n.offered, phase2_offer(x.ctx(), x.rules(), x.params().sas));
+    return offer_message(x, isakmp::build_phase2_sa(n.offered), n.ni, {});
 }
 
 /// The next message of the peer that is really message 2.
@@ -267,17 +301,18 @@ Task<Result<Verified<isakmp::QuickMode1>>> verified_message_2(Phase2& x, bool& c
 
 Status take_message_2(Phase2& x, const isakmp::QuickMode1& m) {
     Phase2::Negotiation& n = x.negotiation();
-    RACOON_TRY(Phase2Choice choice, check_phase2_answer(*n.sainfo, x.tmpl(), n.offered, m.sa));
-    x.set_params(choice.params);
-    x.set_spi_out(choice.peer_spi);
+    RACOON_TRY(Phase2Choice choice, check_phase2_answer(x.rules(), n.offered, m.sa));
+    for (std::size_t i = 0; i < choice.params.sas.size(); ++i)
+        choice.params.sas[i].spi_in = x.params().sas[i].spi_in;
+    x.set_params(std::move(choice.params));
     n.nr = to_bytes(m.nonce);
     if (m.id_ci && m.id_cr) {
-        RACOON_TRY(TrafficSelector theirs,
-                   selector_of_ids(m.id_ci, m.id_cr, true, x.phase1().local().addr,
-                                   x.phase1().remote().addr));
-        if (!(theirs == x.selector()))
+        RACOON_TRY(QuickModeIds theirs,
+                   ids_of_quick_mode(m.id_ci, m.id_cr, true, x.phase1().local().addr,
+                                     x.phase1().remote().addr));
+        if (!(theirs.selector == x.selector()))
             return refusal(Errc::InvalidId, NotifyType::InvalidIdInformation,
-                           "the peer answered with other IDs: " + theirs.text());
+                           "the peer answered with other IDs: " + theirs.selector.text());
     }
     for (const isakmp::Notification& note : m.notifications)
         if (note.type == NotifyType::ResponderLifetime)
@@ -327,11 +362,14 @@ Result<Phase2Choice> plan(Phase2& x) {
     const IpAddr& local = x.phase1().local().addr;
     const IpAddr& peer = x.phase1().remote().addr;
     // The SPI first: a refusal carries it, so that the peer knows what is meant.
-    if (!m.sa.proposals.empty()) {
-        x.params().protocol = ip_protocol(m.sa.proposals[0].protocol);
-        if (const auto spi = m.sa.proposals[0].spi_value()) x.set_spi_out(*spi);
-    }
-    RACOON_TRY(TrafficSelector ts, selector_of_ids(m.id_ci, m.id_cr, false, local, peer));
+    SaParams named;
+    named.protocol = ip_protocol(m.sa.proposals[0].protocol);
+    named.spi_out = m.sa.proposals[0].spi_value().value_or(Spi{});
+    x.params().sas.assign(1, named);
+    RACOON_TRY(QuickModeIds ids, ids_of_quick_mode(m.id_ci, m.id_cr, false, local, peer));
+    const TrafficSelector& ts = ids.selector;
+    x.local_id = std::move(ids.local);
+    x.remote_id = std::move(ids.remote);
     const PolicyHit hit = x.settings().policies.match(ts, local, peer);
     if (hit.policy == nullptr)
         return refusal(
@@ -350,10 +388,9 @@ Result<Phase2Choice> plan(Phase2& x) {
     if (!info) return tl::unexpected<Error>(info.error());
     n.sainfo = *info;
     RACOON_TRY(Phase2Choice choice,
-               choose_phase2(x.ctx(), *n.sainfo, x.tmpl(), x.phase1().section().proposal_check,
+               choose_phase2(x.ctx(), x.rules(), x.phase1().section().proposal_check,
                              x.settings().groups, m.sa));
     x.set_params(choice.params);
-    x.set_spi_out(choice.peer_spi);
     n.ni = to_bytes(m.nonce);
     n.nr = x.ctx().random_bytes(nonce_size(x));
     if (m.id_ci) {
@@ -366,21 +403,25 @@ Result<Phase2Choice> plan(Phase2& x) {
 
 Result<Bytes> message_2(Phase2& x, const Phase2Choice& choice) {
     const Phase2::Negotiation& n = x.negotiation();
-    isakmp::ChosenProposal chosen;
-    chosen.proposal = choice.proposal;
-    chosen.transform = choice.transform;
-    chosen.spi = isakmp::spi_bytes(choice.proposal->protocol, x.spi_in());
+    std::vector<isakmp::ChosenProposal> chosen;
+    for (const Phase2Choice::Part& part : choice.parts) {
+        isakmp::ChosenProposal one;
+        one.proposal = part.proposal;
+        one.transform = part.transform;
+        one.spi = isakmp::spi_bytes(part.proposal->protocol, x.params().sas[part.sa].spi_in);
+        chosen.push_back(std::move(one));
+    }
     std::optional<Bytes> notify;
     if (x.params().send_lifetime) {
         isakmp::Notification note;
         const Bytes data = responder_lifetime(x.params());
-        note.protocol = choice.proposal->protocol;
+        note.protocol = chosen.front().proposal->protocol;
         note.type = NotifyType::ResponderLifetime;
-        note.spi = chosen.spi;
+        note.spi = chosen.front().spi;
         note.data = data;
         notify = note.body();
     }
-    return offer_message(x, isakmp::build_sa_answer({&chosen, 1}), n.nr, notify);
+    return offer_message(x, isakmp::build_sa_answer(chosen), n.nr, notify);
 }
 
 /// The next message of the peer that is really message 3: what makes a responder's SAs count.
@@ -421,7 +462,7 @@ Task<Status> quick_mode_initiator(Phase2& x) {
     Phase2::Negotiation& n = x.negotiation();
     Status prepared = prepare(x);
     if (!prepared) co_return prepared;
-    Status spi = co_await get_spi(x);
+    Status spi = co_await get_spis(x);
     if (!spi) co_return spi;
     if (n.sainfo->pfs_group != nullptr) {
         Status pair = co_await make_key_pair(x, *n.sainfo->pfs_group);
@@ -470,7 +511,7 @@ Task<Status> quick_mode_responder(Phase2& x) {
         x.refuse(choice.error());
         co_return tl::unexpected<Error>(choice.error());
     }
-    Status spi = co_await get_spi(x);
+    Status spi = co_await get_spis(x);
     if (!spi) co_return spi;
     if (x.params().pfs != nullptr) {
         Status pair = co_await make_key_pair(x, *x.params().pfs);

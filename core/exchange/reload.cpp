@@ -37,6 +37,8 @@ const conf::SaInfo* sainfo_of(const Settings& settings, const SaPair& pair, std:
     query.ph1id = ph1id;
     query.client = pair.remote.addr;
     if (!pair.initiator) query.peer_id = peer;
+    if (pair.local_id) query.local_id = conf::PeerId{pair.local_id->type, pair.local_id->data};
+    if (pair.remote_id) query.remote_id = conf::PeerId{pair.remote_id->type, pair.remote_id->data};
     if (const conf::SaInfo* found = settings.index.sainfo(query)) return found;
     query.selector = pair.policy->selector;
     return settings.index.sainfo(query);

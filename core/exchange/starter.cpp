@@ -1,5 +1,6 @@
 // `start on`: the tunnels of a remote come up without a packet that asks for them, at the start and after a
-// reload, and again when they are lost. A peer that does not answer is tried again with growing pauses.
+// reload, and again when they are lost. With `dpd_action restart` or `close_action restart` a tunnel that was
+// up is brought up again once. A peer that does not answer is tried again with growing pauses.
 // What the administrator takes down stays down until a reload, or until traffic asks for it.
 #include <fmt/format.h>
 
@@ -90,8 +91,8 @@ bool Core::is_up(const StarterKey& key) const {
 
 void Core::start_one(const StarterKey& key) {
     const auto found = starters_.find(key);
-    if (found == starters_.end() || found->second->asked || found->second->held || is_up(key))
-        return;
+    if (found == starters_.end() || found->second->asked || found->second->held) return;
+    if (is_up(key)) return started(key);
     found->second->asked = true;
     Done done = [this, key](const Status& status) { start_ended(key, status); };
     if (key.first.value != 0) return establish_policy(key.first, std::move(done));
@@ -103,7 +104,27 @@ void Core::start_ended(const StarterKey& key, const Status& status) {
     const auto found = starters_.find(key);
     if (found == starters_.end()) return;
     found->second->asked = false;
-    if (!status) start_again(key, *found->second);
+    if (!status) return start_again(key, *found->second);
+    started(key);
+}
+
+void Core::started(const StarterKey& key) {
+    const auto found = starters_.find(key);
+    if (found == starters_.end() || !found->second->once) return;
+    dead_starters_.push_back(std::move(found->second));
+    starters_.erase(found);
+}
+
+/// What a pair served is wanted again, after a moment in which what belongs to its peer is cleared away.
+void Core::restart(const SaPair& pair) {
+    const StarterKey key(pair.policy->id, "");
+    auto& slot = starters_[key];
+    if (slot == nullptr) {
+        slot = std::make_unique<Starter>();
+        slot->once = true;
+    }
+    if (slot->asked || slot->held || slot->timer.armed()) return;
+    start_again(key, *slot);
 }
 
 void Core::start_again(const StarterKey& key, Starter& s) {

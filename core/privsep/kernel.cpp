@@ -317,6 +317,10 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
     if (filled && !request.integrity.empty())
         filled = fill_algorithm(sa.auth, host_.registry().esp_integrity(request.integrity),
                                 request.integrity, request.integrity_key);
+    // A backend finds the compression where the encryption of ESP stands.
+    if (filled && !request.compression.empty())
+        filled = fill_algorithm(sa.enc, host_.registry().compression(request.compression),
+                                request.compression, {});
     if (!filled) {
         done(filled);
         return;

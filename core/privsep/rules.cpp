@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "conf/features.hpp"
+#include "conf/policies.hpp"
 
 namespace racoon::privsep {
 
@@ -30,10 +31,12 @@ std::size_t key_size(const conf::TransformInfo& info, unsigned bits) {
     return bits / 8 + info.salt_bytes;
 }
 
-bool side_fits(const conf::SaInfoSide& side, const Selector& selector, std::uint8_t protocol) {
+/// `host` is who speaks IKE on that side: a text or a range stands for it.
+bool side_fits(const conf::SaInfoSide& side, const Selector& selector, std::uint8_t protocol,
+               const IpAddr& host) {
     if (side.anonymous()) return true;
     if (side.clientaddr) return selector.net.is_host();
-    if (!side.selector) return false;  // a text or a range, which no SA of ours has
+    if (!side.selector) return selector.net == Prefix::host(host);
     return side.selector->net == selector.net && (side.protocol == 0 || side.protocol == protocol);
 }
 
@@ -51,7 +54,11 @@ bool names(const conf::SaInfo& info, const exchange::SaInstall& request) {
         request.integrity.empty() ||
         std::any_of(info.integrity.begin(), info.integrity.end(),
                     [&](const conf::TransformInfo* t) { return t->name == request.integrity; });
-    return encryption && integrity;
+    const bool compression =
+        request.compression.empty() ||
+        std::any_of(info.compression.begin(), info.compression.end(),
+                    [&](const conf::TransformInfo* t) { return t->name == request.compression; });
+    return encryption && integrity && compression;
 }
 
 const conf::TransformInfo* encryption_of(const conf::SaInfo& info, const std::string& name) {
@@ -68,8 +75,17 @@ const conf::TransformInfo* integrity_of(const conf::SaInfo& info, const std::str
 Status check_keys(const conf::SaInfo& info, const exchange::SaInstall& request) {
     if (request.protocol == 50 && request.encryption.empty())
         return denied("an ESP SA without an encryption algorithm");
-    if (request.protocol == 51 && request.integrity.empty())
-        return denied("an AH SA without an integrity algorithm");
+    if (request.protocol == 51 && (request.integrity.empty() || !request.encryption.empty()))
+        return denied("an AH SA without an integrity algorithm, or with an encryption");
+    if ((request.protocol == 108) != !request.compression.empty() ||
+        (request.protocol == 108 && !(request.encryption.empty() && request.integrity.empty())))
+        return denied("an IPComp SA without a compression algorithm, or compression elsewhere");
+    if (request.protocol == 108 && request.spi.value > 0xffff)
+        return denied(fmt::format("a CPI of {}", request.spi.value));
+    if (request.encryption.empty() && request.encryption_key.size() != 0)
+        return denied("a key without an encryption algorithm");
+    if (request.integrity.empty() && request.integrity_key.size() != 0)
+        return denied("a key without an integrity algorithm");
     if (const auto* t = encryption_of(info, request.encryption)) {
         const unsigned bits = t->key.fixed() ? t->key.min : request.key_bits;
         if (!t->key.allows(bits) || request.encryption_key.size() != key_size(*t, bits))
@@ -165,22 +181,27 @@ Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Fa
         return denied(fmt::format("no policy {} is configured", place.policy.value));
     if (found->direction != conf::Direction::Out || found->action != conf::PolicyAction::Ipsec)
         return denied(fmt::format("policy {} is not an outbound ipsec policy", place.policy.value));
-    const conf::PolicyTemplate* fitting = nullptr;
-    for (const auto& t : found->templates)
-        if (t.protocol == place.protocol && t.tunnel == place.tunnel && t.reqid == place.reqid)
-            fitting = &t;
-    if (fitting == nullptr)
+    if (const std::string why = conf::why_not_negotiable(*found); !why.empty())
+        return denied(fmt::format("policy {} has {}", place.policy.value, why));
+    const auto fitting = std::find_if(found->templates.begin(), found->templates.end(),
+                                      [&](const conf::PolicyTemplate& t) {
+                                          return t.protocol == place.protocol &&
+                                                 t.tunnel == place.tunnel && t.reqid == place.reqid;
+                                      });
+    if (fitting == found->templates.end())
         return denied(fmt::format("policy {} ({}) has no template for protocol {}, {}, reqid {}",
                                   place.policy.value, found->selector.text(), place.protocol,
                                   place.tunnel ? "tunnel" : "transport", place.reqid.value));
-    if (fitting->tunnel) {
-        if (fitting->local != place.local || fitting->remote != place.peer)
-            return denied(fmt::format("policy {} is between {} and {}, not {} and {}",
-                                      place.policy.value, fitting->local.text(),
-                                      fitting->remote.text(), place.local.text(),
-                                      place.peer.text()));
-    } else if (!found->selector.local.net.contains(place.local) ||
-               !found->selector.remote.net.contains(place.peer)) {
+    // In a bundle with a tunnel every SA is between the tunnel's ends.
+    const IpAddr local = local_of(*found), peer = peer_of(*found);
+    if ((!local.is_any() && local != place.local) || (!peer.is_any() && peer != place.peer))
+        return denied(fmt::format("policy {} is between {} and {}, not {} and {}",
+                                  place.policy.value, local.text(), peer.text(), place.local.text(),
+                                  place.peer.text()));
+    const bool tunnel = std::any_of(found->templates.begin(), found->templates.end(),
+                                    [](const conf::PolicyTemplate& t) { return t.tunnel; });
+    if (!tunnel && (!found->selector.local.net.contains(place.local) ||
+                    !found->selector.remote.net.contains(place.peer))) {
         return denied(fmt::format("policy {} ({}) does not cover {} and {}", place.policy.value,
                                   found->selector.text(), place.local.text(), place.peer.text()));
     }
@@ -232,14 +253,15 @@ Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Fa
     };
     for (const auto& info : config_->sainfos) {
         if (!may_be(info.remoteid)) continue;
-        if (!side_fits(info.local, request.selector.local, request.selector.protocol) ||
-            !side_fits(info.remote, request.selector.remote, request.selector.protocol))
+        const std::uint8_t protocol = request.selector.protocol;
+        if (!side_fits(info.local, request.selector.local, protocol, request.local) ||
+            !side_fits(info.remote, request.selector.remote, protocol, request.peer))
             continue;
         if (names(info, request)) return check_keys(info, request);
     }
-    return denied(fmt::format("no sainfo for {} names {}{}{}", request.selector.text(),
+    return denied(fmt::format("no sainfo for {} names {}{}{}{}", request.selector.text(),
                               request.encryption, request.integrity.empty() ? "" : " with ",
-                              request.integrity));
+                              request.integrity, request.compression));
 }
 
 }  // namespace racoon::privsep

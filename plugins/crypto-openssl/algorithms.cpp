@@ -28,7 +28,7 @@ std::vector<Offer> Algorithms::offers() {
                                              "hmac_md5",     "hmac_sha1",    "hmac_sha256",
                                              "hmac_sha384",  "hmac_sha512",  "aes_xcbc_mac",
                                              "aes_128_gmac", "aes_192_gmac", "aes_256_gmac",
-                                             "non_auth"};
+                                             "non_auth",     "deflate"};
     std::vector<Offer> all;
     ciphers_->offer(all);
     hashes_->offer(all);

@@ -105,6 +105,14 @@ int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, bool aead) {
     return try_sa(family, sa);
 }
 
+int Backend::try_compression() {
+    racoon_kernel_sa sa{};
+    sa.protocol = RACOON_IPPROTO_COMP;
+    sa.enc = algorithm("deflate", 0, 0);
+    sa.spi = 0x7261;  // a CPI has 16 bits
+    return try_sa(4, sa);
+}
+
 // Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
 int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa) {
     sa.struct_size = sizeof(sa);
@@ -116,7 +124,7 @@ int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa) {
     std::memcpy(sa.src.bytes, family == 4 ? v4 : v6, 4);
     std::memcpy(sa.dst.bytes, family == 4 ? v4 : v6, 4);
     sa.dst.bytes[family == 4 ? 3 : 15] = 2;
-    sa.spi = 0x72616300;  // "rac"
+    if (sa.spi == 0) sa.spi = 0x72616300;  // "rac"
     racoon_kernel_sa_id id{};
     id.protocol = sa.protocol;
     id.dst = sa.dst;
@@ -168,6 +176,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (try_sa(4, RACOON_IPPROTO_ESP, true) == 0) flags |= RACOON_CAP_AEAD;
         if (try_sa(6, RACOON_IPPROTO_ESP, false) == 0) flags |= RACOON_CAP_IPV6;
         if (try_sa(4, RACOON_IPPROTO_AH, false) == 0) flags |= RACOON_CAP_AH;
+        if (try_compression() == 0) flags |= RACOON_CAP_IPCOMP;
         if (own) requests_.close();
         capabilities_ = flags;
     }
@@ -570,6 +579,17 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     const int error = add_policy(policy, policy.direction, &entry.index);
     if (error == EEXIST) {
         return sdk::fail(err, RACOON_STATE, "the kernel has a policy with this selector", error);
+    }
+    if (error == EINVAL && policy.direction == RACOON_DIR_OUT) {
+        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
+            const racoon_kernel_template& t = policy.templates[i];
+            if (t.mode == RACOON_MODE_TUNNEL && t.level == RACOON_LEVEL_USE) {
+                return sdk::fail(err, RACOON_INVALID_ARGUMENT,
+                                 "Linux takes no tunnel of level \"use\" in an out policy; write "
+                                 "\"require\"",
+                                 error);
+            }
+        }
     }
     if (error != 0) return refuse(err, "policy", error);
     if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {

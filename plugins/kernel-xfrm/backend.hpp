@@ -79,6 +79,7 @@ class Backend final : public sdk::KernelBackend {
     /// Installs and deletes an SA that nothing uses. 0, or errno.
     int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead);
     int try_sa(std::uint8_t family, racoon_kernel_sa sa);
+    int try_compression();
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
     std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
                                               std::uint32_t direction);

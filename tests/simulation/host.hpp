@@ -23,9 +23,12 @@ using Rng = std::mt19937_64;
 /// An SA in the modelled kernel.
 struct SimSa {
     bool inbound = false;
+    std::uint8_t protocol = 50;
+    bool tunnel = true, esn = false;
     IpAddr src, dst;
     TrafficSelector selector;
-    std::string encryption, integrity;
+    std::string encryption, integrity, compression;
+    std::uint64_t soft_seconds = 0, hard_seconds = 0, soft_bytes = 0, hard_bytes = 0;
     Bytes key;  // encryption key | integrity key
     PolicyId policy;
     std::uint32_t replay_window = 0;
@@ -210,7 +213,9 @@ class SimHost final : public exchange::Output {
                 SpiGet::Reply out;
                 do {
                     out.spi.value = static_cast<std::uint32_t>(rng_());
-                } while (out.spi.value < 256);
+                    if (r.protocol == 108) out.spi.value %= 61440;  // a CPI
+                } while (out.spi.value < 256 || larval.contains(out.spi.value) ||
+                         sas.contains({r.local, out.spi.value}));
                 larval.insert(out.spi.value);
                 return reply(out);
             }
@@ -219,6 +224,14 @@ class SimHost final : public exchange::Output {
                 if (!uses.contains(r.use)) return fail(Errc::Denied, "unknown use");
                 SimSa sa;
                 sa.inbound = r.inbound;
+                sa.protocol = r.protocol;
+                sa.tunnel = r.tunnel;
+                sa.esn = r.esn;
+                sa.compression = r.compression;
+                sa.soft_seconds = r.soft_seconds;
+                sa.hard_seconds = r.hard_seconds;
+                sa.soft_bytes = r.soft_bytes;
+                sa.hard_bytes = r.hard_bytes;
                 sa.src = r.inbound ? r.peer : r.local;
                 sa.dst = r.inbound ? r.local : r.peer;
                 sa.selector = r.selector;

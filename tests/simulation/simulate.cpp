@@ -68,6 +68,21 @@ Story story_of(Rng& rng, WireModel& wire, double max_loss) {
     s.options.named = rng() % 2;
     s.options.signature = rng() % 4 == 0;
     s.options.initial_contact = rng() % 4 != 0;
+    switch (rng() % 8) {
+        case 0:
+            s.options.rules = {{50, s.options.tunnel}, {51, false}};
+            break;
+        case 1:
+            s.options.rules = {{108, s.options.tunnel}, {50, false}};
+            break;
+        case 2:
+            s.options.rules = {{108, s.options.tunnel}, {50, false}, {51, false}};
+            break;
+        default:
+            break;
+    }
+    s.options.complex_bundle = rng() % 2;
+    s.options.esn = rng() % 2;
     return s;
 }
 

@@ -201,7 +201,7 @@ struct TestCatalog {
     conf::GroupInfo group;
     conf::GroupInfo other_group;
     conf::AuthMethodInfo psk, signature;
-    conf::TransformInfo aes, gcm, null, sha1, sha256;
+    conf::TransformInfo aes, gcm, null, sha1, sha256, deflate;
 
     TestCatalog() {
         cipher.name = "aes";
@@ -246,6 +246,9 @@ struct TestCatalog {
         sha1.ah_id = 3;
         sha1.key_bytes = 20;
         sha1.icv_bytes = 12;
+        deflate.name = "deflate";
+        deflate.kind = conf::TransformKind::Compression;
+        deflate.esp_id = 2;
         sha256 = sha1;
         sha256.name = "hmac_sha256";
         sha256.attribute = 5;

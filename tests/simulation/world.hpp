@@ -41,6 +41,12 @@ struct ConfigOptions {
     bool named = false;      // identities are names and are verified, else addresses
     bool signature = false;  // SKEYID as with signatures
     bool initial_contact = true;
+    // The rules of each policy, the innermost first: protocol, and whether it is a tunnel. Empty: ESP alone
+    // as `tunnel` says.
+    std::vector<std::pair<std::uint8_t, bool>> rules;
+    bool complex_bundle = true;
+    bool esn = false;
+    bool support_proxy = false;
 };
 
 /// "h1.example": the host whose address ends so, where identities are names.
@@ -78,6 +84,7 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
     const TestCatalog& c = catalog();
     auto config = std::make_shared<conf::Config>();
     config->timer = o.timer;
+    config->complex_bundle = o.complex_bundle;
     conf::Remote r;
     r.name = peer.text() + "[500]";
     r.address = Endpoint{peer, 500};
@@ -96,6 +103,7 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
     r.proposal_check = o.check;
     r.rekey = o.rekey;
     r.passive = o.passive;
+    r.support_proxy = o.support_proxy;
     r.unsupported = o.remote_asks;
     conf::Phase1Proposal p;
     p.cipher = &c.cipher;
@@ -113,6 +121,8 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
         if (o.gcm) s.encryption.push_back({&c.gcm, 256});
         s.encryption.push_back({&c.aes, 128});
         s.integrity = {&c.sha256, &c.sha1};
+        s.compression = {&c.deflate};
+        s.esn = o.esn;
         s.unsupported = o.sainfo_asks;
         config->sainfos.push_back(s);
     }
@@ -120,14 +130,19 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
         conf::Policy out;
         out.id = PolicyId{i + 1};
         out.selector = selector_of(local, peer, o, i);
-        conf::PolicyTemplate t;
-        t.tunnel = o.tunnel;
-        t.reqid = ReqId{100 + i};
-        if (o.tunnel) {
-            t.local = local;
-            t.remote = peer;
+        auto rules = o.rules;
+        if (rules.empty()) rules.emplace_back(50, o.tunnel);
+        for (const auto& [protocol, tunnel] : rules) {
+            conf::PolicyTemplate t;
+            t.protocol = protocol;
+            t.tunnel = tunnel;
+            t.reqid = ReqId{100 + i};
+            if (tunnel) {
+                t.local = local;
+                t.remote = peer;
+            }
+            out.templates.push_back(t);
         }
-        out.templates.push_back(t);
         config->policies.push_back(out);
     }
     return config;
@@ -228,7 +243,9 @@ class World {
                 if (it->second.inbound == sa.inbound)
                     return what + " has one direction at both ends";
                 if (it->second.key != sa.key || it->second.encryption != sa.encryption ||
-                    it->second.integrity != sa.integrity)
+                    it->second.integrity != sa.integrity ||
+                    it->second.compression != sa.compression || it->second.esn != sa.esn ||
+                    it->second.protocol != sa.protocol)
                     return what + " has other keys or algorithms at the other end";
             }
         return "";

@@ -11,7 +11,6 @@ namespace {
 
 using exchange::Context;
 using exchange::Phase2Choice;
-using exchange::Phase2Params;
 
 struct Silent final : exchange::Output {
     void send(const exchange::Datagram&) override {}
@@ -58,9 +57,22 @@ class Phase2Suites : public testing::Test {
     Context context(const conf::SaInfo& info) {
         return Context(std::make_shared<exchange::Settings>(config(info), 1), output_);
     }
+    exchange::Phase2Rules rules(const conf::SaInfo& info) {
+        templates_.assign(1, template_);
+        return exchange::Phase2Rules{info, templates_};
+    }
+    Result<isakmp::Phase2Proposal> our_offer(const Context& ctx, const conf::SaInfo& info) {
+        const exchange::Phase2Rules with = rules(info);
+        auto sas = exchange::wanted_sas(with.templates);
+        sas[0].spi_in = Spi{0x1000};
+        auto offer = exchange::phase2_offer(ctx, with, sas);
+        if (!offer) return fail(offer.error());
+        EXPECT_EQ(offer->size(), 1u);
+        return offer->front();
+    }
     /// What a responder with that sainfo makes of one offered transform.
-    std::optional<Phase2Params> choice(const conf::SaInfo& info,
-                                       const isakmp::Phase2Transform& offered) {
+    std::optional<exchange::SaParams> choice(const conf::SaInfo& info,
+                                             const isakmp::Phase2Transform& offered) {
         isakmp::Phase2Proposal proposal;
         proposal.protocol = exchange::wire_protocol(template_.protocol);
         proposal.spi = Spi{0x1000};
@@ -73,12 +85,12 @@ class Phase2Suites : public testing::Test {
             return {};
         }
         const Context ctx = context(info);
-        auto chosen = exchange::choose_phase2(ctx, info, template_, conf::ProposalCheck::Obey,
+        auto chosen = exchange::choose_phase2(ctx, rules(info), conf::ProposalCheck::Obey,
                                               ctx.settings->groups, *sa);
         if (!chosen) return {};
-        return chosen->params;
+        return chosen->params.sas[0];
     }
-    Status keeper_says(const conf::SaInfo& info, const Phase2Params& p, std::size_t enc_bytes,
+    Status keeper_says(const conf::SaInfo& info, const exchange::SaParams& p, std::size_t enc_bytes,
                        std::size_t mac_bytes) {
         const auto made = config(info);
         const privsep::Book book(made, 1);
@@ -116,6 +128,7 @@ class Phase2Suites : public testing::Test {
     Modules modules_;
     Silent output_;
     conf::PolicyTemplate template_;
+    std::vector<conf::PolicyTemplate> templates_;
 };
 
 TEST_F(Phase2Suites, EveryTripleOfEspAndOneStepBesideEach) {
@@ -130,7 +143,7 @@ TEST_F(Phase2Suites, EveryTripleOfEspAndOneStepBesideEach) {
                 info.integrity = {mac};
                 const auto want = expected_of(enc_name, bits, mac_name);
                 const Context ctx = context(info);
-                const auto offer = exchange::phase2_offer(ctx, info, template_, Spi{0x1000});
+                const auto offer = our_offer(ctx, info);
                 ASSERT_EQ(offer.has_value(), want.has_value());
                 isakmp::Phase2Transform t;
                 t.id = enc->esp_id;
@@ -200,7 +213,7 @@ TEST_F(Phase2Suites, AhHasGmacAndTheMacsAndNothingElse) {
         conf::SaInfo info;
         info.integrity = {mac};
         const Context ctx = context(info);
-        const auto offer = exchange::phase2_offer(ctx, info, template_, Spi{0x1000});
+        const auto offer = our_offer(ctx, info);
         const auto want = wanted.find(name);
         ASSERT_EQ(offer.has_value(), want != wanted.end());
         if (want == wanted.end()) continue;
@@ -228,14 +241,14 @@ TEST_F(Phase2Suites, WhatTheBackendLacksIsNeitherOfferedNorAccepted) {
     ctx.caps_known = true;
     ctx.caps.flags = RACOON_CAP_AEAD | RACOON_CAP_TRUNC_128;
     ctx.caps.lacks = {{50, false, "blowfish"}, {50, true, "aes_xcbc_mac"}, {51, true, "hmac_sha1"}};
-    auto offer = exchange::phase2_offer(ctx, info, template_, Spi{0x1000});
+    auto offer = our_offer(ctx, info);
     ASSERT_TRUE(offer);
     ASSERT_EQ(offer->transforms.size(), 1u);
     EXPECT_EQ(offer->transforms[0].id, 12);
     EXPECT_EQ(static_cast<int>(offer->transforms[0].integrity), 2);
 
     ctx.caps.lacks.push_back({50, false, "aes"});
-    offer = exchange::phase2_offer(ctx, info, template_, Spi{0x1000});
+    offer = our_offer(ctx, info);
     ASSERT_FALSE(offer);
     EXPECT_NE(offer.error().text().find("can be done by the kernel backend"), std::string::npos)
         << offer.error().text();
