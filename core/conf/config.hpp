@@ -267,6 +267,8 @@ struct Policy {
     std::int32_t priority = 0;
     TrafficSelector selector;
     std::vector<PolicyTemplate> templates;
+    /// Of a policy made for a peer: whether it wrote each protocol's own mode; else the configuration says.
+    std::optional<bool> complex_bundle = {};
     bool copied = false;  // a `fwd` policy that was not written but follows from an `in` policy
     Location where;
 };

@@ -27,7 +27,7 @@ constexpr std::array kFeatures = {
     Row{Feature::Gssapi, false, "authentication with GSS-API"},
     Row{Feature::XAuth, false, "XAuth"},
     Row{Feature::ModeConfig, false, "mode-config"},
-    Row{Feature::GeneratePolicy, false, "making policies for peers"},
+    Row{Feature::GeneratePolicy, true, "making policies for peers"},
     Row{Feature::Scripts, false, "hook scripts"},
     Row{Feature::StringSelectors, true, "phase 2 identities other than addresses and nets"},
     Row{Feature::BundleModes, true, "one mode for all protocols of a bundle"},

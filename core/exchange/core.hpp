@@ -39,7 +39,15 @@ struct Request {
     PairId replaces;
     Phase2* running = nullptr;  // null: waits for a phase 1
     Timer limit;
-    bool resolved = false;  // the peer's name, where it has one
+    bool resolved = false;                     // the peer's name, where it has one
+    std::shared_ptr<const conf::Policy> made;  // the policy, if it was made for the peer
+};
+
+/// A policy that was made for a peer (`generate_policy`), as long as it is in the kernel.
+struct MadePolicy {
+    std::shared_ptr<const conf::Policy> policy;
+    IpAddr peer;
+    std::optional<isakmp::Identity> peer_id;
 };
 
 class Core : public Phase1Owner, public Phase2Owner {
@@ -163,6 +171,9 @@ class Core : public Phase1Owner, public Phase2Owner {
     void phase2_established(Phase2& x) override;
     void phase2_failed(Phase2& x, const Error& error) override;
     void phase2_repeated(Phase2& x) override;
+    bool overlaps_another(const Phase2& x) override;
+    const conf::Policy* policy_of(PolicyId id) const;
+    void drop_made(PolicyId id);
     void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
                  const IpAddr& peer, std::uint64_t acquire, Done done, PairId replaces);
     void advance(Request& r);
@@ -266,6 +277,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     EarlyStarts early_;
     KnownPeers known_;
     PairTable pairs_;
+    std::unordered_map<PolicyId, MadePolicy> made_;
     Timer guard_timer_;
     std::map<std::pair<PolicyId, TrafficSelector>, std::unique_ptr<Request>> requests_;
     std::unordered_map<IpAddr, std::vector<Request*>, IpAddrHash> waiting_;  // for a phase 1

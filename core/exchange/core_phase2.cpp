@@ -60,7 +60,7 @@ bool has_protocol(const SaPair& p, std::uint8_t protocol) {
 // --- requests ---
 
 void Core::establish_policy(PolicyId id, Done done) {
-    const conf::Policy* policy = ctx_.settings->policies.find(id);
+    const conf::Policy* policy = policy_of(id);
     if (policy == nullptr)
         return done(fail(Errc::NotFound, "no outbound ipsec policy " + std::to_string(id.value)));
     for (SaPair* p : pairs_.with_policy(id))
@@ -91,6 +91,7 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
     Request& r = *owned;
     r.settings = std::move(settings);
     r.policy = &policy;
+    if (const auto m = made_.find(policy.id); m != made_.end()) r.made = m->second.policy;
     r.selector = selector;
     r.local = local_of(policy);
     r.peer = peer;
@@ -134,6 +135,7 @@ bool Core::start_quick_mode(Phase1& sa, Request& r) {
     sa.children.push_back(
         std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, true, r.settings, r.policy));
     Phase2& x = *sa.children.back();
+    if (r.made != nullptr) x.set_made(r.made);
     x.set_selector(r.selector);
     r.running = &x;
     x.start_initiator(r.acquires.empty() ? 0 : r.acquires.front(), r.replaces.value != 0);
@@ -205,6 +207,13 @@ void Core::phase2_established(Phase2& x) {
     auto owned = std::make_unique<SaPair>();
     owned->settings = x.settings_ptr();
     owned->policy = x.policy();
+    owned->made = x.made();
+    if (x.made() != nullptr) {
+        MadePolicy& m = made_[x.policy()->id];
+        m.policy = x.made();
+        m.peer = sa.remote().addr;
+        m.peer_id = sa.peer_id();
+    }
     owned->section = sa.section().name;
     owned->local = sa.local();
     owned->remote = sa.remote();
@@ -265,7 +274,10 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
     // others are preferred.
     if (x.initiator() && error.code() == Errc::Timeout && !answered) sa.suspect = true;
     Request* r = request_of(x);
+    const PolicyId unused =
+        x.made() != nullptr && x.policy()->id.value != 0 ? x.policy()->id : PolicyId{};
     release_child(x);
+    if (unused.value != 0) drop_made(unused);
     if (r == nullptr) return;
     r->running = nullptr;
     if (!sa.usable() && error.code() == Errc::Cancelled && !stopping_) {
@@ -356,6 +368,7 @@ void Core::delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view wh
     LOGI(pair.remote.addr.text(), fmt::format("purged IPsec-SA {} ({})", pair_text(pair), why));
     ctx_.event(kEventPhase2Deleted, pair.local, pair.remote, pair.selector.text());
     if (tell == Tell::Peer) announce_delete(pair.params.sas, pair.local, pair.remote, insist);
+    if (pair.made != nullptr && !pair.keep_policy) drop_made(pair.policy->id);
     dead_pairs_.push_back(std::move(owned));
     start_lost(StarterKey(pair.policy->id, ""), pair.established);
 }
@@ -367,8 +380,46 @@ void Core::lose_pair(SaPair& pair, Tell tell, bool dead, std::string_view why) {
                                                      : section->close_action;
     // A pair that has been replaced ends by the peer's hand in the course of every renewal.
     const bool replaced = pair.replaced || has_newer(pair);
+    if (action != conf::PeerGone::Clear && !replaced && !stopping_ && pair.made != nullptr) {
+        // No packet leaves in the clear meanwhile.
+        PolicyUse stay;
+        stay.policy = pair.policy->id;
+        ctx_.ops.post(stay);
+        pair.keep_policy = true;
+    }
     if (action == conf::PeerGone::Restart && !replaced && !stopping_) restart(pair);
     delete_pair(pair, tell, false, why);
+}
+
+// --- policies made for peers ---
+
+const conf::Policy* Core::policy_of(PolicyId id) const {
+    if (const auto m = made_.find(id); m != made_.end()) return m->second.policy.get();
+    return ctx_.settings->policies.find(id);
+}
+
+bool Core::overlaps_another(const Phase2& x) {
+    const Prefix& wanted = x.selector().remote.net;
+    return std::any_of(made_.begin(), made_.end(), [&](const auto& entry) {
+        const MadePolicy& m = entry.second;
+        const Prefix& has = m.policy->selector.remote.net;
+        if (has.addr.family != wanted.addr.family ||
+            !(has.contains(wanted) || wanted.contains(has)))
+            return false;
+        return m.peer != x.phase1().remote().addr || m.peer_id != x.phase1().peer_id();
+    });
+}
+
+/// Nothing needs it any more, unless something does.
+void Core::drop_made(PolicyId id) {
+    if (!pairs_.with_policy(id).empty()) return;
+    for (const Phase1* sa : sas_.all())
+        for (const auto& child : sa->children)
+            if (child->running() && child->policy() != nullptr && child->policy()->id == id) return;
+    made_.erase(id);
+    PolicyDrop drop;
+    drop.policy = id;
+    ctx_.ops.post(drop);
 }
 
 bool Core::has_newer(const SaPair& pair) const {
@@ -447,7 +498,7 @@ std::size_t Core::delete_phase2_between(std::uint8_t protocol, const IpAddr& loc
 
 void Core::kernel_event(const KernelEvent& event) {
     if (event.type == RACOON_KERNEL_ACQUIRE) {
-        const conf::Policy* policy = ctx_.settings->policies.find(event.policy);
+        const conf::Policy* policy = policy_of(event.policy);
         if (policy == nullptr || stopping_) {
             if (policy == nullptr)
                 LOGW("", fmt::format("acquire for policy {}, for which nothing can be negotiated",

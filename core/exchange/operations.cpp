@@ -361,6 +361,62 @@ Result<SaQuery::Reply> SaQuery::Reply::get(Reader& in) {
     return r;
 }
 
+void PolicyMake::put(Writer& out) const {
+    out.u64(use);
+    racoon::put(out, selector);
+    out.u8(static_cast<std::uint8_t>(rules.size()));
+    for (const Rule& r : rules) {
+        out.u8(r.protocol);
+        out.u8(r.tunnel);
+    }
+}
+Result<PolicyMake> PolicyMake::get(Reader& in) {
+    PolicyMake r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(r.selector, get_traffic_selector(in));
+    RACOON_TRY(const std::uint8_t count, in.u8());
+    if (count < 1 || count > 3)
+        return fail(Errc::Malformed, std::to_string(count) + " rules of a policy, not 1 to 3");
+    for (unsigned i = 0; i < count; ++i) {
+        Rule rule;
+        RACOON_TRY(rule.protocol, ipsec_protocol(in));
+        RACOON_TRY(rule.tunnel, flag(in));
+        r.rules.push_back(rule);
+    }
+    return r;
+}
+void PolicyMake::Reply::put(Writer& out) const {
+    out.u32(policy.value);
+    out.u32(reqid.value);
+}
+Result<PolicyMake::Reply> PolicyMake::Reply::get(Reader& in) {
+    Reply r;
+    RACOON_TRY(r.policy.value, in.u32());
+    RACOON_TRY(r.reqid.value, in.u32());
+    if (r.policy.value == 0) return fail(Errc::Malformed, "policy 0");
+    return r;
+}
+
+void PolicyUse::put(Writer& out) const {
+    out.u32(policy.value);
+    out.u64(seconds);
+}
+Result<PolicyUse> PolicyUse::get(Reader& in) {
+    PolicyUse r;
+    RACOON_TRY(r.policy.value, in.u32());
+    RACOON_TRY(r.seconds, in.u64());
+    return r;
+}
+
+void PolicyDrop::put(Writer& out) const {
+    out.u32(policy.value);
+}
+Result<PolicyDrop> PolicyDrop::get(Reader& in) {
+    PolicyDrop r;
+    RACOON_TRY(r.policy.value, in.u32());
+    return r;
+}
+
 void AcquireDone::put(Writer& out) const {
     out.u64(acquire_token);
     out.u8(success);

@@ -40,13 +40,16 @@ enum class OpKind : std::uint8_t {
     SaDelete = 50,
     SaQuery = 51,
     AcquireDone = 52,  // no answer
+    PolicyMake = 53,
+    PolicyUse = 54,
+    PolicyDrop = 55,  // no answer
 };
 inline bool served_by_keeper(OpKind kind) {
     return static_cast<std::uint8_t>(kind) >= 32;
 }
 inline bool has_answer(OpKind kind) {
     return kind != OpKind::DhFree && kind != OpKind::Phase1Close && kind != OpKind::Phase1Rebind &&
-           kind != OpKind::AcquireDone;
+           kind != OpKind::AcquireDone && kind != OpKind::PolicyDrop;
 }
 
 struct Operation {
@@ -244,6 +247,46 @@ struct SaQuery {
     };
     void put(Writer& out) const;
     static Result<SaQuery> get(Reader& in);
+};
+
+/// A policy for a peer that asks for traffic which no configured policy has (`generate_policy`). The keeper
+/// checks that its section makes policies and that nothing is widened, gives it a number and a reqid, and
+/// puts nothing into the kernel yet. The same again for the same peer and traffic: the same answer.
+struct PolicyMake {
+    static constexpr OpKind kKind = OpKind::PolicyMake;
+    struct Rule {
+        std::uint8_t protocol = 50;
+        bool tunnel = true;
+        friend bool operator==(const Rule&, const Rule&) = default;
+    };
+    std::uint64_t use = 0;
+    TrafficSelector selector;
+    std::vector<Rule> rules;  // 1 to 3, the innermost first
+    struct Reply {
+        PolicyId policy;  // the outbound one's
+        ReqId reqid;      // of all its rules
+        void put(Writer& out) const;
+        static Result<Reply> get(Reader& in);
+    };
+    void put(Writer& out) const;
+    static Result<PolicyMake> get(Reader& in);
+};
+
+/// Puts it into the kernel, in every direction, or renews its time there.
+struct PolicyUse {
+    static constexpr OpKind kKind = OpKind::PolicyUse;
+    PolicyId policy;
+    std::uint64_t seconds = 0;  // and then it goes by itself; 0: it stays until it is dropped
+    using Reply = Empty;
+    void put(Writer& out) const;
+    static Result<PolicyUse> get(Reader& in);
+};
+
+struct PolicyDrop {
+    static constexpr OpKind kKind = OpKind::PolicyDrop;
+    PolicyId policy;
+    void put(Writer& out) const;
+    static Result<PolicyDrop> get(Reader& in);
 };
 
 struct AcquireDone {

@@ -21,6 +21,8 @@ struct SaPair {
     PairId id;
     SettingsPtr settings;
     const conf::Policy* policy = nullptr;
+    std::shared_ptr<const conf::Policy> made;  // the same, if it was made for the peer
+    bool keep_policy = false;                  // though this pair goes
     std::string section;
     Endpoint local, remote;  // of the ISAKMP SA
     TrafficSelector selector;

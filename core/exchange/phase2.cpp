@@ -41,7 +41,7 @@ Phase2::~Phase2() {
 
 Phase2Rules Phase2::rules() const {
     return Phase2Rules{*negotiation_->sainfo, policy_->templates,
-                       settings_->config->complex_bundle};
+                       policy_->complex_bundle.value_or(settings_->config->complex_bundle)};
 }
 
 void Phase2::own(std::uint8_t protocol, Spi spi, bool inbound) {

@@ -3,6 +3,7 @@
 // while, to repeat message 3 for a responder that did not get it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ class Phase2Owner {
     virtual void phase2_failed(Phase2& x, const Error& error) = 0;
     /// The peer asks again for our last message, so it may still use its old SA.
     virtual void phase2_repeated(Phase2& x) = 0;
+    /// Whether traffic of a peer with another identity has something in common with that of `x`.
+    virtual bool overlaps_another(const Phase2& x) = 0;
 
   protected:
     ~Phase2Owner() = default;
@@ -54,6 +57,8 @@ class Phase2 final : public Exchange {
     const Phase2Params& params() const { return params_; }
     TimePoint created() const { return created_; }
     bool established() const { return established_; }
+    /// A policy that was made for the peer, which this keeps alive; null: it is one of the configuration's.
+    const std::shared_ptr<const conf::Policy>& made() const { return made_; }
     bool awaits_connected = false;
     std::optional<LiteralId> local_id,
         remote_id;  // what a responder's peer asked for by text or range
@@ -78,6 +83,11 @@ class Phase2 final : public Exchange {
     Negotiation& negotiation() { return *negotiation_; }
     IvChain& ivs() { return ivs_; }
     void set_policy(const conf::Policy* p) { policy_ = p; }
+    void set_made(std::shared_ptr<const conf::Policy> p) {
+        made_ = std::move(p);
+        policy_ = made_.get();
+    }
+    Phase2Owner& owner() { return owner_; }
     void set_selector(const TrafficSelector& s) { selector_ = s; }
     void set_params(Phase2Params p) { params_ = std::move(p); }
     Phase2Params& params() { return params_; }
@@ -104,6 +114,7 @@ class Phase2 final : public Exchange {
     bool established_ = false;
     SettingsPtr settings_;
     const conf::Policy* policy_;
+    std::shared_ptr<const conf::Policy> made_;
     TrafficSelector selector_;
     Phase2Params params_;
     std::vector<SaDelete> owned_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "conf/policies.hpp"
+
 namespace racoon::exchange {
 
 namespace {
@@ -365,6 +367,59 @@ std::vector<SaParams> wanted_sas(const std::vector<conf::PolicyTemplate>& templa
         out.push_back(sa);
     }
     return out;
+}
+
+namespace {
+
+std::optional<Encapsulation> mode_offered(const isakmp::Proposal& p) {
+    for (const auto& transform : p.transforms)
+        if (const auto t = Phase2Transform::decode(transform)) {
+            if (t->mode == Encapsulation::None) return Encapsulation::Transport;
+            if (t->mode == Encapsulation::Transport || t->mode == Encapsulation::Tunnel)
+                return t->mode;
+        }
+    return {};
+}
+
+bool templates_of_bundle(Bundle bundle, std::vector<conf::PolicyTemplate>& out, bool& all_tunnels) {
+    out.clear();
+    all_tunnels = true;
+    for (const ProtocolId protocol : {ProtocolId::Ipcomp, ProtocolId::Esp, ProtocolId::Ah})
+        for (const isakmp::Proposal& p : bundle) {
+            if (p.protocol != protocol) continue;
+            const auto mode = mode_offered(p);
+            if (!mode) return false;
+            conf::PolicyTemplate t;
+            t.protocol = ip_protocol(protocol);
+            t.tunnel = *mode == Encapsulation::Tunnel;
+            all_tunnels = all_tunnels && t.tunnel;
+            out.push_back(t);
+        }
+    return !out.empty() && out.size() == bundle.size() && out.size() <= 3;
+}
+
+}  // namespace
+
+bool templates_of_offer(const isakmp::SaPayload& offer, const IpAddr& local, const IpAddr& peer,
+                        conf::Policy& policy) {
+    for (std::size_t at = 0; at < offer.proposals.size();) {
+        const Bundle bundle = bundle_at(offer, at);
+        at += bundle.size();
+        bool all_tunnels = false;
+        if (!templates_of_bundle(bundle, policy.templates, all_tunnels)) continue;
+        if (policy.templates.size() > 1) {
+            policy.complex_bundle = !all_tunnels;
+            for (std::size_t i = 1; all_tunnels && i < policy.templates.size(); ++i)
+                policy.templates[i].tunnel = false;
+        }
+        for (conf::PolicyTemplate& t : policy.templates)
+            if (t.tunnel) {
+                t.local = local;
+                t.remote = peer;
+            }
+        if (conf::why_not_negotiable(policy).empty()) return true;
+    }
+    return false;
 }
 
 Result<std::vector<isakmp::Phase2Proposal>> phase2_offer(const Context& ctx,

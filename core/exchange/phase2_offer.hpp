@@ -34,6 +34,12 @@ Result<std::vector<isakmp::Phase2Proposal>> phase2_offer(const Context& ctx,
                                                          const Phase2Rules& rules,
                                                          std::span<const SaParams> sas);
 
+/// The rules that the first bundle of an offer, of which one transform of each protocol can be read, asks
+/// for; false: there is none. IPComp goes innermost, then ESP, then AH. A tunnel is between the two hosts;
+/// where every protocol names one, the innermost is it.
+bool templates_of_offer(const isakmp::SaPayload& offer, const IpAddr& local, const IpAddr& peer,
+                        conf::Policy& policy);
+
 struct Phase2Choice {
     Phase2Params params;
     /// Into the SaPayload, in its order, for the answer; `sa` is the place in params.sas.

@@ -355,6 +355,66 @@ Task<Status> connected(Phase2& x) {
 
 // --- responder ---
 
+/// The policy that the first readable bundle of the offer asks for, where the section makes policies
+/// (reference 5.16). It has no number yet: the keeper has the say.
+Result<std::shared_ptr<const conf::Policy>> policy_for_peer(Phase2& x, const TrafficSelector& ts,
+                                                            const isakmp::SaPayload& offer) {
+    const Phase1& sa = x.phase1();
+    const std::string nothing =
+        fmt::format("no suitable policy found for {} with {}", ts.text(), sa.remote().addr.text());
+    if (sa.section().generate_policy == conf::GeneratePolicy::Off)
+        return refusal(Errc::NotFound, NotifyType::InvalidIdInformation, nothing);
+    if (x.owner().overlaps_another(x))
+        return refusal(Errc::Denied, NotifyType::InvalidIdInformation,
+                       nothing + ", and none is made: another peer has such traffic");
+    auto out = std::make_shared<conf::Policy>();
+    out->direction = conf::Direction::Out;
+    out->selector = ts;
+    if (!templates_of_offer(offer, sa.local().addr, sa.remote().addr, *out))
+        return refusal(Errc::NoProposalChosen, NotifyType::NoProposalChosen,
+                       nothing + ", and none can be made of what it offers");
+    return out;
+}
+
+/// The keeper's number for a policy that is to be made.
+Task<Status> make_policy(Phase2& x) {
+    PolicyMake request;
+    request.use = x.phase1().use();
+    request.selector = x.policy()->selector;
+    for (const conf::PolicyTemplate& t : x.policy()->templates) {
+        PolicyMake::Rule rule;
+        rule.protocol = t.protocol;
+        rule.tunnel = t.tunnel;
+        request.rules.push_back(rule);
+    }
+    Result<PolicyMake::Reply> reply = co_await x.operate(request);
+    if (!reply)
+        co_return refusal(Errc::Denied, NotifyType::InvalidIdInformation,
+                          "no policy is made for the peer: " + reply.error().text());
+    auto numbered = std::make_shared<conf::Policy>(*x.policy());
+    numbered->id = reply->policy;
+    for (conf::PolicyTemplate& t : numbered->templates) t.reqid = reply->reqid;
+    for (SaParams& one : x.params().sas) one.reqid = reply->reqid;
+    x.set_made(std::move(numbered));
+    co_return ok();
+}
+
+/// The SAs are there: so shall the policy be, for as long as they are.
+Task<Status> use_policy(Phase2& x) {
+    PolicyUse request;
+    request.policy = x.policy()->id;
+    request.seconds = x.params().seconds;
+    Result<PolicyUse::Reply> done = co_await x.operate(request);
+    if (!done) co_return tl::unexpected<Error>(done.error());
+    co_return ok();
+}
+
+/// What our kernel cannot do is no proposal for the peer to wait for.
+Error unserved(const Status& status) {
+    if (status.error().notify_type() != 0) return status.error();
+    return Error(status.error()).notify(isakmp::number(NotifyType::NoProposalChosen));
+}
+
 /// What message 1 asks for, held against policy, sainfo and kernel.
 Result<Phase2Choice> plan(Phase2& x) {
     Phase2::Negotiation& n = x.negotiation();
@@ -371,16 +431,18 @@ Result<Phase2Choice> plan(Phase2& x) {
     x.local_id = std::move(ids.local);
     x.remote_id = std::move(ids.remote);
     const PolicyHit hit = x.settings().policies.match(ts, local, peer);
-    if (hit.policy == nullptr)
-        return refusal(
-            Errc::NotFound, NotifyType::InvalidIdInformation,
-            fmt::format("no suitable policy found for {} with {}", ts.text(), peer.text()));
-    x.set_policy(hit.policy);
     x.set_selector(ts);
+    if (hit.policy != nullptr) {
+        x.set_policy(hit.policy);
+    } else {
+        auto wanted = policy_for_peer(x, ts, m.sa);
+        if (!wanted) return tl::unexpected<Error>(wanted.error());
+        x.set_made(std::move(*wanted));
+    }
     auto info = find_sainfo(x);
-    if (!info && !(ts == hit.policy->selector)) {
+    if (!info && !(ts == x.policy()->selector)) {
         // A narrower request is served by the sainfo of the policy that allows it.
-        x.set_selector(hit.policy->selector);
+        x.set_selector(x.policy()->selector);
         auto wider = find_sainfo(x);
         x.set_selector(ts);
         if (wider) info = wider;
@@ -500,7 +562,9 @@ Task<Status> quick_mode_initiator(Phase2& x) {
     } else if (x.negotiation().renews) {
         co_await x.pause(switch_delay(x));
     }
-    co_return co_await install(x, false);
+    Status outbound = co_await install(x, false);
+    if (outbound && x.made() != nullptr) outbound = co_await use_policy(x);
+    co_return outbound;
 }
 
 Task<Status> quick_mode_responder(Phase2& x) {
@@ -511,8 +575,18 @@ Task<Status> quick_mode_responder(Phase2& x) {
         x.refuse(choice.error());
         co_return tl::unexpected<Error>(choice.error());
     }
+    if (x.made() != nullptr) {
+        Status made = co_await make_policy(x);
+        if (!made) {
+            x.refuse(made.error());
+            co_return made;
+        }
+    }
     Status spi = co_await get_spis(x);
-    if (!spi) co_return spi;
+    if (!spi) {
+        x.refuse(unserved(spi));
+        co_return spi;
+    }
     if (x.params().pfs != nullptr) {
         Status pair = co_await make_key_pair(x, *x.params().pfs);
         if (!pair) co_return pair;
@@ -520,7 +594,10 @@ Task<Status> quick_mode_responder(Phase2& x) {
         if (!secret) co_return secret;
     }
     Status inbound = co_await install(x, true);
-    if (!inbound) co_return inbound;
+    if (!inbound) {
+        x.refuse(unserved(inbound));
+        co_return inbound;
+    }
 
     // <-- HDR*, HASH(2), SA, Nr, [KE,] IDci, IDcr
     Result<Bytes> m2 = message_2(x, *choice);
@@ -533,6 +610,10 @@ Task<Status> quick_mode_responder(Phase2& x) {
     if (!m3) co_return tl::unexpected<Error>(m3.error());
     Status outbound = co_await install(x, false);
     if (!outbound) co_return outbound;
+    if (x.made() != nullptr) {
+        Status used = co_await use_policy(x);
+        if (!used) co_return used;
+    }
     if (n.peer_committed) {
         Result<Bytes> m4 = message_4(x);
         if (m4) x.transmit(std::move(*m4), Repeat::OnDuplicate);

@@ -130,7 +130,8 @@ void Core::adopt(Phase1& sa, const SettingsPtr& next, const conf::Remote* sectio
 
 /// Under `next`: empty and adopted, or why the pair has to go.
 std::string Core::rematch_pair(SaPair& pair, const SettingsPtr& next, Comparison& compared) {
-    const conf::Policy* policy = next->policies.same(*pair.policy);
+    const conf::Policy* policy =
+        pair.made != nullptr ? pair.policy : next->policies.same(*pair.policy);
     if (policy == nullptr) return "its policy is gone or changed";
     // With the ISAKMP SA that it belongs to, or another one with its peer, that stays. Where all have to go
     // it goes too: the peer ends it with the last one.
@@ -150,6 +151,8 @@ std::string Core::rematch_pair(SaPair& pair, const SettingsPtr& next, Comparison
         sa != nullptr ? verdict_of(*sa, *next, compared).section : next->index.named(pair.section);
     if (section == nullptr) section = next->index.choose({.peer = pair.remote.addr}).remote;
     if (section == nullptr) return "no remote section is for its peer any more";
+    if (pair.made != nullptr && section->generate_policy == conf::GeneratePolicy::Off)
+        return "its section makes no policies any more";
 
     Bytes id;
     const std::optional<conf::PeerId> peer = peer_id_of(sa, id);
@@ -183,7 +186,7 @@ ReloadCounts Core::reconfigure(conf::ConfigPtr config, std::uint32_t generation)
     for (const auto& [key, r] : requests_) {
         if (r->running == nullptr)
             waiting.push_back(r.get());
-        else if (next->policies.same(*r->policy) == nullptr)
+        else if (r->made == nullptr && next->policies.same(*r->policy) == nullptr)
             orphans.push_back(r->running);
     }
     for (Phase2* x : orphans) x->abort(Error(Errc::Cancelled, "its policy is gone or changed"));
@@ -206,7 +209,8 @@ ReloadCounts Core::reconfigure(conf::ConfigPtr config, std::uint32_t generation)
         // One that is being negotiated goes on as it began, and is judged when it is established.
     }
     for (Request* r : waiting) {
-        const conf::Policy* policy = next->policies.same(*r->policy);
+        const conf::Policy* policy =
+            r->made != nullptr ? r->policy : next->policies.same(*r->policy);
         if (policy == nullptr) {
             finish_request(*r, fail(Errc::Cancelled, "its policy is gone or changed"));
             continue;

@@ -75,7 +75,7 @@ void Core::update_starters(bool now) {
 bool Core::is_up(const StarterKey& key) const {
     const auto& [id, section] = key;
     if (id.value != 0) {
-        const conf::Policy* policy = ctx_.settings->policies.find(id);
+        const conf::Policy* policy = policy_of(id);
         const std::vector<SaPair*> list = pairs_.with_policy(id);
         return policy != nullptr && std::any_of(list.begin(), list.end(), [&](const SaPair* p) {
                    return !p->replaced && p->selector == policy->selector;

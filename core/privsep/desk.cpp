@@ -12,6 +12,8 @@
 #include "log/rate_limit.hpp"
 #include "privsep/acquires.hpp"
 #include "privsep/credentials.hpp"
+#include "privsep/local_nets.hpp"
+#include "privsep/made_policies.hpp"
 
 namespace racoon::privsep {
 
@@ -82,7 +84,7 @@ struct SaFacts {
 
 struct Desk::Impl {
     Impl(loop::EventLoop& l, plugin::PluginHost& h, std::function<void(const OpResult&)> r)
-        : loop(l), host(h), send_result(std::move(r)) {}
+        : loop(l), host(h), send_result(std::move(r)), made(l) {}
 
     loop::EventLoop& loop;
     plugin::PluginHost& host;
@@ -90,6 +92,7 @@ struct Desk::Impl {
     std::shared_ptr<const Book> book, previous_book;
     Kernel* kernel = nullptr;
     ResolveHost resolve_host;
+    MadePolicies made;
 
     std::unordered_map<std::uint64_t, Use> uses;
     std::uint64_t next_use = 1;
@@ -230,6 +233,17 @@ struct Desk::Impl {
                     raw, [&](SaInstall r) { sa_install(engine, token, std::move(r)); });
             case OpKind::SaDelete:
                 return serve<SaDelete>(raw, [&](SaDelete r) { sa_delete(engine, token, r); });
+            case OpKind::PolicyMake:
+                return serve<PolicyMake>(raw, [&](const PolicyMake& r) {
+                    answer(engine, token,
+                           encoded(judged(raw.kind, peer_of(r.use), make_policy(r))));
+                });
+            case OpKind::PolicyUse:
+                return serve<PolicyUse>(raw, [&](const PolicyUse& r) {
+                    made.use(r.policy, r.seconds, [this, engine, token](const Status& status) {
+                        answer(engine, token, empty_reply(status));
+                    });
+                });
             case OpKind::SaQuery:
                 return serve<SaQuery>(raw, [&](SaQuery r) { sa_query(engine, token, r); });
             default:
@@ -249,6 +263,11 @@ struct Desk::Impl {
         } else if (raw.kind == OpKind::Phase1Rebind) {
             if (auto r = exchange::decode<Phase1Rebind>(raw.request))
                 static_cast<void>(judged(raw.kind, peer_of(r->use), rebind(*r)));
+            else
+                malformed("a request", r.error());
+        } else if (raw.kind == OpKind::PolicyDrop) {
+            if (auto r = exchange::decode<PolicyDrop>(raw.request))
+                made.drop(r->policy);
             else
                 malformed("a request", r.error());
         } else if (raw.kind == OpKind::AcquireDone) {
@@ -320,6 +339,14 @@ struct Desk::Impl {
         return section;
     }
 
+    Result<PolicyMake::Reply> make_policy(const PolicyMake& request) {
+        RACOON_TRY(Use * use, use_of(request.use));
+        const std::vector<Prefix> nets = local_nets();
+        RACOON_TRY_STATUS(use->book->check_policy_make(request, use->facts, nets));
+        if (!kernel) return fail(Errc::InvalidState, "no kernel backend");
+        return made.make(request, use->facts);
+    }
+
     void close_phase1(std::uint64_t id) {
         const auto found = uses.find(id);
         if (found == uses.end()) return;
@@ -367,7 +394,8 @@ struct Desk::Impl {
     void spi_get(std::uint64_t engine, OpToken token, SpiGet request) {
         auto use = use_of(request.use);
         Status judged_status =
-            use ? (*use)->book->check_spi_get(request, (*use)->facts) : Status(fail(use.error()));
+            use ? (*use)->book->check_spi_get(request, (*use)->facts, made.find(request.policy))
+                : Status(fail(use.error()));
         if (judged_status && sas.size() >= kMaxSas)
             judged_status = fail(Errc::Busy, "too many SAs");
         if (judged_status && request.acquire_token != 0 &&
@@ -398,7 +426,8 @@ struct Desk::Impl {
 
     Status check_install(const SaInstall& request) {
         RACOON_TRY(Use * use, use_of(request.use));
-        RACOON_TRY_STATUS(use->book->check_sa_install(request, use->facts));
+        RACOON_TRY_STATUS(
+            use->book->check_sa_install(request, use->facts, made.find(request.policy)));
         if (request.inbound) {
             const auto larval = sas.find(SaKey{request.protocol, request.spi.value, request.local});
             if (larval == sas.end() || larval->second.policy != request.policy)
@@ -467,6 +496,7 @@ struct Desk::Impl {
         for (const auto& [id, use] : uses) open.push_back(id);
         for (const std::uint64_t id : open) close_phase1(id);
         acquires.forget_all();
+        made.forget_engine();
     }
 };
 
@@ -488,6 +518,7 @@ void Desk::set_resolve(ResolveHost resolve) {
 }
 void Desk::set_kernel(Kernel* kernel) {
     impl_->kernel = kernel;
+    impl_->made.set_kernel(kernel);
 }
 void Desk::operation(ByteView body) {
     impl_->operation(body);

@@ -175,8 +175,85 @@ Status Book::check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Fac
     return ok();
 }
 
-Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Facts& phase1) const {
-    const conf::Policy* found = policy(place.policy);
+conf::Policy policy_of(const exchange::PolicyMake& request, const Phase1Facts& phase1) {
+    conf::Policy out;
+    out.direction = conf::Direction::Out;
+    out.selector = request.selector;
+    const bool unique = phase1.section->generate_policy == conf::GeneratePolicy::Unique;
+    for (const auto& rule : request.rules) {
+        conf::PolicyTemplate t;
+        t.protocol = rule.protocol;
+        t.tunnel = rule.tunnel;
+        t.level = unique ? conf::Level::Unique : conf::Level::Require;
+        if (rule.tunnel) {
+            t.local = phase1.local.addr;
+            t.remote = phase1.peer.addr;
+        }
+        out.templates.push_back(t);
+    }
+    return out;
+}
+
+bool Book::may_serve(const conf::SaInfo& info, const Phase1Facts& phase1) const {
+    if (info.remoteid == 0 || info.remoteid == phase1.section->ph1id) return true;
+    // Which section it is may depend on an identity that only the engine has seen. In main mode that holds
+    // for sections of the peer itself.
+    conf::RemoteQuery same_peer;
+    same_peer.peer = phase1.peer.addr;
+    same_peer.mode = static_cast<conf::ExchangeMode>(phase1.exchange_type);
+    const auto sections = index_.candidates(same_peer);
+    return std::any_of(sections.begin(), sections.end(),
+                       [&](const conf::Remote* r) { return r->ph1id == info.remoteid; });
+}
+
+Status Book::check_policy_make(const exchange::PolicyMake& request, const Phase1Facts& phase1,
+                               std::span<const Prefix> local_nets) const {
+    if (phase1.section->generate_policy == conf::GeneratePolicy::Off)
+        return denied("remote \"" + phase1.section->name + "\" makes no policies");
+    const conf::Policy wanted = policy_of(request, phase1);
+    if (const std::string why = conf::why_not_negotiable(wanted); !why.empty())
+        return denied("a policy with " + why);
+    const Prefix& ours = request.selector.local.net;
+    const Prefix& theirs = request.selector.remote.net;
+    const Prefix own = Prefix::host(phase1.local.addr), peer = Prefix::host(phase1.peer.addr);
+    const bool tunnel = std::any_of(request.rules.begin(), request.rules.end(),
+                                    [](const auto& rule) { return rule.tunnel; });
+    if (!tunnel && (ours != own || theirs != peer))
+        return denied("a policy without a tunnel for others than the two hosts: " +
+                      request.selector.text());
+    bool ours_named = false, theirs_named = false;
+    const auto names_net = [&](const conf::SaInfoSide& side, const Prefix& net) {
+        return side.selector && side.selector->net == net &&
+               (side.protocol == 0 || side.protocol == request.selector.protocol);
+    };
+    for (const conf::SaInfo& info : config_->sainfos) {
+        if (!may_serve(info, phase1)) continue;
+        ours_named = ours_named || names_net(info.local, ours);
+        theirs_named = theirs_named || names_net(info.remote, theirs);
+    }
+    if (!theirs_named && theirs != peer) {
+        if (!theirs.is_host() || theirs.addr.is_any() || theirs.addr.is_multicast())
+            return denied(theirs.text() + " of " + phase1.peer.addr.text() +
+                          ": more than one host, and no sainfo names it");
+        for (const Prefix& net : local_nets)
+            if (net.contains(theirs))
+                return denied(theirs.addr.text() + " lies in our own net " + net.text());
+        for (const conf::Policy& p : config_->policies)
+            if (p.direction == conf::Direction::Out &&
+                (p.selector.local.net.contains(theirs) || p.selector.remote.net.contains(theirs)))
+                return denied(theirs.addr.text() + " belongs to the policy for " +
+                              p.selector.text());
+    }
+    const auto within = [&](const Prefix& net) { return net.contains(ours); };
+    if (!ours_named && ours != own &&
+        (ours.addr.is_multicast() || std::none_of(local_nets.begin(), local_nets.end(), within)))
+        return denied(ours.text() + " lies in none of our nets, and no sainfo names it");
+    return ok();
+}
+
+Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Facts& phase1,
+                                              const conf::Policy* made) const {
+    const conf::Policy* found = made != nullptr ? made : policy(place.policy);
     if (found == nullptr)
         return denied(fmt::format("no policy {} is configured", place.policy.value));
     if (found->direction != conf::Direction::Out || found->action != conf::PolicyAction::Ipsec)
@@ -211,17 +288,19 @@ Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Fa
     return found;
 }
 
-Status Book::check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1) const {
+Status Book::check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1,
+                           const conf::Policy* made) const {
     const Place place{request.policy, request.protocol, request.tunnel,
                       request.reqid,  request.local,    request.peer};
-    RACOON_TRY([[maybe_unused]] const auto* found, check_place(place, phase1));
+    RACOON_TRY([[maybe_unused]] const auto* found, check_place(place, phase1, made));
     return ok();
 }
 
-Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1) const {
+Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1,
+                              const conf::Policy* made) const {
     const Place place{request.policy, request.protocol, request.tunnel,
                       request.reqid,  request.local,    request.peer};
-    RACOON_TRY(const conf::Policy* found, check_place(place, phase1));
+    RACOON_TRY(const conf::Policy* found, check_place(place, phase1, made));
     const TrafficSelector& wide = found->selector;
     const TrafficSelector& narrow = request.selector;
     if (!wide.local.contains(narrow.local) || !wide.remote.contains(narrow.remote) ||
@@ -240,19 +319,9 @@ Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Fa
     query.client = phase1.peer.addr;
     if (const conf::SaInfo* info = index_.sainfo(query); info != nullptr && names(*info, request))
         return check_keys(*info, request);
-    // Several sections may fit, and which one depends on an identity that only the engine has seen. In
-    // main mode that holds for sections of the peer itself.
-    conf::RemoteQuery same_peer;
-    same_peer.peer = phase1.peer.addr;
-    same_peer.mode = static_cast<conf::ExchangeMode>(phase1.exchange_type);
-    const auto sections = index_.candidates(same_peer);
-    const auto may_be = [&](std::uint32_t remoteid) {
-        return remoteid == 0 || remoteid == phase1.section->ph1id ||
-               std::any_of(sections.begin(), sections.end(),
-                           [&](const conf::Remote* r) { return r->ph1id == remoteid; });
-    };
+    // Several sections may fit, and which one depends on an identity that only the engine has seen.
     for (const auto& info : config_->sainfos) {
-        if (!may_be(info.remoteid)) continue;
+        if (!may_serve(info, phase1)) continue;
         const std::uint8_t protocol = request.selector.protocol;
         if (!side_fits(info.local, request.selector.local, protocol, request.local) ||
             !side_fits(info.remote, request.selector.remote, protocol, request.peer))

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -52,12 +53,21 @@ class Book {
     /// section's pre-shared key proposals, an identity where the exchange has one, which the
     /// section accepts.
     static Status check_skeyid(const exchange::Phase1Skeyid& request, const Phase1Facts& phase1);
-    /// Policy, template, addresses and the phase 1's peer belong together.
-    Status check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1) const;
+    /// The section makes policies, and this one is no wider than it may be: the peer's side is one host,
+    /// outside of our own nets and of those that a configured policy has, or what a sainfo names; our
+    /// side lies in one of `local_nets`, or is what a sainfo names; a tunnel is between the ends of the
+    /// phase 1, and without one the traffic is theirs.
+    Status check_policy_make(const exchange::PolicyMake& request, const Phase1Facts& phase1,
+                             std::span<const Prefix> local_nets) const;
+    /// Policy, template, addresses and the phase 1's peer belong together. `made`: the policy, if it is
+    /// none of the configuration's.
+    Status check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1,
+                         const conf::Policy* made = nullptr) const;
     /// The same for an SA, and its selector lies within the policy's, and a sainfo for it names its
     /// algorithms, with keys of their lengths. That an inbound SPI is ours is the caller's to
     /// check.
-    Status check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
+    Status check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1,
+                            const conf::Policy* made = nullptr) const;
 
   private:
     Result<const conf::Remote*> section_for(const std::string& name, const IpAddr& peer,
@@ -70,7 +80,9 @@ class Book {
         const IpAddr& local;
         const IpAddr& peer;
     };
-    Result<const conf::Policy*> check_place(const Place& place, const Phase1Facts& phase1) const;
+    Result<const conf::Policy*> check_place(const Place& place, const Phase1Facts& phase1,
+                                            const conf::Policy* made) const;
+    bool may_serve(const conf::SaInfo& info, const Phase1Facts& phase1) const;
     Status check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
 
     conf::ConfigPtr config_;
@@ -78,5 +90,8 @@ class Book {
     conf::SectionIndex index_;
     std::unordered_map<std::uint32_t, const conf::Policy*> policies_;
 };
+
+/// The outbound policy that a request asks for, without number and reqid.
+conf::Policy policy_of(const exchange::PolicyMake& request, const Phase1Facts& phase1);
 
 }  // namespace racoon::privsep

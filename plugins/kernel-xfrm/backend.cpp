@@ -96,8 +96,9 @@ Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, s
 
 // ---- what this kernel can do
 
-int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, bool aead) {
+int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, bool aead, std::uint32_t flags) {
     racoon_kernel_sa sa{};
+    sa.flags = flags;
     sa.protocol = protocol;
     sa.is_aead = aead ? 1 : 0;
     sa.enc = aead ? algorithm("rfc4106(gcm(aes))", 20, 128) : algorithm("cbc(aes)", 16, 0);
@@ -171,8 +172,10 @@ void Backend::capabilities(racoon_kernel_caps* out) {
             out->max_replay_window = 0;
             return;
         }
-        std::uint64_t flags = RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 |
+        std::uint64_t flags = RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_TRUNC_128 |
                               RACOON_CAP_FWD_POLICY | RACOON_CAP_BYTE_LIFETIME;
+        // With a cipher and a hash they need an algorithm of their own (authencesn).
+        if (try_sa(4, RACOON_IPPROTO_ESP, false, RACOON_SA_ESN) == 0) flags |= RACOON_CAP_ESN;
         if (try_sa(4, RACOON_IPPROTO_ESP, true) == 0) flags |= RACOON_CAP_AEAD;
         if (try_sa(6, RACOON_IPPROTO_ESP, false) == 0) flags |= RACOON_CAP_IPV6;
         if (try_sa(4, RACOON_IPPROTO_AH, false) == 0) flags |= RACOON_CAP_AH;

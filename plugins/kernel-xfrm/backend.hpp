@@ -77,7 +77,7 @@ class Backend final : public sdk::KernelBackend {
 
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
     /// Installs and deletes an SA that nothing uses. 0, or errno.
-    int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead);
+    int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead, std::uint32_t flags = 0);
     int try_sa(std::uint8_t family, racoon_kernel_sa sa);
     int try_compression();
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);

@@ -25,7 +25,7 @@ void one(ByteView in) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 1) return 0;
     const ByteView in(data + 1, size - 1);
-    switch (data[0] % 21) {
+    switch (data[0] % 25) {
         case 0:
             one<DhGenerate>(in);
             break;
@@ -82,6 +82,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 18:
             one<KernelCapabilities>(in);
+            break;
+        case 21:
+            one<PolicyMake>(in);
+            break;
+        case 22:
+            one<PolicyMake::Reply>(in);
+            break;
+        case 23:
+            one<PolicyUse>(in);
+            break;
+        case 24:
+            one<PolicyDrop>(in);
             break;
         case 19:
             one<Phase1Rebind>(in);

@@ -520,6 +520,75 @@ TEST_F(KeeperTest, RefusesAnSaOutsideOfTheConfiguration) {
     expect_denied(sa_request(open.use, spi->spi, true), "a second time");
 }
 
+/// What the keeper says of policies that peers ask for.
+class MakePolicy : public KeeperTest {
+  protected:
+    void SetUp() override {
+        KeeperTest::SetUp();
+        std::string text = kConfig;
+        text.replace(text.find("passive on;"), 11, "passive on; generate_policy unique;");
+        text += R"(
+sainfo address 10.50.0.0/16 any address 172.16.0.0/12 any {
+  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; }
+sainfo anonymous {
+  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; }
+)";
+        write_config(text);
+        config = parse(nullptr).config;
+        ASSERT_TRUE(config);
+        book = std::make_unique<Book>(config, 1);
+        facts.section = book->remote("10.9.0.3[500]");
+        ASSERT_NE(facts.section, nullptr);
+        facts.local = Endpoint{ip("10.9.0.1"), 500};
+        facts.peer = Endpoint{ip("10.9.0.3"), 500};
+    }
+    /// "" : made.
+    std::string says(const char* local, unsigned l, const char* remote, unsigned r,
+                     std::vector<PolicyMake::Rule> rules = {{50, true}}) {
+        PolicyMake request;
+        request.use = 1;
+        request.selector = nets(local, l, remote, r);
+        request.rules = std::move(rules);
+        const std::vector<Prefix> own = {Prefix::make(ip("10.9.0.0"), 24).value(),
+                                         Prefix::make(ip("192.168.1.0"), 24).value()};
+        const Status status = book->check_policy_make(request, facts, own);
+        return status ? "" : status.error().text();
+    }
+    conf::ConfigPtr config;
+    std::unique_ptr<Book> book;
+    Phase1Facts facts;
+};
+
+TEST_F(MakePolicy, NeverWidens) {
+    // One host of the peer's, towards a net of ours.
+    EXPECT_EQ(says("192.168.1.0", 24, "10.9.0.3", 32), "");
+    EXPECT_EQ(says("192.168.1.7", 32, "203.0.113.9", 32), "");
+    EXPECT_EQ(says("10.9.0.1", 32, "10.9.0.3", 32), "");
+    // What a sainfo names.
+    EXPECT_EQ(says("10.50.0.0", 16, "172.16.0.0", 12), "");
+    EXPECT_EQ(says("10.50.0.0", 16, "10.9.0.3", 32), "");
+    // More than that.
+    EXPECT_THAT(says("192.168.1.0", 24, "203.0.113.0", 24), HasSubstr("more than one host"));
+    EXPECT_THAT(says("192.168.1.0", 24, "0.0.0.0", 0), HasSubstr("more than one host"));
+    EXPECT_THAT(says("0.0.0.0", 0, "10.9.0.3", 32), HasSubstr("none of our nets"));
+    EXPECT_THAT(says("0.0.0.0", 1, "10.9.0.3", 32), HasSubstr("none of our nets"));
+    EXPECT_THAT(says("192.168.0.0", 16, "10.9.0.3", 32), HasSubstr("none of our nets"));
+    EXPECT_THAT(says("10.50.1.0", 24, "10.9.0.3", 32), HasSubstr("none of our nets"))
+        << "nets are equal, not contained";
+    // Others' hosts.
+    EXPECT_THAT(says("192.168.1.0", 24, "10.9.0.9", 32), HasSubstr("our own net"));
+    EXPECT_THAT(says("192.168.1.0", 24, "192.168.1.9", 32), HasSubstr("our own net"));
+    EXPECT_THAT(says("192.168.1.0", 24, "192.168.2.9", 32), HasSubstr("belongs to the policy"));
+    EXPECT_THAT(says("192.168.1.0", 24, "224.0.0.5", 32), HasSubstr("more than one host"));
+    // Transport mode is for the two hosts themselves.
+    EXPECT_EQ(says("10.9.0.1", 32, "10.9.0.3", 32, {{50, false}, {51, false}}), "");
+    EXPECT_THAT(says("192.168.1.7", 32, "10.9.0.3", 32, {{50, false}}), HasSubstr("two hosts"));
+    EXPECT_THAT(says("10.9.0.1", 32, "10.9.0.3", 32, {{50, false}, {50, false}}),
+                HasSubstr("two rules"));
+    facts.section = book->remote("10.9.0.2[500]");
+    EXPECT_THAT(says("192.168.1.0", 24, "10.9.0.3", 32), HasSubstr("makes no policies"));
+}
+
 TEST_F(KeeperTest, LeavesSasAloneThatItDidNotInstall) {
     SaDelete gone;
     gone.spi = Spi{0xabcdef};

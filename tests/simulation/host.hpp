@@ -69,7 +69,17 @@ class SimHost final : public exchange::Output {
     /// Whether there is a pre-shared key for an identity; not asked in main mode.
     std::function<bool(ByteView id)> has_key;
 
+    /// Whether the keeper makes policies (`generate_policy`).
+    bool may_make = false;
+
     // --- what exists ---
+    struct Made {
+        TrafficSelector selector;
+        std::vector<exchange::PolicyMake::Rule> rules;
+        std::uint64_t seconds = 0;
+        bool installed = false;
+    };
+    std::map<std::uint32_t, Made> made;
     std::set<std::uint64_t> dh_keys, uses;
     std::map<std::uint64_t, std::string> sections;  // of a use, as bound last by a reload
     std::set<std::uint32_t> larval;
@@ -253,6 +263,33 @@ class SimHost final : public exchange::Output {
                 const bool was = sas.erase({r.dst, r.spi.value}) + larval.erase(r.spi.value) != 0;
                 if (!was) return fail(Errc::NotFound, "no such SA");
                 return reply(SaInstall::Reply{});
+            }
+            case OpKind::PolicyMake: {
+                RACOON_TRY(auto r, decode<PolicyMake>(op.request));
+                if (!uses.contains(r.use)) return fail(Errc::Denied, "unknown use");
+                if (!may_make) return fail(Errc::Denied, "no policies are made here");
+                PolicyMake::Reply out;
+                for (const auto& [id, p] : made)
+                    if (p.selector == r.selector && p.rules == r.rules) out.policy = PolicyId{id};
+                if (out.policy.value == 0) {
+                    out.policy = PolicyId{0x40000000 + static_cast<std::uint32_t>(++last_)};
+                    made[out.policy.value] = {r.selector, r.rules, 0, false};
+                }
+                out.reqid = ReqId{out.policy.value};
+                return reply(out);
+            }
+            case OpKind::PolicyUse: {
+                RACOON_TRY(auto r, decode<PolicyUse>(op.request));
+                const auto found = made.find(r.policy.value);
+                if (found == made.end()) return fail(Errc::NotFound, "no such policy");
+                found->second.seconds = r.seconds;
+                found->second.installed = true;
+                return Bytes{};
+            }
+            case OpKind::PolicyDrop: {
+                RACOON_TRY(auto r, decode<PolicyDrop>(op.request));
+                made.erase(r.policy.value);
+                return Bytes{};
             }
             case OpKind::AcquireDone: {
                 RACOON_TRY(auto r, decode<AcquireDone>(op.request));
