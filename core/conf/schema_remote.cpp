@@ -361,7 +361,7 @@ const Directive kRows[] = {
      .preset = "off",
      .since = "KAME",
      .help =
-         "As a responder, make the policies that a peer's negotiation asks for when there are none, as for road warriors with changing addresses. on is the same as require; unique gives each its own SAs.",
+         "As a responder, make the policies that a peer's negotiation asks for when there are none, as for road warriors with changing addresses. on is the same as require; unique gives each a request id that setkey can name. Nothing is widened: the peer's side is one host outside of our own nets and of what a policy here is for, or a net that a sainfo names; ours lies in a net of an interface, or a sainfo names it; and no other peer has it.",
      .feature = Feature::GeneratePolicy,
      .example = "generate_policy unique;"},
     {.context = C::Remote,

@@ -165,8 +165,11 @@ void Exchange::repeat() {
 
 void Exchange::wait_for_message() {
     // Its timer bounds the wait; a message that was not the one does not prolong it.
-    if (backoff_ || repeat_timer_.armed()) return;
-    repeat_timer_.arm(ctx_.timers, ctx_.now + kPassiveWait, [this] {
+    if (!backoff_ && !repeat_timer_.armed()) wait_at_most(kPassiveWait);
+}
+
+void Exchange::wait_at_most(Duration length) {
+    repeat_timer_.arm(ctx_.timers, ctx_.now + length, [this] {
         if (!awaiting_message_) return;
         wait_error_.emplace(Errc::Timeout, "no message from the peer");
         const auto h = std::exchange(waiter_, {});

@@ -61,6 +61,8 @@ class Exchange : public OpWaiter {
     /// Goes on after that long. Not while a message is repeated by the clock.
     PauseAwaiter pause(Duration length);
     void transmit(Bytes datagram, Repeat repeat);
+    /// The wait for messages ends with Timeout after that long. Not while one is repeated by the clock.
+    void wait_at_most(Duration length);
     void accept(const Received& in) { accept(in.digest()); }
     void accept(std::uint64_t digest);
 

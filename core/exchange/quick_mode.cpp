@@ -19,6 +19,9 @@ using isakmp::MessageBuilder;
 using isakmp::NotifyType;
 using isakmp::PayloadType;
 
+/// How long a responder waits for the CONNECTED of an initiator that set the commit bit.
+constexpr auto kCommitWait = std::chrono::seconds(3);
+
 const conf::HashInfo& hash_of(const Phase2& x) {
     return *x.phase1().params().hash;
 }
@@ -67,7 +70,8 @@ Result<Bytes> message_3(Phase2& x) {
     return seal_message(b, x.phase1().cipher_key(), x.ivs(), x.ctx(), x.settings().config->padding);
 }
 
-/// "The side that set the commit bit …": HASH, N(CONNECTED) as message 4 (RFC 2408 3.1).
+/// HASH, N(CONNECTED) as message 4: that we are ready, for an initiator that set the commit bit and expects it
+/// of us, as racoon does.
 Result<Bytes> message_4(Phase2& x) {
     isakmp::Notification n;
     n.protocol = wire_protocol(x.params().sas.front().protocol);
@@ -321,8 +325,8 @@ Status take_message_2(Phase2& x, const isakmp::QuickMode1& m) {
     return take_key_exchange(x, m.key_exchange);
 }
 
-/// After a message 2 with the commit bit: the responder's CONNECTED, in a quick mode message or in an
-/// informational one with the same message id.
+/// After a message with the commit bit: the CONNECTED of who set it (RFC 2408 3.1), in a quick mode message or
+/// in an informational one with the same message id.
 Task<Status> connected(Phase2& x) {
     x.awaits_connected = true;
     for (;;) {
@@ -608,6 +612,13 @@ Task<Status> quick_mode_responder(Phase2& x) {
     // HDR*, HASH(3) -->
     auto m3 = co_await verified_message_3(x);
     if (!m3) co_return tl::unexpected<Error>(m3.error());
+    if (n.peer_committed) {
+        // Message 3 has proved as much, so a peer that leaves it out is not waited for long.
+        x.wait_at_most(kCommitWait);
+        Status up = co_await connected(x);
+        if (!up && up.error().code() != Errc::Timeout) co_return up;
+        x.awaits_connected = false;
+    }
     Status outbound = co_await install(x, false);
     if (!outbound) co_return outbound;
     if (x.made() != nullptr) {

@@ -534,5 +534,45 @@ TEST(State, TheInitiatorWaitsForConnectedWhenTheResponderSetsTheCommitBit) {
     EXPECT_EQ(w.b->events_of(0x0201), 1u);
 }
 
+TEST(State, AResponderWaitsForConnectedOfAnInitiatorThatSetTheCommitBitButNotForLong) {
+    for (const bool says : {true, false}) {
+        Up up;
+        ASSERT_TRUE(up.phase1());
+        const MessageId id{0x777};
+        auto chain = up.peer.chain.phase2(catalog().hash, id);
+        up.peer.heard.clear();
+        Bytes m1 = up.peer.protected_message_on(*chain, ExchangeType::QuickMode, id.value,
+                                                up.peer.quick_mode_1_payloads(0x5000));
+        m1[19] |= isakmp::kFlagCommit;
+        up.peer.say(m1);
+        ASSERT_FALSE(up.peer.heard.empty());
+        auto m2 = isakmp::Message::parse(up.peer.heard.front());
+        Bytes body = to_bytes(m2->body());
+        exchange::Iv iv = chain->next();
+        ASSERT_TRUE(up.peer.cipher.decrypt(iv.span(), body));
+        chain->advance(m2->body());
+        auto clear = isakmp::Message::decrypted(m2->header(), body);
+        auto view = isakmp::QuickMode1::parse(*clear, isakmp::MessageKind::QuickMode2);
+        ASSERT_TRUE(view);
+        auto hash =
+            exchange::hash_3(catalog().hash, up.peer.keys.a.view(), id, up.peer.ni, view->nonce);
+        up.peer.heard.clear();
+        up.peer.say(up.peer.encrypt(up.peer.header(ExchangeType::QuickMode, id.value),
+                                    {{PayloadType::Hash, to_bytes(hash->view())}}, *chain),
+                    1s);
+        EXPECT_EQ(up.w.b->sas.size(), 1u) << "inbound alone";
+        // In an informational message under the quick mode's id (RFC 2408 3.1).
+        if (says)
+            up.peer.say(up.peer.informational(PayloadType::Notification,
+                                              up.peer.notify(NotifyType::Connected, spi4(0x5000)),
+                                              id.value));
+        else
+            up.w.run_for(3s);
+        EXPECT_EQ(up.w.b->sas.size(), 2u);
+        EXPECT_EQ(up.w.b->events_of(0x0201), 1u);
+        EXPECT_EQ(up.peer.heard.size(), 1u) << "our CONNECTED, for peers that expect it of us";
+    }
+}
+
 }  // namespace
 }  // namespace racoon::sim

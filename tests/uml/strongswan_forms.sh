@@ -1,0 +1,101 @@
+#!/bin/bash
+# In the guest: strongSwan on r and racoon on l. Transport mode, AH, IPComp under ESP, extended sequence numbers, a
+# policy that racoon makes for strongSwan (generate_policy), each begun by either end.
+support=$(cd "$(dirname "$0")/../support" && pwd)
+. "$support/hosts.sh"
+. "$support/cases.sh"
+. "$support/strongswan.sh"
+. "$support/racoon.sh"
+hosts_private "$0" "$@"
+hosts_up || exit 1
+racoon_install || exit 1
+ike=aes256-sha256-modp2048
+
+# racoon_form RULES SCOPE: RULES as in setkey with A-B for the tunnel's ends; "" makes no policies of its own
+racoon_form() {
+    local from=192.168.1.0/24 to=192.168.2.0/24
+    racoon_configure l kernel=xfrm families=4 phase1="48 hour" phase2="48 hour" remote="$remote_words" top="$top_words"
+    [ "$2" = nets ] || from=10.9.0.1 to=10.9.0.2
+    : >"$work/l/racoon/policies.conf"
+    [ -z "$1" ] || cat >"$work/l/racoon/policies.conf" <<POLICY
+spdadd $from $to any -P out ipsec $(sed "s/A-B/10.9.0.1-10.9.0.2/g; s,/use,/require,g" <<<"$1");
+spdadd $to $from any -P in ipsec ${1//A-B/10.9.0.2-10.9.0.1};
+POLICY
+    sed -i "/^sainfo address/s/{/{ $sainfo_words/" "$work/l/racoon/racoon.conf"
+    cat >>"$work/l/racoon/racoon.conf" <<CONF
+sainfo anonymous { lifetime time 48 hour; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;
+    compression_algorithm deflate; $sainfo_words }
+CONF
+}
+# child LINE...: further lines of strongSwan's child
+child() { sed -i "/esp_proposals/s/\$/\n        $*/" "$work/r/swanctl/swanctl.conf"; }
+ping_ends() { # HOST
+    case $scope-$1 in
+    nets-l) echo 192.168.1.1 192.168.2.1 ;; nets-r) echo 192.168.2.1 192.168.1.1 ;;
+    hosts-l) echo 10.9.0.1 10.9.0.2 ;; hosts-r) echo 10.9.0.2 10.9.0.1 ;;
+    esac
+}
+form() { # NAME RULES SCOPE INITIATOR WHAT-SWANCTL-SHOWS
+    local name=$1 rules=$2 initiator=$4 shown=$5
+    scope=$3
+    charon_reload r || { check "$name: strongSwan takes the configuration" false; return; }
+    racoon_form "$rules" $scope
+    check "$name: racoon starts" racoon_start l || return
+    if [ $initiator = l ]; then
+        check "$name: racoon begins" ping_once l $(ping_ends l)
+    else
+        check "$name: strongSwan begins" charon_initiate r || cat "$work/r/initiate.out"
+    fi
+    check "$name: 5 pings from l" ping_all l $(ping_ends l) 5
+    check "$name: 5 pings from r" ping_all r $(ping_ends r) 5
+    check "$name: large pings" eval 'enter r ping -n -q -c 3 -i 0.1 -W 2 -s 1200 -p 00 -I $(ping_ends r) | grep -q " 3 received"'
+    charon_sas r >"$work/sas"
+    check "$name: agreed: $shown" grep -qE "$shown" "$work/sas"
+    [ -n "$rules" ] || check "$name: the policies are there" eval 'enter l ip xfrm policy | grep -q "dir fwd"'
+    if [ $failures != 0 ]; then
+        cat "$work/sas"
+        tail -n 60 "$work/r/charon.log"
+        racoon_log l
+        enter l ip xfrm policy
+        enter l ip xfrm state
+    fi
+    swan r --terminate --ike peer >/dev/null
+    check "$name: the delete took racoon's SAs" wait_until 10 eval '[ -z "$(enter l ip xfrm state)" ]'
+    [ -n "$rules" ] || check "$name: and the policies it had made" wait_until 10 eval '! enter l ip xfrm policy | grep -q "dir fwd"'
+    stop_process "$racoon_pid"
+    enter r ip xfrm state flush
+}
+
+remote_words= top_words= sainfo_words=
+charon_configure r $ike aes256-sha256
+charon_start r || { cat "$work"/r/charon.*; exit 1; }
+for initiator in l r; do
+    [ $failures = 0 ] || break
+    charon_configure r $ike aes256-sha256
+    sed -i 's,local_ts = .*,local_ts = 10.9.0.2,; s,remote_ts = .*,remote_ts = 10.9.0.1,' "$work/r/swanctl/swanctl.conf"
+    child "mode = transport"
+    form "transport mode, $initiator" "esp/transport//require" hosts $initiator 'TRANSPORT.*ESP:AES_CBC-256'
+    [ $failures = 0 ] || break
+    charon_configure r $ike aes256-sha256
+    sed -i 's/esp_proposals = .*/ah_proposals = sha256/' "$work/r/swanctl/swanctl.conf"
+    form "AH tunnel, $initiator" "ah/tunnel/A-B/require" nets $initiator 'TUNNEL.*AH:HMAC_SHA2_256_128'
+    [ $failures = 0 ] || break
+    charon_configure r $ike aes256-sha256
+    child "ipcomp = yes"
+    top_words="complex_bundle off;"
+    form "IPComp under ESP, $initiator" "ipcomp/tunnel/A-B/use esp/transport//require" nets $initiator 'TUNNEL.*ESP:AES_CBC-256.*'
+    check "IPComp under ESP, $initiator: strongSwan says so" grep -qi 'ipcomp\|IPCOMP' "$work/sas" "$work/r/charon.log"
+    top_words=
+    [ $failures = 0 ] || break
+    charon_configure r $ike aes256-sha256-esn
+    sainfo_words="esn on;"
+    form "extended sequence numbers, $initiator" "esp/tunnel/A-B/require" nets $initiator 'ESP:AES_CBC-256/HMAC_SHA2_256_128/ESN'
+    sainfo_words=
+    [ $failures = 0 ] || break
+done
+if [ $failures = 0 ]; then
+    charon_configure r $ike aes256-sha256
+    remote_words="passive on; generate_policy unique;"
+    form "a policy made for strongSwan" "" nets r 'TUNNEL.*ESP:AES_CBC-256'
+fi
+cases_end
