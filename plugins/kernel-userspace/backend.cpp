@@ -146,11 +146,36 @@ bool Backend::start_data(racoon_error* err) {
 
 void Backend::restart() {
     restart_armed_ = false;
+    if (!opened_ || data_runs_) return;
     racoon_error error{};
     error.struct_size = sizeof(error);
-    if (opened_ && !data_runs_ && !start_data(&error)) {
+    Failure failure;
+    if (!renew_device(&failure)) {
+        log(RACOON_LOG_ERROR, "the TUN device cannot be made anew: " + failure.text);
+    } else if (!start_data(&error)) {
         log(RACOON_LOG_ERROR, std::string("the data process does not start: ") + error.text);
+    } else {
+        return;
     }
+    arm_restart();  // what is missing, a descriptor or a process, may be there later
+}
+
+void Backend::arm_restart() {
+    const auto callback = [](void* arg) noexcept { static_cast<Backend*>(arg)->restart(); };
+    restart_armed_ =
+        host_.timer->arm(host_.host->ctx, kRestartNs, callback, this, &restart_timer_) == RACOON_OK;
+}
+
+// Whoever deleted the device took its routes away as well.
+bool Backend::renew_device(Failure* failure) {
+    if (tun_lives(tun_)) return true;
+    tun_ = open_tun(settings_.device, failure);
+    if (tun_ && start_tun(settings_.device, settings_.mtu, failure) &&
+        routes_.renew(settings_.device, failure)) {
+        return true;
+    }
+    tun_ = Fd();
+    return false;
 }
 
 bool Backend::send(ByteView frame) {
@@ -279,9 +304,7 @@ void Backend::on_ended(std::int32_t wait_status) {
         if (it->second.info.state != 0) lost.insert(sas_.extract(it));
         it = next;
     }
-    const auto callback = [](void* arg) noexcept { static_cast<Backend*>(arg)->restart(); };
-    restart_armed_ =
-        host_.timer->arm(host_.host->ctx, kRestartNs, callback, this, &restart_timer_) == RACOON_OK;
+    arm_restart();
     racoon_kernel_event failed{};
     failed.struct_size = sizeof(failed);
     failed.type = RACOON_KERNEL_FAILED;

@@ -90,6 +90,8 @@ class Backend final : public sdk::KernelBackend {
     void on_larval_timer();
     void arm_larval_timer();
     void restart();
+    void arm_restart();
+    bool renew_device(Failure* failure);
     void emit(std::uint32_t type, const Sa& sa);
     void complete(const Pending& pending, racoon_status status, const void* result,
                   std::size_t size);

@@ -90,7 +90,7 @@ class Process final : public Output {
 
   private:
     bool read_channel();
-    void read_tun();
+    bool read_tun();
     void read_raw(int fd);
     void log(std::uint8_t level, const std::string& text);
 
@@ -198,13 +198,16 @@ bool Process::read_channel() {
     return true;
 }
 
-void Process::read_tun() {
+/// False: the device is gone.
+bool Process::read_tun() {
     static std::uint8_t buffer[kMaxPacket];
     for (int i = 0; i < kBatch; ++i) {
         const ssize_t n = ::read(kTun, buffer, sizeof(buffer));
-        if (n <= 0) return;
+        if (n < 0 && errno == EBADFD) return false;
+        if (n <= 0) return true;
         path_.from_tun({buffer, static_cast<std::size_t>(n)}, now_ns());
     }
+    return true;
 }
 
 void Process::read_raw(int fd) {
@@ -279,7 +282,11 @@ int Process::run() {
         path_.advance(now_ns());
         // Commands first, so that an SA is there before the packets that need it.
         if (fds[0].revents != 0 && !read_channel()) return 0;
-        if (fds[1].revents != 0) read_tun();
+        if (fds[1].revents != 0 && !read_tun()) {
+            // It would be readable for ever; the keeper makes another.
+            log(RACOON_LOG_ERROR, "the TUN device is gone");
+            return 1;
+        }
         if (fds[2].revents != 0) read_raw(kRaw4);
         if (fds[3].revents != 0) read_raw(kRaw6);
     }

@@ -61,6 +61,11 @@ Fd open_tun(const std::string& name, Failure* failure) {
     return fd;
 }
 
+bool tun_lives(const Fd& tun) {
+    ifreq request{};
+    return ::ioctl(tun.get(), TUNGETIFF, &request) == 0;
+}
+
 bool start_tun(const std::string& name, int mtu, Failure* failure) {
     const Fd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};

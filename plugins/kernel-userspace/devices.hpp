@@ -33,6 +33,8 @@ struct Failure {
 
 /// A TUN device of that name ("" lets the kernel choose one), not yet up.
 Fd open_tun(const std::string& name, Failure* failure);
+/// False: somebody has deleted its device.
+bool tun_lives(const Fd& tun);
 /// Sets the MTU and brings it up; loosens its reverse path filter, since the routes to the protected
 /// nets are chosen by rule.
 bool start_tun(const std::string& name, int mtu, Failure* failure);

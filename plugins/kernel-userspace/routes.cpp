@@ -284,6 +284,19 @@ bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t 
     return true;
 }
 
+bool Routes::renew(const std::string& device, Failure* failure) {
+    device_index_ = ::if_nametoindex(device.c_str());
+    int error = ENODEV;
+    for (const std::uint8_t family : families_) {
+        if (device_index_ == 0 || !change_route(true, family, nullptr, 0, nullptr, &error)) {
+            *failure = {"route into " + device + ": " + std::strerror(error), error};
+            return false;
+        }
+    }
+    for (auto& [id, entry] : added_) add_source_hint(entry, &error);
+    return true;
+}
+
 void Routes::close() {
     if (!netlink_) return;
     while (!added_.empty()) remove(added_.begin()->first);
@@ -339,18 +352,23 @@ bool Routes::add(const racoon_kernel_policy& policy, Failure* failure) {
         added_.erase(policy.id);
         return false;
     }
-    // A socket without an address gets one that the policy covers; this is comfort, not protection,
-    // and a net that holds no address of this host needs none.
-    racoon_addr source{};
-    const racoon_selector& s = entry.policy.selector;
-    const bool wanted = family == 4 && policy.action == RACOON_POLICY_IPSEC && s.remote_prefix != 0;
-    if (!wanted || !local_address_in(s.local, s.local_prefix, &source)) return true;
-    Rule hint = rule;
-    hint.priority = kHintPriority;
-    hint.unspecified_source = true;
-    entry.source_hint = change_route(true, family, &s.remote, s.remote_prefix, &source, &error);
-    if (entry.source_hint) change_rule(true, hint, &error);
+    if (!add_source_hint(entry, &error)) return true;
+    rule.priority = kHintPriority;
+    rule.unspecified_source = true;
+    change_rule(true, rule, &error);
     return true;
+}
+
+// A socket without an address gets one that the policy covers; this is comfort, not protection, and a net
+// that holds no address of this host needs none.
+bool Routes::add_source_hint(Added& entry, int* error) {
+    const racoon_selector& s = entry.policy.selector;
+    racoon_addr source{};
+    const bool wanted =
+        s.local.family == 4 && entry.policy.action == RACOON_POLICY_IPSEC && s.remote_prefix != 0;
+    if (!wanted || !local_address_in(s.local, s.local_prefix, &source)) return false;
+    entry.source_hint = change_route(true, 4, &s.remote, s.remote_prefix, &source, error);
+    return entry.source_hint;
 }
 
 void Routes::remove(std::uint32_t policy_id) {

@@ -27,6 +27,8 @@ class Routes {
     /// Removes what an earlier run left, then sets the marked packets' rule and default routes into
     /// the device. `device` must be up.
     bool open(const std::string& device, std::uint32_t table, std::uint32_t mark, Failure* failure);
+    /// After the device was made anew: its routes again. The rules have stayed.
+    bool renew(const std::string& device, Failure* failure);
     /// Removes all that it added.
     void close();
     bool add(const racoon_kernel_policy& policy, Failure* failure);
@@ -49,6 +51,7 @@ class Routes {
     };
 
     bool change_rule(bool add, const Rule& rule, int* error);
+    bool add_source_hint(Added& entry, int* error);
     nlmsghdr* begin_route(std::vector<std::uint8_t>& message, bool add, std::uint8_t family,
                           std::uint8_t type, unsigned prefix) const;
     bool change_last_route(bool add, std::uint8_t family, int* error);

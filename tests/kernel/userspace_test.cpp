@@ -372,6 +372,22 @@ TEST_F(Userspace, SendsNothingInTheClearWhenItsDeviceIsDownOrGone) {
     }
 }
 
+TEST_F(Userspace, MakesItsDeviceAnewWhenSomebodyDeletedIt) {
+    net.enter(0);
+    policies(kV4);
+    std::string before;
+    std::string after;
+    const char* look = "ip rule; ip -6 rule; ip route show table 7261; ip -6 route show table 7261";
+    net.run_in(0, look, &before);
+    ASSERT_EQ(net.run_in(0, "ip link delete racoon0"), 0);
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_FAILED) == 1; }, 5s)) << a.log;
+    ASSERT_TRUE(a.run_until([&] { return a.helper_pids().size() == 1; }, 5s)) << a.log;
+    net.run_in(0, look, &after);
+    EXPECT_EQ(before, after);
+    install(kV4);
+    EXPECT_EQ(ping(kV4.inner[1], "-c 2 -i 0.1 -W 5"), 0) << a.log << b.log;
+}
+
 TEST_F(Userspace, LeavesNothingBehindAndTouchesNoForeignRule) {
     std::string before;
     std::string after;
