@@ -16,38 +16,13 @@ namespace {
 
 constexpr std::size_t kMaxSas = 1u << 20;
 constexpr std::size_t kMaxPolicies = 1u << 18;
-constexpr const char* kLarvalSetting = "/proc/sys/net/core/xfrm_acq_expires";
 constexpr int kIpXfrmPolicy = 17;    // IP_XFRM_POLICY of <linux/in.h>
 constexpr int kIpv6XfrmPolicy = 35;  // IPV6_XFRM_POLICY
 
-racoon_status status_of(int error) {
-    switch (error) {
-        case 0:
-            return RACOON_OK;
-        case EEXIST:
-            return RACOON_STATE;
-        case ESRCH:
-        case ENOENT:
-            return RACOON_NOT_FOUND;
-        case EINVAL:
-            return RACOON_INVALID_ARGUMENT;
-        case ENOMEM:
-        case ENOBUFS:
-            return RACOON_NO_MEMORY;
-        case EPERM:
-        case EACCES:
-            return RACOON_DENIED;
-        case EPROTONOSUPPORT:
-        case EOPNOTSUPP:
-        case ENOSYS:
-            return RACOON_NOT_SUPPORTED;
-        default:
-            return RACOON_IO;
-    }
-}
+using sdk::status_of_errno;
 
 racoon_status refuse(racoon_error* err, const std::string& what, int error) {
-    return sdk::fail(err, status_of(error), what + ": " + std::strerror(error), error);
+    return sdk::refuse_errno(err, what, error);
 }
 
 racoon_kernel_alg algorithm(const char* name, std::uint32_t key_size, std::uint32_t icv_bits) {
@@ -57,25 +32,6 @@ racoon_kernel_alg algorithm(const char* name, std::uint32_t key_size, std::uint3
     a.icv_bits = icv_bits;
     for (std::uint32_t i = 0; i < key_size; ++i) a.key[i] = static_cast<std::uint8_t>(i * 7 + 1);
     return a;
-}
-
-std::string read_line(const char* path) {
-    char buffer[64] = "";
-    const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return "";
-    const ssize_t n = ::read(fd, buffer, sizeof(buffer) - 1);
-    ::close(fd);
-    std::string text(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    return text;
-}
-
-bool write_line(const char* path, const std::string& text) {
-    const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    const bool done = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    ::close(fd);
-    return done;
 }
 
 bool wants_fwd(const racoon_kernel_policy& p) {
@@ -233,13 +189,13 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     }
     std::vector<std::string> leftovers;
     std::string text;
-    const Journal::Opened journal = journal_.open(settings_.journal, &leftovers, &text);
-    if (journal == Journal::Opened::InUse) {
+    const sdk::Journal::Opened journal = journal_.open(settings_.journal, &leftovers, &text);
+    if (journal == sdk::Journal::Opened::InUse) {
         requests_.close();
         event_socket_.close();
         return sdk::fail(err, RACOON_BUSY, text);
     }
-    if (journal == Journal::Opened::No) {
+    if (journal == sdk::Journal::Opened::No) {
         log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
     }
     remove_leftovers(leftovers);
@@ -255,7 +211,11 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         journal_.close();
         return sdk::fail(err, status, "the event socket cannot be watched");
     }
-    raise_larval_lifetime();
+    std::string left;
+    if (!larval_lifetime_.raise(settings_.larval_lifetime_s, &left)) {
+        log(RACOON_LOG_INFO, std::string(sdk::LarvalLifetime::kSetting) + " stays at " + left +
+                                 " s; an SA whose SPI has died by then is added anew");
+    }
     opened_ = true;
     return RACOON_OK;
 }
@@ -281,7 +241,7 @@ void Backend::close() {
     }
     policies_.clear();
     by_index_.clear();
-    lower_larval_lifetime();
+    larval_lifetime_.lower();
     journal_.close();
     requests_.close();
 }
@@ -293,7 +253,7 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
         racoon_kernel_sa_id id{};
         racoon_kernel_policy policy{};
         std::uint32_t reqid = 0;
-        if (parse_sa_entry(entry, &id, &reqid)) {
+        if (sdk::parse_sa_entry(entry, &id, &reqid)) {
             bool ours = false;
             Request question = get_sa(id);
             requests_.transact(question, [&](const Message& m) {
@@ -303,7 +263,7 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
             });
             Request away = delete_sa(id);
             if (ours && requests_.transact(away) == 0) ++removed;
-        } else if (parse_policy_entry(entry, &policy)) {
+        } else if (sdk::parse_policy_entry(entry, &policy)) {
             const auto facts = look_up_policy(policy, policy.direction);
             const bool ours = facts && facts->reqid == policy.templates[0].reqid &&
                               facts->priority == kernel_priority(policy.priority);
@@ -316,27 +276,6 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
         log(RACOON_LOG_NOTIFY, "removed " + std::to_string(removed) +
                                    " SAs and policies that an earlier run had left");
     }
-}
-
-// SPIs got by ALLOCSPI die after this time, 30 s as the kernel comes: before retransmission ends.
-void Backend::raise_larval_lifetime() {
-    const std::string before = read_line(kLarvalSetting);
-    if (before.empty() || std::atoll(before.c_str()) >= settings_.larval_lifetime_s) return;
-    if (write_line(kLarvalSetting, std::to_string(settings_.larval_lifetime_s))) {
-        larval_lifetime_before_ = before;
-        return;
-    }
-    log(RACOON_LOG_INFO, std::string(kLarvalSetting) + " stays at " + before +
-                             " s; an SA whose SPI has died by then is added anew");
-}
-
-void Backend::lower_larval_lifetime() {
-    if (larval_lifetime_before_.empty()) return;
-    // Somebody else may have set it meanwhile.
-    if (read_line(kLarvalSetting) == std::to_string(settings_.larval_lifetime_s)) {
-        write_line(kLarvalSetting, larval_lifetime_before_);
-    }
-    larval_lifetime_before_.clear();
 }
 
 racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
@@ -387,7 +326,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     sa.mode = r.mode;
     sa.reqid = r.reqid;
     sas_[key_of(r.dst, r.protocol, spi)] = sa;
-    journal_.add(sa_entry(sa.id, sa.reqid));
+    journal_.add(sdk::sa_entry(sa.id, sa.reqid));
     out->spi = spi;
     return RACOON_OK;
 }
@@ -408,7 +347,7 @@ racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, r
     entry.mode = sa.mode;
     entry.reqid = sa.reqid;
     entry.policy_id = sa.policy_id;
-    const std::string line = sa_entry(entry.id, entry.reqid);
+    const std::string line = sdk::sa_entry(entry.id, entry.reqid);
     journal_.add(line);
     Request request = new_sa(type, sa);
     int error = requests_.transact(request);
@@ -425,7 +364,7 @@ racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, r
     }
     const auto before = sas_.find(key);
     if (before != sas_.end()) {
-        const std::string old = sa_entry(before->second.id, before->second.reqid);
+        const std::string old = sdk::sa_entry(before->second.id, before->second.reqid);
         if (old != line) journal_.remove(old);
     }
     sas_[key] = entry;
@@ -455,7 +394,7 @@ racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op, racoon_erro
 }
 
 void Backend::forget(std::map<SaKey, Sa>::iterator at) {
-    journal_.remove(sa_entry(at->second.id, at->second.reqid));
+    journal_.remove(sdk::sa_entry(at->second.id, at->second.reqid));
     sas_.erase(at);
 }
 
@@ -529,7 +468,7 @@ std::optional<PolicyFacts> Backend::look_up_policy(const racoon_kernel_policy& p
 
 int Backend::add_policy(const racoon_kernel_policy& policy, std::uint32_t direction,
                         std::uint32_t* index) {
-    const std::string line = policy_entry(policy, direction);
+    const std::string line = sdk::policy_entry(policy, direction);
     journal_.add(line);
     Request request = new_policy(XFRM_MSG_NEWPOLICY, policy, direction);
     const int error = requests_.transact(request);
@@ -545,7 +484,7 @@ int Backend::add_policy(const racoon_kernel_policy& policy, std::uint32_t direct
 void Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
     Request request = name_policy(XFRM_MSG_DELPOLICY, policy, direction);
     requests_.transact(request);
-    journal_.remove(policy_entry(policy, direction));
+    journal_.remove(sdk::policy_entry(policy, direction));
 }
 
 // The inbound policy whose companion has this selector.
@@ -648,13 +587,13 @@ racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
     const int error = requests_.transact(request, [&](const Message& m) {
         if (const auto facts = read_sa(m)) spi = facts->info.spi;
     });
-    if (error != 0 || spi == 0) return status_of(error == 0 ? EIO : error);
+    if (error != 0 || spi == 0) return status_of_errno(error == 0 ? EIO : error);
     racoon_kernel_sa_id id{};
     id.protocol = acquire.larval.protocol;
     id.spi = spi;
     id.dst = acquire.larval.dst;
     Request away = delete_sa(id);
-    return status_of(requests_.transact(away));
+    return status_of_errno(requests_.transact(away));
 }
 
 }  // namespace racoon::kernel_xfrm

@@ -9,9 +9,10 @@
 #include <string>
 
 #include <racoon/kernel_backend.hpp>
+#include <racoon/kernel_journal.hpp>
+#include <racoon/kernel_linux.hpp>
 
 #include "codec.hpp"
-#include "journal.hpp"
 #include "netlink.hpp"
 
 namespace racoon::kernel_xfrm {
@@ -88,8 +89,6 @@ class Backend final : public sdk::KernelBackend {
     void remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction);
     Policy* same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction);
     void remove_leftovers(const std::vector<std::string>& entries);
-    void raise_larval_lifetime();
-    void lower_larval_lifetime();
     void forget(std::map<SaKey, Sa>::iterator at);
     void delete_in_kernel(const Sa& sa);
 
@@ -108,13 +107,13 @@ class Backend final : public sdk::KernelBackend {
     RequestSocket requests_;
     EventSocket event_socket_;
     std::uint64_t watch_ = 0;
-    Journal journal_;
+    sdk::Journal journal_;
     std::map<SaKey, Sa> sas_;
     std::map<std::uint32_t, Policy> policies_;
     std::map<std::uint32_t, std::uint32_t> by_index_;  // kernel's index → policy
     std::map<std::uint64_t, Acquire> acquires_;        // by token
     std::uint64_t tokens_ = 0;
-    std::string larval_lifetime_before_;
+    sdk::LarvalLifetime larval_lifetime_;
     std::optional<std::uint64_t> capabilities_;
 };
 

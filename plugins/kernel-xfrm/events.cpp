@@ -134,11 +134,11 @@ void Backend::on_policy_lost(std::uint32_t index) {
     if (policy == policies_.end()) return;
     Policy& p = policy->second;
     if (p.fwd_index == index) {
-        journal_.remove(policy_entry(p.policy, RACOON_DIR_FWD));
+        journal_.remove(sdk::policy_entry(p.policy, RACOON_DIR_FWD));
         p.fwd_index = 0;
         return;
     }
-    journal_.remove(policy_entry(p.policy, p.policy.direction));
+    journal_.remove(sdk::policy_entry(p.policy, p.policy.direction));
     emit(RACOON_KERNEL_POLICY_CHANGED, nullptr, id);
 }
 

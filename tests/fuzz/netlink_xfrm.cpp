@@ -5,10 +5,11 @@
 #include <string>
 
 #include "codec.hpp"
-#include "journal.hpp"
+#include <racoon/kernel_journal.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace racoon::kernel_xfrm;
+    using namespace racoon::sdk;
     split_datagram({data, size}, [](const Message& m) {
         read_error(m);
         if (const auto event = read_event(m)) {

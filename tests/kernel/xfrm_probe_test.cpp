@@ -5,16 +5,18 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <racoon/kernel_journal.hpp>
+
 #include "codec.hpp"
 #include "conformance.hpp"
 #include "fake_host.hpp"
-#include "journal.hpp"
 #include "netns.hpp"
 
 namespace racoon::test {
 namespace {
 
 using namespace kernel_xfrm;
+using namespace sdk;
 
 TEST(XfrmProbe, SaysWhatAKernelWithoutEspLacks) {
     TwoHosts net;

@@ -1,29 +1,75 @@
-#include "journal.hpp"
+// The list of what a backend of the kernel's own IPsec stack is about to install, so that after a crash exactly that is removed and
+// nothing of anybody else's. One line per entry, written before the kernel is asked:
+//
+//     +sa 50 10.9.0.1 10.9.0.2 4097 7             protocol, source, destination, SPI, request id
+//     +policy out 0 7 0 192.168.1.0/24 0 192.168.2.0/24 0
+//     -sa …                                        the same text: it is gone
+//
+// The file belongs to one network namespace and is locked while it is in use.
+#pragma once
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
-namespace racoon::kernel_xfrm {
-namespace {
+#include <racoon/plugin/kernel.h>
 
-constexpr std::size_t kCompactAt = 4096;    // lines, when fewer than half of them live
-constexpr std::size_t kMaxFile = 64 << 20;  // more is not ours
+namespace racoon::sdk {
 
-std::string text_of(const racoon_addr& a) {
+std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid);
+std::string policy_entry(const racoon_kernel_policy& policy, std::uint32_t direction);
+/// False: the text is no such entry.
+bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid);
+/// Fills direction, priority, selector and the first template's request id.
+bool parse_policy_entry(const std::string& text, racoon_kernel_policy* policy);
+
+class Journal {
+  public:
+    ~Journal() { close(); }
+    enum class Opened : std::uint8_t { Yes, InUse, No };
+    /// `left` gets the entries of a run that did not remove them. `No`: `error` says why, and nothing
+    /// is recorded.
+    Opened open(const std::string& folder, std::vector<std::string>* left, std::string* error);
+    void close();
+
+    void add(const std::string& entry);
+    void remove(const std::string& entry);
+
+  private:
+    void write(const std::string& line);
+    void compact();
+
+    int fd_ = -1;
+    bool locked_ = false;
+    std::string path_;
+    std::set<std::string> live_;
+    std::size_t lines_ = 0;
+};
+
+// ---- implementation
+
+namespace journal {
+inline constexpr std::size_t kCompactAt = 4096;    // lines, when fewer than half of them live
+inline constexpr std::size_t kMaxFile = 64 << 20;  // more is not ours
+
+inline std::string text_of(const racoon_addr& a) {
     char out[INET6_ADDRSTRLEN] = "";
     ::inet_ntop(a.family == 6 ? AF_INET6 : AF_INET, a.bytes, out, sizeof(out));
     return out;
 }
 
-bool address_of(const std::string& text, racoon_addr* a) {
+inline bool address_of(const std::string& text, racoon_addr* a) {
     *a = {};
     if (::inet_pton(AF_INET, text.c_str(), a->bytes) == 1)
         a->family = 4;
@@ -32,7 +78,7 @@ bool address_of(const std::string& text, racoon_addr* a) {
     return a->family != 0;
 }
 
-bool net_of(const std::string& text, racoon_addr* a, std::uint8_t* prefix) {
+inline bool net_of(const std::string& text, racoon_addr* a, std::uint8_t* prefix) {
     const std::size_t slash = text.find('/');
     unsigned bits = 0;
     if (slash == std::string::npos || !address_of(text.substr(0, slash), a)) return false;
@@ -42,16 +88,15 @@ bool net_of(const std::string& text, racoon_addr* a, std::uint8_t* prefix) {
     return true;
 }
 
-const char* const kDirections[] = {"?", "in", "out", "fwd"};
+inline const char* const kDirections[] = {"?", "in", "out", "fwd"};
+}  // namespace journal
 
-}  // namespace
-
-std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid) {
-    return "sa " + std::to_string(id.protocol) + " " + text_of(id.src) + " " + text_of(id.dst) +
-           " " + std::to_string(id.spi) + " " + std::to_string(reqid);
+inline std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid) {
+    return "sa " + std::to_string(id.protocol) + " " + journal::text_of(id.src) + " " +
+           journal::text_of(id.dst) + " " + std::to_string(id.spi) + " " + std::to_string(reqid);
 }
 
-bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid) {
+inline bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid) {
     std::istringstream in(text);
     std::string kind;
     std::string src;
@@ -60,20 +105,21 @@ bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint3
     id->struct_size = sizeof(*id);
     if (!(in >> kind >> id->protocol >> src >> dst >> id->spi >> *reqid) || kind != "sa")
         return false;
-    return address_of(src, &id->src) && address_of(dst, &id->dst) && id->spi != 0;
+    return journal::address_of(src, &id->src) && journal::address_of(dst, &id->dst) && id->spi != 0;
 }
 
-std::string policy_entry(const racoon_kernel_policy& p, std::uint32_t direction) {
+inline std::string policy_entry(const racoon_kernel_policy& p, std::uint32_t direction) {
     const racoon_selector& s = p.selector;
     std::ostringstream out;
-    out << "policy " << kDirections[direction & 3] << ' ' << p.priority << ' '
+    out << "policy " << journal::kDirections[direction & 3] << ' ' << p.priority << ' '
         << (p.template_count != 0 ? p.templates[0].reqid : 0) << ' ' << unsigned{s.protocol} << ' '
-        << text_of(s.local) << '/' << unsigned{s.local_prefix} << ' ' << s.local.port << ' '
-        << text_of(s.remote) << '/' << unsigned{s.remote_prefix} << ' ' << s.remote.port;
+        << journal::text_of(s.local) << '/' << unsigned{s.local_prefix} << ' ' << s.local.port
+        << ' ' << journal::text_of(s.remote) << '/' << unsigned{s.remote_prefix} << ' '
+        << s.remote.port;
     return out.str();
 }
 
-bool parse_policy_entry(const std::string& text, racoon_kernel_policy* p) {
+inline bool parse_policy_entry(const std::string& text, racoon_kernel_policy* p) {
     std::istringstream in(text);
     std::string kind;
     std::string direction;
@@ -91,11 +137,12 @@ bool parse_policy_entry(const std::string& text, racoon_kernel_policy* p) {
         return false;
     }
     for (std::uint32_t d = RACOON_DIR_IN; d <= RACOON_DIR_FWD; ++d) {
-        if (direction == kDirections[d]) p->direction = d;
+        if (direction == journal::kDirections[d]) p->direction = d;
     }
     racoon_selector& s = p->selector;
-    if (p->direction == 0 || !net_of(local, &s.local, &s.local_prefix) ||
-        !net_of(remote, &s.remote, &s.remote_prefix) || s.local.family != s.remote.family) {
+    if (p->direction == 0 || !journal::net_of(local, &s.local, &s.local_prefix) ||
+        !journal::net_of(remote, &s.remote, &s.remote_prefix) ||
+        s.local.family != s.remote.family) {
         return false;
     }
     s.protocol = static_cast<std::uint8_t>(protocol);
@@ -104,8 +151,8 @@ bool parse_policy_entry(const std::string& text, racoon_kernel_policy* p) {
     return true;
 }
 
-Journal::Opened Journal::open(const std::string& folder, std::vector<std::string>* left,
-                              std::string* error) {
+inline Journal::Opened Journal::open(const std::string& folder, std::vector<std::string>* left,
+                                     std::string* error) {
     // Namespaces share /run, but not SAs.
     struct stat space {};
     ::stat("/proc/self/ns/net", &space);
@@ -129,7 +176,7 @@ Journal::Opened Journal::open(const std::string& folder, std::vector<std::string
     std::string text;
     char buffer[65536];
     ssize_t n = 0;
-    while (text.size() < kMaxFile &&
+    while (text.size() < journal::kMaxFile &&
            (n = ::pread(fd_, buffer, sizeof(buffer), static_cast<off_t>(text.size()))) > 0) {
         text.append(buffer, static_cast<std::size_t>(n));
     }
@@ -144,7 +191,7 @@ Journal::Opened Journal::open(const std::string& folder, std::vector<std::string
     return Opened::Yes;
 }
 
-void Journal::close() {
+inline void Journal::close() {
     if (fd_ >= 0) {
         if (locked_ && live_.empty()) ::unlink(path_.c_str());
         ::close(fd_);
@@ -155,25 +202,25 @@ void Journal::close() {
     lines_ = 0;
 }
 
-void Journal::write(const std::string& line) {
+inline void Journal::write(const std::string& line) {
     if (fd_ < 0) return;
     const std::string whole = line + "\n";
     // A full file system costs the clean-up after a crash, not the tunnel.
     if (::write(fd_, whole.data(), whole.size()) < 0) return;
-    if (++lines_ > kCompactAt && lines_ > 2 * live_.size()) compact();
+    if (++lines_ > journal::kCompactAt && lines_ > 2 * live_.size()) compact();
 }
 
-void Journal::add(const std::string& entry) {
+inline void Journal::add(const std::string& entry) {
     if (live_.insert(entry).second) write("+" + entry);
 }
 
-void Journal::remove(const std::string& entry) {
+inline void Journal::remove(const std::string& entry) {
     if (live_.erase(entry) != 0) write("-" + entry);
 }
 
 // In place: the lock is on this file. A crash in between loses entries at most for what is listed
 // again at once.
-void Journal::compact() {
+inline void Journal::compact() {
     std::string text;
     for (const std::string& entry : live_) text += "+" + entry + "\n";
     if (::ftruncate(fd_, 0) != 0) return;
@@ -181,4 +228,4 @@ void Journal::compact() {
     lines_ = live_.size();
 }
 
-}  // namespace racoon::kernel_xfrm
+}  // namespace racoon::sdk

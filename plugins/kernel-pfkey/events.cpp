@@ -1,0 +1,183 @@
+// What the kernel says by itself, and which of it concerns us.
+#include <vector>
+
+#include "backend.hpp"
+
+namespace racoon::kernel_pfkey {
+namespace {
+using namespace pfkey;
+constexpr int kMessagesAtOnce = 256;  // then the loop looks at others
+constexpr std::size_t kMaxAcquires = 1u << 14;
+}  // namespace
+
+void Backend::on_readable() {
+    for (int i = 0; i < kMessagesAtOnce && opened_; ++i) {
+        Message m;
+        switch (event_socket_.receive(&m)) {
+            case Socket::Got::Nothing:
+                return;
+            case Socket::Got::Overrun:
+                log(RACOON_LOG_WARNING, "events of the kernel were lost: its buffer overran");
+                emit(RACOON_KERNEL_OVERRUN, nullptr);
+                continue;
+            case Socket::Got::Broken:
+                log(RACOON_LOG_ERROR, "the kernel's event socket is broken");
+                host_.fd->unwatch(host_.host->ctx, watch_);
+                emit(RACOON_KERNEL_FAILED, nullptr);
+                return;
+            case Socket::Got::Malformed:
+                log(RACOON_LOG_WARNING, "a PF_KEY message is malformed and is ignored");
+                continue;
+            case Socket::Got::Message:
+                on_event(m);
+        }
+    }
+}
+
+void Backend::emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id) {
+    racoon_kernel_event event{};
+    event.struct_size = sizeof(event);
+    event.type = type;
+    event.policy_id = policy_id;
+    if (sa != nullptr) {
+        event.policy_id = sa->policy_id;
+        event.protocol = sa->id.protocol;
+        event.spi = sa->id.spi;
+        event.src = sa->id.src;
+        event.dst = sa->id.dst;
+    }
+    events_.event(events_.arg, &event);
+}
+
+void Backend::on_event(const Message& m) {
+    const bool own = m.pid == event_socket_.pid();
+    if (m.error != 0) return;  // the answer to somebody's request
+    switch (m.type) {
+        case kAcquire:
+            return on_acquire(m);
+        case kFlush:
+            return own ? void() : on_sas_flushed(m.satype);
+        case kSpdDelete:
+        case kSpdDelete2:
+        case kSpdExpire:
+            if (!own && m.policy() != nullptr) on_policy_lost(m.policy()->id);
+            return;
+        case kSpdFlush: {
+            if (own) return;
+            std::vector<std::uint32_t> indexes;
+            for (const auto& [index, id] : by_index_) indexes.push_back(index);
+            for (const std::uint32_t index : indexes) {
+                if (opened_) on_policy_lost(index);
+            }
+            return;
+        }
+        case kExpire:
+        case kDelete:
+        case kNewMapping:
+            break;
+        default:
+            return;
+    }
+    if (!m.sa) return;
+    // A mapping has the peer's new address where else the destination is.
+    const racoon_addr dst = end_of(m.dst, std::nullopt);
+    auto at = sas_.find(key_of(dst, protocol_of(m.satype), m.sa->spi));
+    if (m.type == kNewMapping) {
+        for (at = sas_.begin(); at != sas_.end(); ++at)
+            if (at->second.id.spi == m.sa->spi && m.src &&
+                sdk::same_address(at->second.id.src, m.src->addr))
+                break;
+        if (at == sas_.end()) return;
+        Sa moved = at->second;
+        moved.id.src = end_of(m.dst, m.natt_dport);
+        return emit(RACOON_KERNEL_MAPPING, &moved);
+    }
+    if (at == sas_.end()) return;
+    if (m.type == kExpire) return on_expire(m, at);
+    if (own) return;
+    const Sa sa = at->second;
+    forget(at);
+    emit(RACOON_KERNEL_SA_DELETED, &sa);
+}
+
+void Backend::on_expire(const Message& m, std::map<SaKey, Sa>::iterator at) {
+    const Sa sa = at->second;
+    if (!m.hard) {
+        at->second.state = 2;
+        return emit(RACOON_KERNEL_EXPIRE_SOFT, &sa);
+    }
+    forget(at);
+    emit(RACOON_KERNEL_EXPIRE_HARD, &sa);
+}
+
+void Backend::on_acquire(const Message& m) {
+    if (m.policy() == nullptr || !m.src || !m.dst) return;
+    const auto at = by_index_.find(m.policy()->id);
+    if (at == by_index_.end()) return;  // somebody else's policy
+    if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
+    const std::uint64_t token = ++tokens_;
+    // The larval SA that it made is found by the acquire's number, or by what it was made of.
+    racoon_kernel_spi_request larval{};
+    larval.protocol = protocol_of(m.satype);
+    larval.src = m.src->addr;
+    larval.dst = m.dst->addr;
+    larval.min_spi = 0x100;
+    larval.max_spi = 0x0fffffff;
+    std::uint32_t reqid = 0;
+    const Policy& policy = policies_.at(at->second);
+    for (std::uint32_t i = 0; i < policy.policy.template_count; ++i) {
+        const racoon_kernel_template& t = policy.policy.templates[i];
+        if (t.protocol != larval.protocol) continue;
+        larval.mode = t.mode;
+        reqid = policy.reqids[i];
+        break;
+    }
+    Message getspi = spi_message(larval, reqid);
+    getspi.seq = m.seq;
+    acquires_[token] = {getspi};
+    racoon_kernel_event out{};
+    out.struct_size = sizeof(out);
+    out.type = RACOON_KERNEL_ACQUIRE;
+    out.acquire_token = token;
+    out.policy_id = at->second;
+    out.protocol = larval.protocol;
+    // PF_KEY tells the SA's ends, not the packet's: in transport mode they are the same.
+    out.src = larval.src;
+    out.dst = larval.dst;
+    events_.event(events_.arg, &out);
+}
+
+// A flush is one message, whatever it hit.
+void Backend::on_sas_flushed(std::uint8_t satype) {
+    std::vector<Sa> lost;
+    for (auto it = sas_.begin(); it != sas_.end();) {
+        const auto next = std::next(it);
+        if (satype == kSaUnspec || it->second.id.protocol == protocol_of(satype)) {
+            lost.push_back(it->second);
+            forget(it);
+        }
+        it = next;
+    }
+    for (const Sa& sa : lost) {
+        if (opened_) emit(RACOON_KERNEL_SA_DELETED, &sa);
+    }
+}
+
+void Backend::on_policy_lost(std::uint32_t index) {
+    const auto at = by_index_.find(index);
+    if (at == by_index_.end()) return;
+    const std::uint32_t id = at->second;
+    by_index_.erase(at);
+    const auto policy = policies_.find(id);
+    if (policy == policies_.end()) return;
+    Policy& p = policy->second;
+    if (p.fwd_index == index) {
+        journal_.remove(entry_of(p, RACOON_DIR_FWD));
+        p.fwd_index = 0;
+        return;
+    }
+    journal_.remove(entry_of(p, p.policy.direction));
+    emit(RACOON_KERNEL_POLICY_CHANGED, nullptr, id);
+}
+
+}  // namespace racoon::kernel_pfkey

@@ -1,0 +1,106 @@
+#include "pfkey/socket.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace racoon::pfkey {
+namespace {
+constexpr int kReceiveBuffer = 2 << 20;  // a burst of acquires is some thousand messages
+constexpr int kAnswerMs = 5000;
+constexpr std::size_t kMaxMessage = 65536 * 8;
+
+bool is_dump(const Message& m) {
+    return m.type == kDump || m.type == kSpdDump;
+}
+}  // namespace
+
+int Socket::open() {
+    close();
+    fd_ = ::socket(PF_KEY, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, kVersion);
+    if (fd_ < 0) return errno;
+    pid_ = static_cast<std::uint32_t>(::getpid());
+    const int size = kReceiveBuffer;
+#ifdef SO_RCVBUFFORCE
+    if (::setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+#endif
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    buffer_.resize(kMaxMessage);
+    return 0;
+}
+
+void Socket::close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+    size_ = 0;
+}
+
+int Socket::send(const Message& message) {
+    std::vector<std::uint8_t> bytes = encode(message, dialect_);
+    ssize_t sent = -1;
+    do {
+        sent = ::send(fd_, bytes.data(), bytes.size(), 0);
+    } while (sent < 0 && errno == EINTR);
+    const int error = sent < 0 ? errno : 0;
+    std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
+    return error;
+}
+
+bool Socket::wait() {
+    pollfd p{fd_, POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&p, 1, kAnswerMs);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
+Socket::Got Socket::receive(Message* out) {
+    ssize_t n = 0;
+    do {
+        n = ::recv(fd_, buffer_.data(), buffer_.size(), 0);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Got::Nothing;
+    if (n < 0 && errno == ENOBUFS) return Got::Overrun;
+    if (n <= 0) return Got::Broken;
+    size_ = static_cast<std::size_t>(n);
+    auto message = decode(last(), dialect_);
+    if (!message) return Got::Malformed;
+    *out = std::move(*message);
+    return Got::Message;
+}
+
+int Socket::transact(Message& message, const Each& answer) {
+    // What others did is in the way of the answer.
+    Message got;
+    for (Got what = receive(&got); what != Got::Nothing; what = receive(&got))
+        if (what == Got::Broken) return EIO;
+    if (message.seq == 0) message.seq = ++sequence_;
+    message.pid = pid_;
+    if (const int error = send(message)) return error;
+    for (;;) {
+        switch (receive(&got)) {
+            case Got::Nothing:
+                if (!wait()) return ETIMEDOUT;
+                continue;
+            case Got::Broken:
+                return EIO;
+            case Got::Overrun:
+            case Got::Malformed:
+                continue;
+            case Got::Message:
+                break;
+        }
+        if (got.pid != pid_ || got.type != message.type) continue;
+        // Those of a dump count down to 0.
+        if (!is_dump(message) && got.seq != message.seq) continue;
+        if (got.error != 0) return got.error;
+        if (answer) answer(got);
+        if (!is_dump(message) || got.seq == 0) return 0;
+    }
+}
+
+}  // namespace racoon::pfkey
