@@ -116,7 +116,12 @@ bool PolicyReader::address(std::string_view text, const Span& where, Family fami
                                        quoted(text), found ? "" : ": " + found.error().text()));
         return false;
     }
-    diagnostics_.error(where, fmt::format("{} is not a numeric address{}", quoted(text), problem));
+    if (setting_.names && !numeric)
+        diagnostics_.error(
+            where, fmt::format("{} is neither an address nor the name of a host", quoted(text)));
+    else
+        diagnostics_.error(where,
+                           fmt::format("{} is not a numeric address{}", quoted(text), problem));
     return false;
 }
 

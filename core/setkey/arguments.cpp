@@ -27,7 +27,8 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
     bool chosen = false;
     optind = 1;
     opterr = 0;
-    for (int c = 0; (c = ::getopt(argc, argv, "+acf:hklnprvxDFHNPV?")) != -1;) {
+    // getopt answers '?' to what it does not know, with the letter in optopt, and to -? itself.
+    for (int c = 0; (optopt = 0, c = ::getopt(argc, argv, "+acf:hklnprvxDFHNPV?")) != -1;) {
         const char option = static_cast<char>(c);
         switch (c) {
             case 'a':
@@ -84,7 +85,7 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
                 out.verbose = true;
                 break;
             default:
-                if (optopt == '?') {
+                if (optopt == 0 || optopt == '?') {
                     RACOON_TRY_STATUS(choose(out, chosen, Action::Help, '?'));
                     break;
                 }

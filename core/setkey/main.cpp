@@ -1,39 +1,119 @@
 // setkey: the SAs and policies of the kernel, by hand.
 #include <cstdio>
 #include <iostream>
+#include <utility>
+
+#include <unistd.h>
 
 #include "base/build_config.hpp"
 #include "conf/file_source.hpp"
 #include "setkey/arguments.hpp"
 #include "setkey/names.hpp"
 #include "setkey/script.hpp"
+#include "setkey/session.hpp"
 
 namespace racoon::setkey {
 
 namespace {
 
-int check(const Arguments& how, const std::string& program) {
-    std::string text;
-    std::string name = how.file;
-    if (how.action == Arguments::Action::Stdin || how.file == "-") {
-        name = "(standard input)";
-        text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    } else {
-        conf::DiskFiles disk;
-        auto read = disk.read(how.file);
-        if (!read) {
-            std::fprintf(stderr, "%s: %s: %s\n", program.c_str(), how.file.c_str(),
-                         read.error().text().c_str());
-            return 1;
+class Program {
+  public:
+    Program(const Arguments& how, std::string name)
+        : how_(how), name_(std::move(name)), session_(how_, name_) {}
+
+    int run() {
+        using Action = Arguments::Action;
+        switch (how_.action) {
+            case Action::Version:
+                std::printf("setkey of racoon %s\n", RACOON_VERSION);
+                return 1;  // as ever
+            case Action::Help:
+                std::fputs(usage(name_).c_str(), stdout);
+                return 1;
+            case Action::Decode:
+                for (const std::string& file : how_.files)
+                    if (const Status done = session_.decode_file(file); !done)
+                        return failed(done.error());
+                return 0;
+            default:
+                break;
         }
-        text = std::move(*read);
+        const bool commands = how_.action == Action::Stdin || how_.action == Action::Script;
+        if (!commands || !how_.check_only)
+            if (const Status opened = session_.open(); !opened) return failed(opened.error());
+        switch (how_.action) {
+            case Action::Dump:
+                session_.dump();
+                return 0;
+            case Action::Flush:
+                session_.flush();
+                return 0;
+            case Action::Watch:
+                if (const Status done = session_.watch(); !done) return failed(done.error());
+                return 0;
+            case Action::Stdin:
+                if (how_.check_only) return script("-");
+                interactive();
+                return 0;  // whatever happened, as ever
+            default:
+                return script(how_.file);
+        }
     }
-    SystemNames names;
-    const ScriptResult result = run_script(std::move(text), name, &names, true, {});
-    for (const std::string& m : result.messages)
-        std::fprintf(stderr, "%s: %s\n", program.c_str(), m.c_str());
-    return result.failed ? 1 : 0;
-}
+
+  private:
+    int failed(const Error& error) {
+        std::fprintf(stderr, "%s: %s\n", name_.c_str(), error.text().c_str());
+        return 1;
+    }
+
+    ScriptResult execute(std::string text, const std::string& from) {
+        return run_script(
+            std::move(text), from, &names_, how_.check_only,
+            [this](const Command& c, const conf::Location& where) { session_.run(c, where); });
+    }
+
+    int script(const std::string& file) {
+        std::string text;
+        std::string from = file;
+        if (file == "-") {
+            from = "(standard input)";
+            text.assign(std::istreambuf_iterator<char>(std::cin), {});
+        } else {
+            conf::DiskFiles disk;
+            auto read = disk.read(file);
+            if (!read) return failed(read.error());
+            text = std::move(*read);
+        }
+        const ScriptResult result = execute(std::move(text), from);
+        for (const std::string& m : result.messages)
+            std::fprintf(stderr, "%s: %s\n", name_.c_str(), m.c_str());
+        return result.failed ? 1 : 0;
+    }
+
+    /// Each command as soon as its semicolon has come; what is wrong is told on standard output.
+    void interactive() {
+        const bool prompt = ::isatty(STDIN_FILENO) != 0;
+        std::string typed, line;
+        for (;;) {
+            if (prompt) std::fputs(typed.empty() ? "setkey> " : "> ", stdout);
+            std::fflush(stdout);
+            if (!std::getline(std::cin, line)) break;
+            typed += line + "\n";
+            if (!has_whole_command(typed)) continue;
+            const ScriptResult result = execute(std::exchange(typed, {}), "input");
+            for (const std::string& m : result.messages) std::printf("%s\n", m.c_str());
+            if (result.left) return;
+        }
+        if (typed.find_first_not_of(" \t\r\n") == typed.npos) return;
+        for (const std::string& m : execute(typed, "input").messages)
+            std::printf("%s\n", m.c_str());
+    }
+
+    const Arguments& how_;
+    std::string name_;
+    Session session_;
+    SystemNames names_;
+};
 
 }  // namespace
 
@@ -48,20 +128,5 @@ int main(int argc, char** argv) {
                      usage(program).c_str());
         return 1;
     }
-    switch (how->action) {
-        case Arguments::Action::Version:
-            std::printf("setkey of racoon %s\n", RACOON_VERSION);
-            return 1;  // as ever
-        case Arguments::Action::Help:
-            std::fputs(usage(program).c_str(), stdout);
-            return 1;
-        case Arguments::Action::Stdin:
-        case Arguments::Action::Script:
-            if (how->check_only) return check(*how, program);
-            break;
-        default:
-            break;
-    }
-    std::fprintf(stderr, "%s: this build only checks: setkey -n -f FILE\n", program.c_str());
-    return 1;
+    return Program(*how, program).run();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <random>
 #include <set>
 #include <tuple>
@@ -205,6 +206,11 @@ struct Run {
 
 }  // namespace
 
+static Suite suite_in_use = Suite::Sha256;
+void use_suite(Suite suite) {
+    suite_in_use = suite;
+}
+
 racoon_addr address(const std::string& text, std::uint16_t port) {
     racoon_addr a{};
     a.port = port;
@@ -236,6 +242,13 @@ racoon_kernel_alg algorithm(const char* name, const char* xfrm_name, std::uint32
     std::strncpy(a.xfrm_name, xfrm_name, sizeof(a.xfrm_name) - 1);
     a.key_size = key_bytes;
     a.icv_bits = icv_bits;
+    static const std::map<std::string, std::uint32_t> pfkey = {
+        {"cbc(aes)", 12},          {"cbc(des3_ede)", 3}, {"ecb(cipher_null)", 11},
+        {"rfc4106(gcm(aes))", 20}, {"hmac(md5)", 2},     {"hmac(sha1)", 3},
+        {"hmac(sha256)", 5},       {"hmac(sha384)", 6},  {"hmac(sha512)", 7}};
+    const auto number = pfkey.find(xfrm_name);
+    if (number != pfkey.end()) a.pfkey_id = number->second;
+    if (a.name[0] == '\0') std::strncpy(a.name, xfrm_name, sizeof(a.name) - 1);
     for (std::uint32_t i = 0; i < key_bytes; ++i) a.key[i] = static_cast<std::uint8_t>(fill + i);
     return a;
 }
@@ -252,7 +265,10 @@ racoon_kernel_sa esp_sa(std::uint32_t direction, const std::string& src, const s
     sa.src = address(src);
     sa.dst = address(dst);
     sa.enc = algorithm("aes", "cbc(aes)", 16, 0, key);
-    sa.auth = algorithm("hmac_sha256", "hmac(sha256)", 32, 128, static_cast<std::uint8_t>(key + 1));
+    const auto fill = static_cast<std::uint8_t>(key + 1);
+    sa.auth = suite_in_use == Suite::Sha256
+                  ? algorithm("hmac_sha256", "hmac(sha256)", 32, 128, fill)
+                  : algorithm("hmac_sha1", "hmac(sha1)", 20, 96, fill);
     return sa;
 }
 

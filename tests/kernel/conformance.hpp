@@ -19,7 +19,10 @@ racoon_selector selector(const std::string& local, const std::string& remote,
                          std::uint8_t protocol = 0);
 racoon_kernel_alg algorithm(const char* name, const char* xfrm_name, std::uint32_t key_bytes,
                             std::uint32_t icv_bits, std::uint8_t fill);
-/// An ESP tunnel SA with AES-128-CBC and HMAC-SHA2-256; what differs is set by the caller.
+/// HMAC-SHA2-256 with 128 bits, or for a backend that cannot cut to that: HMAC-SHA1 with 96.
+enum class Suite : std::uint8_t { Sha256, Sha1 };
+void use_suite(Suite suite);
+/// An ESP tunnel SA with AES-128-CBC and the suite's HMAC; what differs is set by the caller.
 racoon_kernel_sa esp_sa(std::uint32_t direction, const std::string& src, const std::string& dst,
                         std::uint32_t spi, std::uint32_t reqid, std::uint8_t key);
 racoon_kernel_policy esp_policy(std::uint32_t id, std::uint32_t direction,

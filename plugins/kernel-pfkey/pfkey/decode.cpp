@@ -315,7 +315,8 @@ std::optional<Message> decode(ByteView bytes, const Dialect& d, std::string* why
     m.type = head.u8();
     m.error = head.u8();
     m.satype = head.u8();
-    head.skip(4);
+    head.skip(2);
+    m.reserved = head.u16();
     m.seq = head.u32();
     m.pid = head.u32();
     for (std::size_t at = kHeaderSize; at < bytes.size();) {

@@ -180,7 +180,7 @@ std::vector<std::uint8_t> encode(const Message& m, const Dialect& d) {
     out.u8(m.error);
     out.u8(m.satype);
     out.u16(0);
-    out.u16(0);
+    out.u16(m.reserved);
     out.u32(m.seq);
     out.u32(m.pid);
     if (m.sa) {

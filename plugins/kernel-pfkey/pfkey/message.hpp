@@ -93,6 +93,7 @@ struct KmAddress {
 struct Message {
     std::uint8_t type = 0, error = 0, satype = kSaUnspec;
     std::uint32_t seq = 0, pid = 0;
+    std::uint16_t reserved = 0;  // of a policy that Linux dumps: how often it is referred to
 
     std::optional<Sa> sa;
     std::optional<Sa2> sa2;

@@ -1,0 +1,45 @@
+// setkey at work on a kernel.
+#pragma once
+
+#include <string>
+
+#include "pfkey/socket.hpp"
+#include "setkey/arguments.hpp"
+#include "setkey/command.hpp"
+#include "setkey/print.hpp"
+
+namespace racoon::setkey {
+
+class Session {
+  public:
+    Session(const Arguments& how, std::string program) : how_(how), program_(std::move(program)) {}
+
+    /// Errors: Unsupported, with what this kernel lacks; Denied; Io.
+    Status open();
+    /// Prints what it finds, and on standard error what the kernel refuses; a refusal is not an error of
+    /// setkey's, as scripts know it.
+    void run(const Command& command, const conf::Location& where);
+    void dump();
+    void flush();
+    /// Until it is interrupted, or the socket fails.
+    Status watch();
+    /// A file of raw messages. Errors: Io, Malformed.
+    Status decode_file(const std::string& name);
+
+  private:
+    int transact(pfkey::Message message, const pfkey::Socket::Each& each);
+    void print_dump(bool policies, SaProtocol protocol);
+    void delete_all(const Command& command, const std::string& where);
+    void refused(const std::string& where, const Command& command, int error);
+    void show(const pfkey::Message& message) const;
+    PrintSetting setting() const;
+
+    const Arguments& how_;
+    std::string program_;
+    pfkey::Socket socket_;
+};
+
+/// What a kernel's refusal most likely means, for somebody who wrote the command; "": nothing to add.
+std::string refusal_hint(const Command& command, int error);
+
+}  // namespace racoon::setkey

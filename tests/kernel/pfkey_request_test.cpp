@@ -1,0 +1,102 @@
+// SAs and policies of the daemon as kernel-pfkey asks for them.
+#include <gtest/gtest.h>
+
+#include "conformance.hpp"
+#include "requests.hpp"
+
+namespace racoon::test {
+namespace {
+
+using namespace pfkey;
+using namespace kernel_pfkey;
+
+racoon_kernel_sa sha1_sa() {
+    racoon_kernel_sa sa = esp_sa(RACOON_DIR_IN, "10.9.0.1", "10.9.0.2", 0x1001, 7, 1);
+    sa.auth = algorithm("hmac_sha1", "hmac(sha1)", 20, 96, 2);
+    return sa;
+}
+
+TEST(PfkeyRequests, SayWhatPfkeyCannotExpress) {
+    const Dialect& d = linux_dialect();
+    EXPECT_EQ(cannot(sha1_sa(), d), "");
+    racoon_kernel_sa sa = sha1_sa();
+    sa.is_aead = 1;
+    EXPECT_NE(cannot(sa, d), "");
+    sa = sha1_sa();
+    sa.flags = RACOON_SA_ESN;
+    EXPECT_NE(cannot(sa, d), "");
+    sa = sha1_sa();
+    sa.auth = algorithm("hmac_sha256", "hmac(sha256)", 32, 128, 2);
+    EXPECT_EQ(cannot(sa, d), "the kernel cuts hmac_sha256 to 96 bits through PF_KEY, not to 128");
+    sa.auth.icv_bits = 96;
+    EXPECT_EQ(cannot(sa, d), "");
+    sa.auth = algorithm("hmac_sha512", "hmac(sha512)", 64, 256, 2);
+    EXPECT_EQ(cannot(sa, d), "");
+    sa.enc = algorithm("idea", "", 16, 0, 1);
+    EXPECT_EQ(cannot(sa, d), "PF_KEY has no number for idea");
+}
+
+TEST(PfkeyRequests, CapTheWindowAndSendBothLifetimes) {
+    racoon_kernel_sa sa = sha1_sa();
+    sa.replay_window = 64;
+    sa.hard_ns = 3'600'000'000'001;
+    const Message m = sa_message(kAdd, sa, 7, linux_dialect());
+    EXPECT_EQ(m.sa->replay, 32);
+    ASSERT_TRUE(m.soft && m.hard);
+    EXPECT_EQ(m.hard->addtime, 3601u);
+    EXPECT_EQ(sa_message(kAdd, sa, 7, freebsd_dialect()).sa->replay, 8) << "units of 8 packets";
+    sa.replay_window = 4096;
+    EXPECT_EQ(sa_message(kAdd, sa, 7, freebsd_dialect()).replay, 512u);
+    EXPECT_EQ(m.sa->auth, 3);
+    EXPECT_EQ(m.sa->encrypt, 12);
+    EXPECT_EQ(sa_message(kAdd, sa, 7, macos_dialect()).sa->auth, 2);
+}
+
+TEST(PfkeyRequests, SendThePortsOfUdpEncapsulation) {
+    racoon_kernel_sa sa = sha1_sa();
+    sa.flags = RACOON_SA_UDP_ENCAP;
+    sa.src.port = 4500;
+    sa.dst.port = 61000;
+    const Message m = sa_message(kAdd, sa, 7, linux_dialect());
+    EXPECT_EQ(m.natt_type, kUdpEncapsulation);
+    EXPECT_EQ(m.natt_sport, 4500);
+    EXPECT_EQ(m.natt_dport, 61000);
+    EXPECT_EQ(m.src->addr.port, 0);
+}
+
+TEST(PfkeyRequests, NamePoliciesFromTheKernelsView) {
+    const racoon_kernel_policy p =
+        esp_policy(3, RACOON_DIR_IN, selector("192.168.1.0/24", "192.168.2.0/24", 6), "10.9.0.1",
+                   "10.9.0.2", 0x10005);
+    const std::uint32_t reqids[4] = {5};
+    const Message m = policy_message(kSpdAdd, p, RACOON_DIR_IN, reqids);
+    EXPECT_EQ(m.src->addr.bytes[2], 2) << "the remote net is the source of what comes in";
+    EXPECT_EQ(m.src->proto, 6);
+    const Policy& policy = m.policies.at(0);
+    EXPECT_EQ(policy.priority, 0x80000000u);
+    EXPECT_EQ(policy.requests.at(0).level, kLevelUnique) << "an id is taken with unique alone";
+    EXPECT_EQ(policy.requests.at(0).reqid, 5u);
+    EXPECT_EQ(policy.requests.at(0).src.bytes[3], 2);
+    EXPECT_TRUE(
+        policy_message(kSpdDelete, p, RACOON_DIR_FWD, reqids).policies.at(0).requests.empty());
+}
+
+TEST(PfkeyRequests, GiveSmallRequestIdsToLargeOnes) {
+    RequestIds ids;
+    EXPECT_EQ(ids.take(0), 0u);
+    EXPECT_EQ(ids.take(7), 7u) << "a manual one stays";
+    const std::uint32_t small = ids.take(0x10000);
+    EXPECT_GT(small, 0u);
+    EXPECT_LE(small, kManualReqIdMax);
+    EXPECT_EQ(ids.take(0x10000), small) << "the SA's is the policy's";
+    EXPECT_NE(ids.take(0x10001), small);
+    ids.give_back(0x10000);
+    EXPECT_EQ(ids.take(0x10000), small) << "still in use";
+    for (std::uint32_t i = 0; i < kManualReqIdMax - 3; ++i) ASSERT_NE(ids.take(0x20000 + i), 0u);
+    EXPECT_EQ(ids.take(0x90000), 0u) << "there is none left";
+    ids.give_back(7);
+    EXPECT_EQ(ids.take(0x90000), 7u);
+}
+
+}  // namespace
+}  // namespace racoon::test
