@@ -238,6 +238,8 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
         info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
     }
     if (esn) info.flags |= XFRM_STATE_ESN;
+    // In IPv4 an AH header is a multiple of 32 bits (RFC 4302 3.3.3.2.1), which Linux makes 64 unless told.
+    if (sa.protocol == RACOON_IPPROTO_AH && sa.dst.family == 4) info.flags |= XFRM_STATE_ALIGN4;
     // Inner and outer family may differ in a tunnel.
     if (sa.mode == RACOON_MODE_TUNNEL) info.flags |= XFRM_STATE_AF_UNSPEC;
     info.lft = no_limits();

@@ -76,6 +76,20 @@ TEST(XfrmMessages, AskForExtendedSequenceNumbersOnlyWhereTheSaDoes) {
     }
 }
 
+TEST(XfrmMessages, AlignAnAhHeaderAsItsAddressFamilyHasIt) {
+    for (const std::uint32_t protocol : {RACOON_IPPROTO_AH, RACOON_IPPROTO_ESP})
+        for (const bool v4 : {true, false}) {
+            racoon_kernel_sa sa = v4 ? esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 7, 1, 5)
+                                     : esp_sa(RACOON_DIR_OUT, "fd00:9::1", "fd00:9::2", 7, 1, 5);
+            sa.protocol = protocol;
+            Request request = new_sa(XFRM_MSG_NEWSA, sa);
+            const auto all = messages_of(request);
+            xfrm_usersa_info info{};
+            std::memcpy(&info, all[0].body.data(), sizeof(info));
+            EXPECT_EQ((info.flags & XFRM_STATE_ALIGN4) != 0, v4 && protocol == RACOON_IPPROTO_AH);
+        }
+}
+
 TEST(XfrmMessages, GiveTheKernelSetkeysPrioritiesTheOtherWayRound) {
     EXPECT_EQ(kernel_priority(0), 0x80000000u);
     EXPECT_EQ(kernel_priority(1), 0x7fffffffu);
