@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <climits>
 #include <cstdlib>
 
 #include "base/clock.hpp"
@@ -36,8 +38,7 @@ class StreamSink final : public Sink {
     explicit StreamSink(int fd) : fd_(fd), colour_(::isatty(fd) == 1 && !no_colour()) {}
 
     void write(const Line& line) override {
-        pollfd ready{fd_, POLLOUT, 0};
-        if (::poll(&ready, 1, 0) == 0) {
+        if (!ready()) {
             ++dropped_;
             return;
         }
@@ -51,10 +52,29 @@ class StreamSink final : public Sink {
             text.append(colour).append(format_line(one, wall_seconds(), location()));
             text += colour.empty() ? "\n" : "\033[0m\n";
         }
-        write_all(fd_, text);
+        write_as_read(text);
     }
 
   private:
+    /// A pipe that is ready takes so much without waiting, and perhaps not a byte more.
+    static constexpr std::size_t kTaken = 4096;
+    static_assert(kTaken <= PIPE_BUF);
+
+    bool ready() const {
+        pollfd one{fd_, POLLOUT, 0};
+        return ::poll(&one, 1, 0) != 0;
+    }
+    void write_as_read(std::string_view text) {
+        while (!text.empty()) {
+            if (!ready()) {
+                ++dropped_;
+                return;
+            }
+            write_all(fd_, text.substr(0, kTaken));
+            text.remove_prefix(std::min(kTaken, text.size()));
+        }
+    }
+
     static std::string_view colour_of(Level level) {
         switch (level) {
             case Level::Error:

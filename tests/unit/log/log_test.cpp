@@ -56,6 +56,28 @@ TEST(Log, BytesFromOutsideCannotForgeALine) {
     EXPECT_EQ(escaped(std::string_view("ab\n"), 4), "ab…") << "an escape is not cut in two";
 }
 
+TEST(Log, WhateverArrivesUnescapedIsStillOneLineWithoutControlCharacters) {
+    const Line line{Level::Info, "a]\n2026-01-31 12:00:00: ERROR: forged", "b\r\x1b[2J\x7f\tc",
+                    "d/e\nf.cpp", 7};
+    EXPECT_EQ(format_message(line, true),
+              "[a]\\x0a2026-01-31 12:00:00: ERROR: forged] INFO: d/e\\x0af.cpp:7: "
+              "b\\x0d\\x1b[2J\\x7f\tc");
+    EXPECT_EQ(format_message({Level::Info, "", "größer …", "", 0}, false), "INFO: größer …");
+}
+
+TEST(StreamSink, ALongTextForAPipeThatNobodyReadsDoesNotWait) {
+    int pipe[2];
+    ASSERT_EQ(::pipe(pipe), 0);
+    const int before = ::dup(STDERR_FILENO);
+    ASSERT_GE(::dup2(pipe[1], STDERR_FILENO), 0);
+    ::alarm(20);  // waiting would be for ever
+    auto sink = make_stderr_sink();
+    for (int i = 0; i < 8; ++i) sink->write({Level::Info, "", std::string(30'000, 'x'), "", 0});
+    ::alarm(0);
+    ::dup2(before, STDERR_FILENO);
+    for (const int fd : {pipe[0], pipe[1], before}) ::close(fd);
+}
+
 TEST(Log, TextOfSeveralLinesBecomesSeveralLines) {
     const Line line{Level::Info, "", "one\ntwo\n\n", "", 0};
     const auto lines = split_lines(line);
