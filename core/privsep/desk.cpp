@@ -55,14 +55,6 @@ std::uint64_t draw_key() {
     return *in.u64();
 }
 
-struct Use {
-    std::shared_ptr<const Book> book;
-    Phase1Facts facts;
-    Bytes nonce;
-    unsigned skeyids = 0;
-    std::vector<std::pair<std::uint8_t, Spi>> larval;  // SPIs got and not yet installed
-};
-
 struct SaKey {
     std::uint8_t protocol;
     std::uint32_t spi;
@@ -77,7 +69,16 @@ struct SaKeyHash {
 struct SaFacts {
     IpAddr src;
     PolicyId policy;
-    bool installed = false;  // else a larval one of spi_get
+    std::uint64_t larval_of = 0;  // the use that got this SPI and has not installed it yet; else 0
+    bool installed() const { return larval_of == 0; }
+};
+
+struct Use {
+    std::shared_ptr<const Book> book;
+    Phase1Facts facts;
+    Bytes nonce;
+    unsigned skeyids = 0;
+    std::unordered_set<SaKey, SaKeyHash> larval;  // SPIs got and not yet installed
 };
 
 }  // namespace
@@ -353,18 +354,29 @@ struct Desk::Impl {
         const Use use = std::move(found->second);
         uses.erase(found);
         // SPIs that never became SAs: nobody else will give them back.
-        for (const auto& [protocol, spi] : use.larval) {
-            const SaKey key{protocol, spi.value, use.facts.local.addr};
+        for (const SaKey& key : use.larval) {
             const auto sa = sas.find(key);
-            if (sa == sas.end() || sa->second.installed) continue;
-            SaDelete gone;
-            gone.protocol = protocol;
-            gone.spi = spi;
-            gone.src = sa->second.src;
-            gone.dst = key.dst;
+            if (sa == sas.end()) continue;
+            give_back(key, sa->second.src);
             sas.erase(sa);
-            if (kernel) kernel->sa_delete(gone, [](const Status&) {});
         }
+    }
+
+    void give_back(const SaKey& key, const IpAddr& src) {
+        if (!kernel) return;
+        SaDelete gone;
+        gone.protocol = key.protocol;
+        gone.spi = Spi{key.spi};
+        gone.src = src;
+        gone.dst = key.dst;
+        kernel->sa_delete(gone, [](const Status&) {});
+    }
+
+    /// Nothing is left of an SA, also not in the account of who reserved its SPI.
+    void forget_sa(std::unordered_map<SaKey, SaFacts, SaKeyHash>::iterator sa) {
+        if (auto use = uses.find(sa->second.larval_of); use != uses.end())
+            use->second.larval.erase(sa->first);
+        sas.erase(sa);
     }
 
     /// Names come from the configuration only: an engine cannot ask for others.
@@ -414,10 +426,16 @@ struct Desk::Impl {
                 answer(engine, token, fail(spi.error()));
                 return;
             }
-            sas.insert_or_assign(SaKey{request.protocol, spi->value, request.local},
-                                 SaFacts{request.peer, request.policy, false});
-            if (auto found = uses.find(request.use); found != uses.end() && engine == engine_number)
-                found->second.larval.emplace_back(request.protocol, *spi);
+            const SaKey key{request.protocol, spi->value, request.local};
+            const auto found = uses.find(request.use);
+            if (found == uses.end()) {
+                // The phase 1 was closed meanwhile: nobody else would give it back.
+                give_back(key, request.peer);
+                answer(engine, token, fail(Errc::Cancelled, "the phase 1 was closed"));
+                return;
+            }
+            sas.insert_or_assign(key, SaFacts{request.peer, request.policy, request.use});
+            found->second.larval.insert(key);
             SpiGet::Reply reply;
             reply.spi = *spi;
             answer(engine, token, encode(reply));
@@ -435,7 +453,7 @@ struct Desk::Impl {
                             fmt::format("an inbound SA with SPI 0x{:08x}, which was not "
                                         "reserved for policy {}",
                                         request.spi.value, request.policy.value));
-            if (larval->second.installed)
+            if (larval->second.installed())
                 return fail(Errc::Denied,
                             fmt::format("SPI 0x{:08x} a second time", request.spi.value));
         }
@@ -453,9 +471,12 @@ struct Desk::Impl {
         }
         const SaKey key{request.protocol, request.spi.value,
                         request.inbound ? request.local : request.peer};
-        const SaFacts facts{request.inbound ? request.peer : request.local, request.policy, true};
+        const SaFacts facts{request.inbound ? request.peer : request.local, request.policy};
         kernel->sa_install(request, [this, engine, token, key, facts](const Status& status) {
-            if (status) sas.insert_or_assign(key, facts);
+            if (status) {
+                if (const auto sa = sas.find(key); sa != sas.end()) forget_sa(sa);
+                sas.emplace(key, facts);
+            }
             answer(engine, token, empty_reply(status));
         });
     }
@@ -470,7 +491,7 @@ struct Desk::Impl {
         }
         SaDelete ours = request;
         ours.src = found->second.src;
-        sas.erase(found);
+        forget_sa(found);
         kernel->sa_delete(ours, [this, engine, token](const Status& status) {
             answer(engine, token, empty_reply(status));
         });
@@ -535,7 +556,8 @@ bool Desk::hand_out_acquire(std::uint64_t token, PolicyId policy) {
 }
 
 void Desk::sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst) {
-    impl_->sas.erase(SaKey{protocol, spi.value, dst});
+    if (const auto sa = impl_->sas.find(SaKey{protocol, spi.value, dst}); sa != impl_->sas.end())
+        impl_->forget_sa(sa);
 }
 
 void Desk::forget_engine() {
@@ -547,6 +569,7 @@ DeskCounters Desk::counters() const {
     out.phase1s = impl_->uses.size();
     out.sas = impl_->sas.size();
     out.pending = impl_->pending.size();
+    for (const auto& [id, use] : impl_->uses) out.larval += use.larval.size();
     return out;
 }
 

@@ -23,6 +23,7 @@ namespace racoon::privsep {
 struct DeskCounters {
     std::uint64_t operations = 0, refused = 0, malformed = 0, skeyids = 0;
     std::size_t phase1s = 0, sas = 0, pending = 0;
+    std::size_t larval = 0;  // SPIs that phase 1s account for, and have not installed yet
 };
 
 class Desk {

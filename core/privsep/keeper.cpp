@@ -17,6 +17,9 @@ namespace {
 using namespace exchange;
 using std::chrono::seconds;
 
+/// More than the control socket has clients.
+constexpr std::size_t kMaxReloadsAsked = 64;
+
 }  // namespace
 
 struct Keeper::Impl {
@@ -50,7 +53,9 @@ struct Keeper::Impl {
     std::vector<std::function<void()>> after_hosts;
 
     std::unique_ptr<Channel> channel;
+    bool ready = false;  // this engine has said so
     bool serving = false;
+    std::size_t reloads_asked = 0;  // by this engine, and not answered yet
 
     struct Change {
         ParsedConfig parsed;
@@ -133,7 +138,8 @@ struct Keeper::Impl {
     }
 
     void forget_engine() {
-        serving = false;
+        ready = serving = false;
+        reloads_asked = 0;
         desk.forget_engine();
         channel.reset();
     }
@@ -164,11 +170,15 @@ struct Keeper::Impl {
             case Kind::Log:
                 return log_line(m.body);
             case Kind::Ready:
+                // Each step once, and in order: what a second one would begin is under way already.
+                if (ready || serving) break;
+                ready = true;
                 return outcome(m.body, [this](const Outcome& o) {
                     if (hooks.ready)
                         hooks.ready(o.good ? ok() : Status(fail(Errc::Config, o.text)));
                 });
             case Kind::Serving:
+                if (serving) break;
                 serving = true;
                 send_hosts();
                 if (hooks.serving) hooks.serving();
@@ -177,7 +187,7 @@ struct Keeper::Impl {
                 return outcome(m.body, [this](const Outcome& o) { prepared(o); });
             case Kind::ReloadRequest:
                 if (auto token = privsep::decode<Token>(m.body); token && hooks.reload)
-                    hooks.reload(token->token);
+                    ask_reload(token->token);
                 return;
             case Kind::ShutdownRequest:
                 if (hooks.shutdown) hooks.shutdown();
@@ -190,6 +200,18 @@ struct Keeper::Impl {
         }
         desk.malformed("a message", Error(Errc::Malformed,
                                           fmt::format("kind {}", static_cast<unsigned>(m.kind))));
+    }
+
+    void ask_reload(std::uint64_t token) {
+        if (reloads_asked < kMaxReloadsAsked) {
+            ++reloads_asked;
+            hooks.reload(token);
+            return;
+        }
+        Outcome busy;
+        busy.token = token;
+        busy.text = "too many reloads are asked for at one time";
+        send(*channel, Kind::ReloadDone, busy);
     }
 
     template <typename Use_it>
@@ -435,6 +457,7 @@ void Keeper::reconfigure(ParsedConfig parsed, SocketChange sockets,
 
 void Keeper::reload_done(std::uint64_t token, const Status& status, const std::string& notes) {
     if (!impl_->channel) return;
+    if (impl_->reloads_asked != 0) --impl_->reloads_asked;
     Outcome out;
     out.token = token;
     out.good = status.has_value();

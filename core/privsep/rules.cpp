@@ -40,6 +40,18 @@ bool side_fits(const conf::SaInfoSide& side, const Selector& selector, std::uint
     return side.selector->net == selector.net && (side.protocol == 0 || side.protocol == protocol);
 }
 
+/// Integrity is left out only where the cipher brings its own, or the section lists `non_auth`.
+bool may_be_bare(const conf::SaInfo& info, const exchange::SaInstall& request) {
+    const auto own = [&](const conf::Phase2Encryption& e) {
+        return e.transform->name == request.encryption &&
+               e.transform->kind == conf::TransformKind::Aead;
+    };
+    return request.protocol != 50 ||
+           std::any_of(info.encryption.begin(), info.encryption.end(), own) ||
+           std::any_of(info.integrity.begin(), info.integrity.end(),
+                       [](const conf::TransformInfo* t) { return t->attribute == 0; });
+}
+
 bool names(const conf::SaInfo& info, const exchange::SaInstall& request) {
     const bool encryption =
         request.encryption.empty() ||
@@ -51,7 +63,7 @@ bool names(const conf::SaInfo& info, const exchange::SaInstall& request) {
                             : request.key_bits >= e.key_bits);
             });
     const bool integrity =
-        request.integrity.empty() ||
+        (request.integrity.empty() && may_be_bare(info, request)) ||
         std::any_of(info.integrity.begin(), info.integrity.end(),
                     [&](const conf::TransformInfo* t) { return t->name == request.integrity; });
     const bool compression =

@@ -74,6 +74,9 @@ class KeeperTest : public ::testing::Test {
         ASSERT_TRUE(host_->start());
 
         KeeperHooks hooks;
+        hooks.ready = [this](const Status&) { ++ready_; };
+        hooks.serving = [this] { ++serving_; };
+        hooks.reload = [this](std::uint64_t token) { reloads_.push_back(token); };
         hooks.lost = [this](const std::string& why) {
             lost_ = why;
             loop_->stop();
@@ -247,6 +250,8 @@ class KeeperTest : public ::testing::Test {
     std::uint32_t generation_ = 0;
     std::uint64_t next_token_ = 1;
     std::string lost_;
+    int ready_ = 0, serving_ = 0;
+    std::vector<std::uint64_t> reloads_;
 };
 
 // --- pre-shared keys
@@ -589,6 +594,14 @@ TEST_F(MakePolicy, NeverWidens) {
     EXPECT_THAT(says("192.168.1.0", 24, "10.9.0.3", 32), HasSubstr("makes no policies"));
 }
 
+TEST_F(KeeperTest, AnSaHasTheIntegrityThatIsConfigured) {
+    const auto open = opened();
+    SaInstall bare = sa_request(open.use, Spi{0x1234}, false);
+    bare.integrity.clear();
+    bare.integrity_key = Secret();
+    expect_denied(bare, "no sainfo for");
+}
+
 TEST_F(KeeperTest, LeavesSasAloneThatItDidNotInstall) {
     SaDelete gone;
     gone.spi = Spi{0xabcdef};
@@ -622,6 +635,62 @@ TEST_F(KeeperTest, ABadRequestFailsAloneAndTheNextOneIsServed) {
     EXPECT_GE(keeper_->counters().malformed, 9u);
     EXPECT_EQ(opened().nonce.size(), 32u) << "the keeper still serves";
     EXPECT_EQ(keeper_->counters().pending, 0u);
+}
+
+TEST_F(KeeperTest, AnEngineThatTakesSpisAndGivesThemBackDoesNotFillTheKeeper) {
+    const auto open = opened();
+    for (int i = 0; i < 3; ++i) {
+        const auto spi = ask(spi_request(open.use));
+        ASSERT_TRUE(spi);
+        EXPECT_EQ(keeper_->counters().larval, 1u);
+        SaDelete gone;
+        gone.spi = spi->spi;
+        gone.src = ip("10.9.0.2");
+        gone.dst = ip("10.9.0.1");
+        ASSERT_TRUE(ask(gone));
+        EXPECT_EQ(keeper_->counters().larval, 0u);
+    }
+    const auto spi = ask(spi_request(open.use));
+    ASSERT_TRUE(spi);
+    ASSERT_TRUE(ask(sa_request(open.use, spi->spi, true)));
+    EXPECT_EQ(keeper_->counters().larval, 0u) << "an SA is no reserved SPI any more";
+    EXPECT_EQ(keeper_->counters().sas, 1u);
+    Phase1Close close;
+    close.use = open.use;
+    tell(close);
+    EXPECT_EQ(keeper_->counters().sas, 1u) << "and stays when its phase 1 goes";
+}
+
+// --- the engine's messages
+// --------------------------------------------------------------------------
+
+TEST_F(KeeperTest, TheStepsOfAStartAreTakenOnce) {
+    EXPECT_EQ(serving_, 1);
+    Outcome out;
+    out.good = false;
+    out.text = "I end the daemon";
+    send(*engine_, Kind::Ready, out);
+    send(*engine_, Kind::Serving);
+    settle();
+    EXPECT_EQ(ready_, 0);
+    EXPECT_EQ(serving_, 1);
+    EXPECT_EQ(keeper_->counters().malformed, 2u);
+    engine_.reset();
+    run();
+    attach();
+    EXPECT_EQ(serving_, 2) << "a new engine is not held to what the last one said";
+}
+
+TEST_F(KeeperTest, OnlySoManyReloadsCanBeAskedForAtOneTime) {
+    Token token;
+    for (token.token = 1; token.token <= 200; ++token.token)
+        send(*engine_, Kind::ReloadRequest, token);
+    settle();
+    EXPECT_EQ(reloads_.size(), 64u);
+    keeper_->reload_done(reloads_.front(), ok());
+    send(*engine_, Kind::ReloadRequest, token);
+    settle();
+    EXPECT_EQ(reloads_.size(), 65u);
 }
 
 // --- the engine goes and comes
