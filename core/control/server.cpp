@@ -95,7 +95,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
         const ssize_t n = ::recv(it->second.fd.get(), buffer, sizeof buffer, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (n <= 0) return drop(id);
-        if (it->second.busy) return drop(id);  // one request at a time
+        // One request at a time, and its reply is read before the next: else replies would pile up here.
+        if (it->second.busy || !it->second.out.empty()) return drop(id);
         it->second.frames.feed(ByteView(buffer, static_cast<std::size_t>(n)));
         serve(id);
     }
