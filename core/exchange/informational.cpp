@@ -53,12 +53,9 @@ void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64
 
 void Core::handle(Phase1& sa, const InfoMessage& info) {
     const MessageId id = info.message().header().message_id;
-    const bool only_dpd =
-        std::all_of(info->notifications.begin(), info->notifications.end(), [](const auto& n) {
-            return n.type == NotifyType::RUThere || n.type == NotifyType::RUThereAck;
-        });
-    // DPD judges by its sequence numbers whether the peer lives, since its messages may be replayed.
-    if (!only_dpd || !info->deletes.empty()) peer_alive(sa);
+    // No more than that it has our keys: anybody can send an old message again. What shows that the peer
+    // still lives tells itself from a replay, by the sequence numbers of DPD or an unused message id.
+    sa.heard();
     for (const isakmp::Notification& n : info->notifications) {
         if (sa.state() == Phase1::State::Dead) return;
         handle_notify(sa, n, id);
@@ -152,6 +149,7 @@ void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id
 void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
     LOGE(sa.peer_text(), fmt::format("the peer answers {}", isakmp::name(n.type)));
     if (!sa.use_message_id(id)) return;  // seen before
+    peer_alive(sa);
     const auto spi = isakmp::spi_number(n.spi);
     if (n.type == NotifyType::InvalidSpi && spi) {
         // The peer gets packets of an SA that it does not have.

@@ -111,6 +111,10 @@ Status check_clear(const isakmp::Message& m) {
 Status check_responder_cookie(const isakmp::Message& m) {
     if (m.header().cookies.responder.is_zero())
         return fail(Errc::Malformed, "responder cookie is 0");
+    // HASH_I and HASH_R differ in the order of cookies and public values: where both were the same
+    // ours would prove the peer (RFC 2409 5).
+    if (m.header().cookies.responder == m.header().cookies.initiator)
+        return fail(Errc::Malformed, "responder cookie is ours");
     return ok();
 }
 
@@ -143,6 +147,10 @@ Status check_key_exchange(const conf::GroupInfo& group, ByteView value) {
 Status take_key_exchange(Phase1& x, ByteView value) {
     RACOON_TRY_STATUS(check_key_exchange(*x.params().group, value));
     Negotiation& n = x.negotiation();
+    const Bytes& ours = x.initiator() ? n.gxi : n.gxr;
+    if (std::equal(value.begin(), value.end(), ours.begin(), ours.end()))
+        return fail(Errc::Crypto, "the peer's public value is ours")
+            .notify(isakmp::number(NotifyType::InvalidKeyInformation));
     (x.initiator() ? n.gxr : n.gxi) = to_bytes(value);
     return ok();
 }

@@ -2,6 +2,8 @@
 // by a peer that knows the keys and says what it likes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
 #include <sstream>
 
 #include "simulation/scripted_peer.hpp"
@@ -379,6 +381,73 @@ TEST(State, ReplayedDpdRequestsAreNotAnswered) {
     EXPECT_EQ(probe(101, 2), 1u);
     EXPECT_EQ(probe(101, 3), 1u) << "repeated, since our answer may be lost";
     EXPECT_EQ(probe(100, 1), 0u) << "a replay";
+}
+
+TEST(State, AnOldMessageSentAgainDoesNotKeepADeadPeerAlive) {
+    ConfigOptions o;
+    o.dpd.delay = conf::seconds(5);
+    o.dpd.retry = conf::seconds(1);
+    o.dpd.max_fail = 3;
+    World w(48, o);
+    ScriptedPeer peer(w);
+    ASSERT_TRUE(peer.establish());
+    const Bytes status = peer.informational(
+        PayloadType::Notification,
+        peer.notify(NotifyType::InitialContact, isakmp::spi_bytes(peer.cookies)), 0x321);
+    const Bytes gone = peer.informational(
+        PayloadType::Delete, isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{0x7777}), 0x322);
+    for (int i = 0; i < 40; ++i) {
+        peer.say(status, 300ms);
+        peer.say(gone, 300ms);
+    }
+    EXPECT_TRUE(w.b->engine->phase1_status(w.now).empty());
+}
+
+/// Somebody without the key who answers with what we said ourselves.
+TEST(State, AnAnswerThatMirrorsOursIsNotTaken) {
+    test::LogCapture log;
+    World w(49);
+    const Bytes sa = ScriptedPeer(w).sai_b();
+    std::deque<Bytes> heard;
+    w.tap = [&](const exchange::Datagram& d) {
+        heard.push_back(to_bytes(d.bytes));
+        return false;  // the real peer hears nothing
+    };
+    const auto reply = [&](const CookiePair& cookies, const std::vector<SaidPayload>& payloads) {
+        isakmp::Header h;
+        h.cookies = cookies;
+        h.exchange = isakmp::number(ExchangeType::IdentityProtection);
+        MessageBuilder b(h);
+        for (const auto& p : payloads) b.add(p.type, p.body);
+        heard.clear();
+        w.deliver(ip("192.0.2.1"), w.addr_b, *b.finish());
+        w.run_for(100ms);
+    };
+    const auto last_with = [&](PayloadType type) {
+        return std::any_of(heard.begin(), heard.end(), [&](const Bytes& b) {
+            auto m = isakmp::Message::parse(b);
+            return m && !m->header().encrypted() && m->payloads().find(type) != nullptr;
+        });
+    };
+    w.acquire(*w.b);
+    w.run_for(50ms);
+    ASSERT_FALSE(heard.empty());
+    auto m1 = isakmp::Message::parse(heard.front());
+    ASSERT_TRUE(m1);
+    CookiePair cookies = m1->header().cookies;
+    cookies.responder = cookies.initiator;
+    reply(cookies, {{PayloadType::SecurityAssociation, sa}});
+    EXPECT_FALSE(last_with(PayloadType::KeyExchange)) << "our cookie as the responder's";
+    cookies.responder.bytes[0] ^= 1;
+    reply(cookies, {{PayloadType::SecurityAssociation, sa}});
+    ASSERT_TRUE(last_with(PayloadType::KeyExchange)) << log.all();
+    auto m3 = isakmp::Message::parse(heard.back());
+    const Bytes ke = to_bytes(m3->payloads().find(PayloadType::KeyExchange)->body);
+    reply(cookies, {{PayloadType::KeyExchange, ke}, {PayloadType::Nonce, Bytes(16, 1)}});
+    for (const Bytes& b : heard) {
+        auto m = isakmp::Message::parse(b);
+        EXPECT_FALSE(m && m->header().encrypted()) << "our public value as the responder's";
+    }
 }
 
 TEST(State, ASilentOldSaGoesAloneWhenThePeerIsHeardThroughANewerOne) {
