@@ -12,7 +12,7 @@ racoon_packages_demo="iproute2 iputils-ping tcpdump procps perl-base util-linux"
 racoon_packages_test="libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev
     clang-format-14 ccache git jq mandoc user-mode-linux kmod strongswan-charon strongswan-swanctl
     libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins gdb
-    ike-scan vpnc"
+    ike-scan vpnc nftables"
 
 # racoon_need GROUP...: installs what is missing of the groups build, demo, test. Who is not root gets the
 # line to type instead, and status 1. Where there is no dpkg it only says what it would have looked for.

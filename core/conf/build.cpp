@@ -290,6 +290,7 @@ void Builder::policy(const Statement& s) {
 }
 
 void Builder::check_whole() {
+    config_->natt = in_.catalog.natt();
     for (const Remote& r : config_->remotes)
         if (r.start && !r.address && r.host.empty() && !parents_.contains(r.name))
             diagnostics_.warning(

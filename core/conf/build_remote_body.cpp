@@ -142,7 +142,13 @@ void Builder::extras_statement(const Statement& s, RemoteDraft& draft) {
     switch (s.directive->word) {
         case Word::NatTraversal:
             r.nat_traversal = offer_of(v.text);
-            if (r.nat_traversal != Offer::Off) offer_only(s, "negotiations go on without");
+            if (r.nat_traversal == Offer::Off) break;
+            offer_only(s, "negotiations go on without");
+            if (!in_.offline && in_.catalog.names(Kind::Natt).empty())
+                diagnostics_.warning(
+                    Warning::NoEffect, s.where,
+                    "nat_traversal: no loaded module speaks it, so negotiations go on "
+                    "without; add: module \"natt\";");
             break;
         case Word::IkeFrag:
             r.ike_frag = offer_of(v.text);

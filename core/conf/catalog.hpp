@@ -18,6 +18,8 @@
 
 #include <racoon/plugin.h>
 
+#include "base/bytes.hpp"
+
 namespace racoon::conf {
 
 enum class Kind : std::uint8_t {
@@ -29,7 +31,8 @@ enum class Kind : std::uint8_t {
     EspIntegrity,
     Compression,
     Kernel,
-    Credential
+    Credential,
+    Natt
 };
 
 /// Key lengths in bits. min == max: a fixed length, never written on the wire. `standard` is ours where
@@ -106,6 +109,18 @@ struct TransformInfo {
     std::string module;
 };
 
+/// A dialect of NAT traversal.
+struct NattInfo {
+    std::string name;  // "rfc3947"
+    std::string module;
+    bool spoken = false;  // else only recognised, for the log
+    std::uint8_t natd_payload = 0, natoa_payload = 0;
+    std::uint16_t udp_tunnel_mode = 0, udp_transport_mode = 0;
+    std::vector<Bytes> vendor_ids;  // an initiator sends them all, a responder the first
+    const racoon_natt* table = nullptr;
+    void* impl = nullptr;
+};
+
 class Catalog {
   public:
     virtual ~Catalog() = default;
@@ -119,6 +134,8 @@ class Catalog {
     virtual const TransformInfo* esp_encryption(std::string_view name) const = 0;
     virtual const TransformInfo* esp_integrity(std::string_view name) const = 0;
     virtual const TransformInfo* compression(std::string_view name) const = 0;
+    /// Every dialect of NAT traversal that is loaded in this process, the preferred first.
+    virtual std::vector<const NattInfo*> natt() const { return {}; }
     virtual bool has(Kind kind, std::string_view name) const = 0;
 
     /// Every known word of a kind with its aliases, for suggestions.

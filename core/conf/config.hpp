@@ -305,6 +305,7 @@ struct Config {
     std::optional<ModeCfg> mode_cfg;
     std::optional<RadiusCfg> radius;  // unset: the library's own file
     std::optional<LdapCfg> ldap;
+    std::vector<const NattInfo*> natt;  // dialects of NAT traversal, the preferred first
     std::vector<Remote> remotes;  // in file order; never changes, so pointers into it are stable
     std::vector<SaInfo> sainfos;
     std::vector<Policy> policies;

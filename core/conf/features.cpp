@@ -17,7 +17,7 @@ constexpr std::array kFeatures = {
     Row{Feature::MainMode, true, "main mode"},
     Row{Feature::AggressiveMode, true, "aggressive mode"},
     Row{Feature::BaseMode, true, "base mode"},
-    Row{Feature::NatTraversal, false, "NAT traversal"},
+    Row{Feature::NatTraversal, true, "NAT traversal"},
     Row{Feature::IkeFragmentation, false, "fragmentation of IKE messages"},
     Row{Feature::EspFragmentation, false, "fragmentation before encapsulation"},
     Row{Feature::DistinguishedNames, false, "distinguished names as identities"},

@@ -34,6 +34,7 @@ std::string_view classic_words(Kind kind) {
         case Kind::Kernel:
             return "xfrm pfkey userspace";
         case Kind::Credential:
+        case Kind::Natt:
             return {};
     }
     return {};

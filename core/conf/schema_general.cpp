@@ -193,7 +193,8 @@ const Directive kRows[] = {
      .preset = "20 sec",
      .unit = "time",
      .since = "0.3",
-     .help = "How often a packet is sent to keep a NAT's mapping alive. 0 sec: never.",
+     .help =
+         "How often a packet is sent to keep a NAT's mapping alive, by the side that is behind it. 0 sec: never.",
      .least = 0,
      .most = 86400,
      .example = "natt_keepalive 15 sec;"},

@@ -264,7 +264,7 @@ const Directive kRows[] = {
      .preset = "off",
      .since = "0.3",
      .help =
-         "Find out whether a NAT is between the ends, and if so speak through UDP port 4500. force does it in any case.",
+         "Find out whether a NAT is between the ends, and if so speak through UDP port 4500, with ESP in UDP. force does it in any case. Without a listen block port 4500 is listened on by itself; with one, name it by isakmp_natt.",
      .feature = Feature::NatTraversal,
      .example = "nat_traversal on;"},
     {.context = C::Remote,

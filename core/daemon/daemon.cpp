@@ -137,7 +137,8 @@ struct Daemon::Impl {
     Status tell_kernel_of_sockets() {
         RACOON_TRY(const auto copies, sockets.copies());
         for (const auto& socket : copies) {
-            const Status told = keeper->bind_socket(socket.fd.get(), socket.local.addr.family);
+            const Status told =
+                keeper->bind_socket(socket.fd.get(), socket.local.addr.family, socket.natt);
             if (!told)
                 return fail(Errc::Io, "socket " + socket.local.text() + ": " + told.error().text());
         }

@@ -12,6 +12,10 @@ namespace {
 
 std::vector<WantedSocket> wanted_sockets(const conf::Config& config, const Options& options) {
     std::vector<WantedSocket> out;
+    const bool automatic = config.listen.isakmp.empty() && config.listen.isakmp_natt.empty();
+    const bool natt =
+        std::any_of(config.remotes.begin(), config.remotes.end(),
+                    [](const conf::Remote& r) { return r.nat_traversal != conf::Offer::Off; });
     for (const auto& e : config.listen.isakmp)
         out.push_back({{e.addr, e.port != 0 ? e.port : options.port}, false, false, e.where});
     if (out.empty()) {
@@ -20,6 +24,7 @@ std::vector<WantedSocket> wanted_sockets(const conf::Config& config, const Optio
             IpAddr any;
             any.family = family;
             out.push_back({{any, options.port}, false, true, {}});
+            if (automatic && natt) out.push_back({{any, options.natt_port}, true, true, {}});
         }
     }
     for (const auto& e : config.listen.isakmp_natt)

@@ -147,7 +147,7 @@ privsep::SocketChange open_new(Running& running, const conf::Config& config, Ope
             problems.add(added.error());
         for (const auto& socket : out.added) {
             const auto bound =
-                running.keeper.bind_socket(socket.fd.get(), socket.local.addr.family);
+                running.keeper.bind_socket(socket.fd.get(), socket.local.addr.family, socket.natt);
             if (!bound) problems.add(Error(bound.error()).with("socket " + socket.local.text()));
         }
     } else {

@@ -1,5 +1,6 @@
 #include "exchange/aggressive_mode.hpp"
 
+#include "exchange/natt.hpp"
 #include "exchange/phase1_steps.hpp"
 #include "exchange/sealing.hpp"
 
@@ -36,6 +37,7 @@ Result<Bytes> message_2(const Phase1& x, const AuthProof& proof) {
     b.add(PayloadType::Nonce, n.nr);
     b.add(PayloadType::Identification, n.id_body);
     b.add(proof.type, proof.body);
+    RACOON_TRY_STATUS(add_nat_d(x, b));
     add_vendor_ids(x, b);
     return b.finish();
 }
@@ -43,6 +45,7 @@ Result<Bytes> message_2(const Phase1& x, const AuthProof& proof) {
 Result<Bytes> message_3(Phase1& x, const AuthProof& proof) {
     MessageBuilder b = phase1_message(x);
     b.add(proof.type, proof.body);
+    RACOON_TRY_STATUS(add_nat_d(x, b));
     return seal_message(b, x.cipher_key(), x.ivs(), x.ctx(), x.config().padding);
 }
 
@@ -81,6 +84,7 @@ Status take_message_2(Phase1& x, const isakmp::Message& m) {
     CookiePair cookies = x.cookies();
     cookies.responder = m.header().cookies.responder;
     x.set_cookies(cookies);
+    x.set_natt(Natt{});  // of an answer that was not proved
     x.note_vendor_ids(view.extras);
     return ok();
 }
@@ -122,6 +126,7 @@ Task<Result<AuthenticatedPeer>> proved_message_2(Phase1& x) {
         if (!peer) co_return peer;
         x.set_responder_cookie(x.cookies().responder);
         x.accept(*in);
+        take_nat_d(x, in->message);
         co_return peer;
     }
     Error none(Errc::AuthFailed, "none of the answers was proved");
@@ -172,6 +177,8 @@ Task<Result<AuthenticatedPeer>> proved_message_3(Phase1& x) {
             x.note_notifications(view->extras);
         }
         x.accept(*in);
+        take_nat_d(x, message);
+        x.follow(*in);
         x.note_vendor_ids(view->extras);
         co_return peer;
     }
@@ -203,11 +210,12 @@ Task<Status> aggressive_mode_initiator(Phase1& x) {
     Status fits = settle_peer_id(x, peer->identity());
     if (!fits) co_return fits;
 
-    // HDR*, HASH_I -->
+    // HDR*, HASH_I -->  over the NAT-T ports, where there is a NAT
     Result<AuthProof> proof = co_await own_proof(x);
     if (!proof) co_return tl::unexpected<Error>(proof.error());
     Result<Bytes> m3 = message_3(x, *proof);
     if (!m3) co_return tl::unexpected<Error>(m3.error());
+    x.float_ports();
     x.transmit(std::move(*m3), Repeat::OnDuplicate);
     x.expect_sign_of_life();
     x.establish(std::move(*peer));

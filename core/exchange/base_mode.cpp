@@ -1,5 +1,6 @@
 #include "exchange/base_mode.hpp"
 
+#include "exchange/natt.hpp"
 #include "exchange/phase1_steps.hpp"
 
 namespace racoon::exchange {
@@ -27,6 +28,7 @@ Result<Bytes> message_3(const Phase1& x, const AuthProof& proof) {
     MessageBuilder b = phase1_message(x);
     b.add(PayloadType::KeyExchange, x.initiator() ? n.gxi : n.gxr);
     b.add(proof.type, proof.body);
+    RACOON_TRY_STATUS(add_nat_d(x, b));
     return b.finish();
 }
 
@@ -84,6 +86,8 @@ Task<Result<AuthenticatedPeer>> proved_message(Phase1& x, MessageKind kind) {
         }
         if (!peer) co_return peer;
         x.accept(*in);
+        take_nat_d(x, in->message);
+        x.follow(*in);
         x.note_vendor_ids(view->extras);
         co_return peer;
     }
@@ -137,6 +141,7 @@ Task<Status> base_mode_initiator(Phase1& x) {
     if (!keys) co_return keys;
     Status fits = settle_peer_id(x, peer->identity());
     if (!fits) co_return fits;
+    x.float_ports();  // nothing of this mode is encrypted: what follows it is
     x.establish(std::move(*peer));
     co_return ok();
 }

@@ -62,8 +62,9 @@ struct Context {
     OpTable ops;
     KernelCapabilities caps;
     bool caps_known = false;
-    RateLimit noise{10};     // log lines about datagrams of strangers
-    RateLimit refusals{10};  // unauthenticated notifies
+    std::vector<Endpoint> natt_endpoints;  // our sockets that take the non-ESP marker
+    RateLimit noise{10};                   // log lines about datagrams of strangers
+    RateLimit refusals{10};                // unauthenticated notifies
 
     bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }
     /// Whether the backend has an algorithm, in ESP (50) or AH (51).

@@ -117,51 +117,60 @@ void Core::datagram(const Datagram& in) {
                                        .notify(isakmp::number(NotifyType::InvalidCookie)));
         return noise(in.remote, "dropped: unknown ISAKMP-SA " + cookies.text());
     }
-    if (sa->remote().addr != in.remote.addr)
+    // A peer behind a NAT may come from another one, but proves itself before anything goes there.
+    if (sa->remote().addr != in.remote.addr && sa->natt().dialect == nullptr)
         return noise(in.remote, "dropped: ISAKMP-SA of another address, " + sa->text());
-    for_sa(*sa, in, std::move(*message), digest);
+    for_sa(*sa, received(in, std::move(*message), digest));
+}
+
+Received Core::received(const Datagram& in, isakmp::Message message, std::uint64_t digest) {
+    Received out(std::move(message), digest);
+    out.local = in.local;
+    out.remote = in.remote;
+    return out;
 }
 
 /// The initiator of aggressive mode goes on right behind its message 3, which costs us g^xy first: what
 /// comes meanwhile, or overtakes it, waits for the end of that.
-bool Core::keep_for_later(Phase1& sa, isakmp::Message& message, std::uint64_t digest) {
+bool Core::keep_for_later(Phase1& sa, Received& in) {
     constexpr std::size_t kMost = 4, kLongest = 4096;
     if (sa.initiator() || sa.state() != Phase1::State::Negotiating ||
-        sa.exchange() != ExchangeType::Aggressive || !message.header().encrypted())
+        sa.exchange() != ExchangeType::Aggressive || !in.message.header().encrypted())
         return false;
     const bool again = std::any_of(sa.ahead.begin(), sa.ahead.end(),
-                                   [&](const Received& r) { return r.digest() == digest; });
-    if (!again && sa.ahead.size() < kMost && message.bytes().size() <= kLongest)
-        sa.ahead.emplace_back(std::move(message), digest);
+                                   [&](const Received& r) { return r.digest() == in.digest(); });
+    if (!again && sa.ahead.size() < kMost && in.message.bytes().size() <= kLongest)
+        sa.ahead.push_back(std::move(in));
     return true;
 }
 
-void Core::for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::uint64_t digest) {
-    switch (message.header().exchange_type()) {
+void Core::for_sa(Phase1& sa, Received in) {
+    if (sa.local().addr.is_any() && !in.local.addr.is_any()) sa.learn_local(in.local);
+    const ExchangeType exchange = in.message.header().exchange_type();
+    switch (exchange) {
         case ExchangeType::IdentityProtection:
         case ExchangeType::Aggressive:
         case ExchangeType::Base:
-            if (message.header().exchange_type() == sa.exchange())
-                sa.deliver(Received(std::move(message), digest));
+            if (exchange == sa.exchange()) sa.deliver(std::move(in));
             return;
         case ExchangeType::QuickMode:
-            if (keep_for_later(sa, message, digest)) return;
-            return quick_mode(sa, std::move(message), digest);
+            if (keep_for_later(sa, in)) return;
+            return quick_mode(sa, std::move(in));
         case ExchangeType::Informational:
         case ExchangeType::AcknowledgedInformational:
-            if (keep_for_later(sa, message, digest)) return;
-            return informational(sa, message, digest);
+            if (keep_for_later(sa, in)) return;
+            return informational(sa, in);
         default:
-            noise(in.remote, fmt::format("dropped: {} exchange is not served",
-                                         isakmp::name(message.header().exchange_type())));
+            noise(in.remote,
+                  fmt::format("dropped: {} exchange is not served", isakmp::name(exchange)));
     }
 }
 
-void Core::quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest) {
+void Core::quick_mode(Phase1& sa, Received in) {
     if (!sa.usable()) return;
-    const MessageId id = message.header().message_id;
+    const MessageId id = in.message.header().message_id;
     for (auto& child : sa.children)
-        if (child->id() == id) return child->deliver(Received(std::move(message), digest));
+        if (child->id() == id) return child->deliver(std::move(in));
     if (stopping_) return;
     const auto running = std::count_if(sa.children.begin(), sa.children.end(),
                                        [](const auto& c) { return c->running(); });
@@ -169,19 +178,20 @@ void Core::quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest)
         return noise(sa.remote(), "too many quick modes at one time");
     auto chain = sa.phase2_chain(id);
     if (!chain) return;
-    auto clear = open_message(message, sa.cipher_key(), chain->next(), sa.config().padding);
+    auto clear = open_message(in.message, sa.cipher_key(), chain->next(), sa.config().padding);
     if (!clear) return sa.ignore(clear.error(), "quick mode message 1");
     auto verified = HashCheck(*sa.params().hash, sa.skeyid_a()).quick_mode_1(std::move(*clear));
     if (!verified) return sa.ignore(verified.error(), "quick mode message 1");
     // Only an authentic message uses up its id; a repeated one of a finished quick mode ends here.
     if (!sa.use_message_id(id)) return;
-    chain->advance(message.body());
+    chain->advance(in.message.body());
+    sa.follow(in);
     peer_alive(sa);
     LOGI(sa.peer_text(), fmt::format("respond new phase 2 negotiation: {}<=>{}", sa.local().text(),
                                      sa.remote().text()));
     sa.children.push_back(
         std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, false, ctx_.settings, nullptr));
-    sa.children.back()->start_responder(std::move(*verified), digest);
+    sa.children.back()->start_responder(std::move(*verified), in.digest());
 }
 
 // --- the end ---

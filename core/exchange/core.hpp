@@ -34,6 +34,7 @@ struct Request {
     const conf::Policy* policy = nullptr;
     TrafficSelector selector;
     IpAddr local, peer;
+    std::uint16_t peer_port = 0;  // of a peer behind a NAT, whose SAs are renewed; 0: any
     std::vector<std::uint64_t> acquires;
     std::vector<Done> done;
     PairId replaces;
@@ -126,6 +127,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     using InfoMessage = Verified<isakmp::Informational>;
 
     void bury();
+    static Received received(const Datagram& in, isakmp::Message message, std::uint64_t digest);
     void noise(const Endpoint& from, const std::string& text);
 
     // responder.cpp: exchanges that somebody else begins
@@ -144,20 +146,23 @@ class Core : public Phase1Owner, public Phase2Owner {
     void responder_ended(const Phase1& sa);
 
     // core.cpp
-    bool keep_for_later(Phase1& sa, isakmp::Message& message, std::uint64_t digest);
-    void for_sa(Phase1& sa, const Datagram& in, isakmp::Message message, std::uint64_t digest);
-    void quick_mode(Phase1& sa, isakmp::Message message, std::uint64_t digest);
+    bool keep_for_later(Phase1& sa, Received& in);
+    void for_sa(Phase1& sa, Received in);
+    void quick_mode(Phase1& sa, Received in);
 
     // core_phase1.cpp
     void cookies_known(Phase1& sa, const Cookie& responder) override;
     void phase1_established(Phase1& sa) override;
     void phase1_failed(Phase1& sa, const Error& error) override;
-    Phase1* initiate(const Endpoint& local, const Endpoint& remote, SettingsPtr settings,
+    void phase1_moved(Phase1& sa, const Endpoint& old_remote) override;
+    Endpoint natt_endpoint(const Endpoint& local) const;
+    Phase1* initiate(const Endpoint& from, const Endpoint& remote, SettingsPtr settings,
                      const conf::Remote& section);
     Phase1* initiate_to(const IpAddr& local, const IpAddr& peer, std::string& problem);
     Endpoint local_endpoint(const IpAddr& addr, Family family) const;
     /// The best established SA with a peer; `local` family None: any of our addresses.
-    Phase1* usable_phase1(const IpAddr& local, const IpAddr& peer) const;
+    /// `port`: of several clients behind one NAT the one that is meant, if it is there; 0: any.
+    Phase1* usable_phase1(const IpAddr& local, const IpAddr& peer, std::uint16_t port = 0) const;
     bool negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) const;
     void arm_lifetime(Phase1& sa);
     void lifetime_due(Phase1& sa);
@@ -175,7 +180,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     const conf::Policy* policy_of(PolicyId id) const;
     void drop_made(PolicyId id);
     void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
-                 const IpAddr& peer, std::uint64_t acquire, Done done, PairId replaces);
+                 const IpAddr& peer, std::uint64_t acquire, Done done, PairId replaces,
+                 std::uint16_t peer_port = 0);
     void advance(Request& r);
     bool start_quick_mode(Phase1& sa, Request& r);
     void serve_waiting(Phase1& sa);
@@ -197,21 +203,28 @@ class Core : public Phase1Owner, public Phase2Owner {
     void repeat_delete(const DeleteKey& key);
 
     // informational.cpp
-    void informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest);
+    void informational(Phase1& sa, const Received& in);
     void ignored_informational(Phase1& sa, const isakmp::Message& message);
-    void handle(Phase1& sa, const InfoMessage& info);
+    void handle(Phase1& sa, const InfoMessage& info, const Received& in);
     void handle_delete(Phase1& sa, const isakmp::Delete& d);
     void delete_of_phase1(Phase1& sa, ByteView spi);
-    void handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id);
+    void handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id, const Received& in);
     void handle_error_notify(Phase1& sa, const isakmp::Notification& n, MessageId id);
     void send_initial_contact(Phase1& sa);
     void initial_contact(Phase1& sa);
+
+    // nat.cpp
+    void keep_alive(const Endpoint& local, const Endpoint& remote);
+    bool needs_keepalive(const Endpoint& local, const Endpoint& remote) const;
+    void keepalive_due(const std::pair<Endpoint, Endpoint>& key);
+    void move_pair(SaPair& pair, const Endpoint& remote);
+    void mapping_changed(SaPair& pair, const Endpoint& remote);
 
     // dpd.cpp
     void start_dpd(Phase1& sa);
     void dpd_due(Phase1& sa);
     void peer_alive(Phase1& sa);
-    void dpd_notify(Phase1& sa, const isakmp::Notification& n);
+    void dpd_notify(Phase1& sa, const isakmp::Notification& n, const Received& in);
     void peer_dead(Phase1& sa);
 
     // reload.cpp
@@ -292,6 +305,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::map<std::string, std::unique_ptr<HostLookup>> lookups_;  // by section
     std::set<std::string> doubted_;                               // sections
     TimePoint strangers_until_{};  // names are not asked for again before
+    std::map<std::pair<Endpoint, Endpoint>, std::unique_ptr<Timer>> keepalives_;
     bool by_administrator_ = false;
     bool stopping_ = false;
 

@@ -5,6 +5,7 @@
 
 #include "conf/features.hpp"
 #include "exchange/core.hpp"
+#include "exchange/natt.hpp"
 #include "isakmp/names.hpp"
 #include "log/log.hpp"
 
@@ -30,6 +31,10 @@ Endpoint Core::local_endpoint(const IpAddr& addr, Family family) const {
     Endpoint best;
     for (const Endpoint& e : local_endpoints_) {
         if (addr.family != Family::None ? e.addr != addr : e.addr.family != family) continue;
+        // A NAT-T socket puts a marker before what it sends.
+        if (std::find(ctx_.natt_endpoints.begin(), ctx_.natt_endpoints.end(), e) !=
+            ctx_.natt_endpoints.end())
+            continue;
         if (best.addr.family == Family::None || e.port == kIkePort) best = e;
         if (e.port == kIkePort) break;
     }
@@ -40,10 +45,11 @@ Endpoint Core::local_endpoint(const IpAddr& addr, Family family) const {
     return best;
 }
 
-Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer) const {
+Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer, std::uint16_t port) const {
     Phase1* best = nullptr;
-    const auto rank = [](const Phase1& sa) {
-        return std::pair(sa.state() == Phase1::State::Established, sa.established_at());
+    const auto rank = [port](const Phase1& sa) {
+        return std::tuple(port != 0 && sa.remote().port == port,
+                          sa.state() == Phase1::State::Established, sa.established_at());
     };
     for (Phase1* sa : sas_.with_peer(peer)) {
         if (!sa->usable() || sa->suspect || sa->message_ids_exhausted()) continue;
@@ -61,8 +67,18 @@ bool Core::negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) con
     });
 }
 
-Phase1* Core::initiate(const Endpoint& local, const Endpoint& remote, SettingsPtr settings,
+/// A peer's NAT-T port wants the marker from the first message on.
+Endpoint Core::natt_endpoint(const Endpoint& local) const {
+    for (const Endpoint& e : ctx_.natt_endpoints)
+        if (e.addr == local.addr || (e.addr.is_any() && e.addr.family == local.addr.family))
+            return Endpoint{local.addr, e.port};
+    return local;
+}
+
+Phase1* Core::initiate(const Endpoint& from, const Endpoint& remote, SettingsPtr settings,
                        const conf::Remote& section) {
+    Endpoint local = from;
+    if (remote.port == kNattPort && local.port == kIkePort) local = natt_endpoint(local);
     LOGI(remote.addr.text(),
          fmt::format("initiate new phase 1 negotiation: {}<=>{}", local.text(), remote.text()));
     const isakmp::ExchangeType exchange = initiators_exchange(section);
@@ -180,11 +196,8 @@ void Core::phase1_established(Phase1& sa) {
     start_dpd(sa);
     finish_waiters(sa, ok());
     serve_waiting(sa);
-    Datagram from;
-    from.local = sa.local();
-    from.remote = sa.remote();
-    for (Received& r : std::exchange(sa.ahead, {}))
-        for_sa(sa, from, std::move(r.message), r.digest());
+    if (sa.natt().we_behind) keep_alive(sa.local(), sa.remote());
+    for (Received& r : std::exchange(sa.ahead, {})) for_sa(sa, std::move(r));
 }
 
 void Core::phase1_failed(Phase1& sa, const Error& error) {
@@ -244,7 +257,8 @@ bool Core::has_successor(const Phase1& sa) const {
     const auto& list = sas_.with_peer(sa.remote().addr);
     return std::any_of(list.begin(), list.end(), [&](const Phase1* other) {
         return other != &sa && other->state() == Phase1::State::Established &&
-               other->local().addr == sa.local().addr;
+               other->local().addr == sa.local().addr &&
+               (!sa.natt().peer_behind || other->peer_id() == sa.peer_id());
     });
 }
 

@@ -77,7 +77,7 @@ void Core::establish_selector(const TrafficSelector& selector, Done done) {
 
 void Core::request(SettingsPtr settings, const conf::Policy& policy,
                    const TrafficSelector& selector, const IpAddr& peer, std::uint64_t acquire,
-                   Done done, PairId replaces) {
+                   Done done, PairId replaces, std::uint16_t peer_port) {
     const auto key = std::pair(policy.id, selector);
     if (const auto it = requests_.find(key); it != requests_.end()) {
         // One negotiation per traffic; everybody who asks hears how it ends.
@@ -98,6 +98,7 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
     if (acquire != 0) r.acquires.push_back(acquire);
     if (done) r.done.push_back(std::move(done));
     r.replaces = replaces;
+    r.peer_port = peer_port;
     requests_.emplace(key, std::move(owned));
     const conf::Timer& timer = r.settings->config->timer;
     const Duration limit =
@@ -116,7 +117,8 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
 void Core::advance(Request& r) {
     if (r.peer.is_any())
         return finish_request(r, fail(Errc::Config, "the policy names no peer to negotiate with"));
-    if (Phase1* sa = usable_phase1(r.local, r.peer); sa != nullptr && start_quick_mode(*sa, r))
+    if (Phase1* sa = usable_phase1(r.local, r.peer, r.peer_port);
+        sa != nullptr && start_quick_mode(*sa, r))
         return;
     waiting_[r.peer].push_back(&r);
     if (negotiating_as_initiator(r.local, r.peer) || resolve_for(r)) return;
@@ -223,6 +225,8 @@ void Core::phase2_established(Phase2& x) {
     owned->params = x.params();
     owned->message_id = x.id();
     owned->phase1 = sa.cookies();
+    owned->we_behind = sa.natt().we_behind;
+    owned->peer_behind = sa.natt().peer_behind;
     owned->initiator = x.initiator();
     owned->phase1_initiator = sa.initiator();
     owned->created = x.created();
@@ -322,7 +326,8 @@ void Core::rekey(SaPair& pair) {
     pair_timer(pair);  // what is left is the hard lifetime
     if (newer) return;
     LOGI(pair.remote.addr.text(), "renegotiating phase2, " + pair_text(pair));
-    request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, pair.id);
+    request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, pair.id,
+            pair.remote.port);
 }
 
 void Core::retire(SaPair& pair) {
@@ -432,7 +437,7 @@ bool Core::has_newer(const SaPair& pair) const {
 /// peer's own delete of the other direction shows that it arrived.
 void Core::announce_delete(const std::vector<SaParams>& sas, const Endpoint& local,
                            const Endpoint& remote, bool insist) {
-    Phase1* phase1 = usable_phase1(local.addr, remote.addr);
+    Phase1* phase1 = usable_phase1(local.addr, remote.addr, remote.port);
     if (phase1 == nullptr) return;
     for (const SaParams& sa : sas) {
         phase1->send_informational(isakmp::PayloadType::Delete,
@@ -457,7 +462,7 @@ void Core::repeat_delete(const DeleteKey& key) {
     const auto it = deletes_.find(key);
     if (it == deletes_.end()) return;
     PendingDelete& d = *it->second;
-    Phase1* sa = usable_phase1(d.local.addr, d.remote.addr);
+    Phase1* sa = usable_phase1(d.local.addr, d.remote.addr, d.remote.port);
     if (sa != nullptr)
         sa->send_informational(isakmp::PayloadType::Delete,
                                isakmp::Delete::body_of(wire_protocol(d.protocol), d.spi_in));
@@ -539,6 +544,8 @@ void Core::kernel_event(const KernelEvent& event) {
         case RACOON_KERNEL_EXPIRE_HARD:
             LOGI(pair->remote.addr.text(), "IPsec-SA expired: " + pair_text(*pair));
             return delete_pair(*pair, Tell::Peer, true, "expired");
+        case RACOON_KERNEL_MAPPING:
+            return mapping_changed(*pair, event.src);
         case RACOON_KERNEL_SA_DELETED:
             return delete_pair(*pair, Tell::Peer, true, "deleted in the kernel");
         default:

@@ -73,7 +73,7 @@ void Core::dpd_due(Phase1& sa) {
     sa.dpd.timer.arm(ctx_.timers, ctx_.now + retry, [this, &sa] { dpd_due(sa); });
 }
 
-void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n) {
+void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n, const Received& in) {
     const auto sequence = n.dpd_sequence();
     if (!sequence || !names_sa(sa, n.spi)) {
         if (sa.log_limit.allow(ctx_.now))
@@ -83,13 +83,17 @@ void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n) {
     }
     if (n.type == NotifyType::RUThereAck) {
         if (sa.dpd.unanswered == 0 || *sequence != sa.dpd.sequence) return;
+        sa.follow(in);
         peer_alive(sa);
         return;
     }
     // RFC 3706 6.2: an older number than the last one is a replay; the same one is a repetition.
     auto& last = sa.dpd.peer_sequence;
     if (last && static_cast<std::int32_t>(*sequence - *last) < 0) return;
-    if (!last || *sequence != *last) peer_alive(sa);
+    if (!last || *sequence != *last) {
+        sa.follow(in);  // a replayed one would lead us away
+        peer_alive(sa);
+    }
     last = *sequence;
     const Bytes data = sequence_bytes(*sequence);
     sa.send_notify(NotifyType::RUThereAck, ProtocolId::Isakmp, isakmp::spi_bytes(sa.cookies()),

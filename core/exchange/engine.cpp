@@ -74,6 +74,10 @@ void Engine::local_endpoints(std::vector<Endpoint> endpoints) {
     impl_->set_local_endpoints(std::move(endpoints));
 }
 
+void Engine::natt_endpoints(std::vector<Endpoint> endpoints) {
+    impl_->ctx().natt_endpoints = std::move(endpoints);
+}
+
 std::vector<Phase1Status> Engine::phase1_status(TimePoint now) const {
     std::vector<Phase1Status> out;
     for (const Phase1* sa : impl_->sas().all()) {

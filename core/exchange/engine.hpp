@@ -33,6 +33,7 @@ struct Datagram {
     Endpoint local;
     Endpoint remote;
     ByteView bytes;
+    bool keepalive = false;  // leaves as it is, without a marker (RFC 3948 2.3)
 };
 
 /// Something that happened, for racoonctl show-event and scripts (reference 3.4).
@@ -130,6 +131,8 @@ class Engine {
     void start_tunnels(TimePoint now);
     /// The local addresses that we may initiate from; empty: any.
     void local_endpoints(std::vector<Endpoint> endpoints);
+    /// Those of them that carry the non-ESP marker (RFC 3948 2.2). Without any there is no NAT-T.
+    void natt_endpoints(std::vector<Endpoint> endpoints);
 
     // --- control (racoonctl) ---
     std::vector<Phase1Status> phase1_status(TimePoint now) const;

@@ -29,6 +29,7 @@ class Received {
   public:
     Received(isakmp::Message m, std::uint64_t digest) : message(std::move(m)), digest_(digest) {}
     isakmp::Message message;
+    Endpoint local, remote;  // which way it came; none: not known any more
     std::uint64_t digest() const { return digest_; }
 
   private:
@@ -76,6 +77,7 @@ class Exchange : public OpWaiter {
     void abort(Error error);
 
     Context& ctx() { return ctx_; }
+    const Context& ctx() const { return ctx_; }
 
   protected:
     explicit Exchange(Context& ctx) : ctx_(ctx) {}

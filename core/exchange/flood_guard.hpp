@@ -28,6 +28,7 @@ struct HalfOpen {
     std::shared_ptr<const Bytes> offer;  // SAi_b
     std::uint64_t message1 = 0;          // keyed hash of the datagram
     TimePoint created{};
+    const conf::NattInfo* natt = nullptr;  // the dialect agreed on; modules stay for ever
     bool peer_dpd = false;
     std::uint8_t answers = 0;  // within the second of `answered`
     TimePoint answered{};

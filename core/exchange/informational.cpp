@@ -33,7 +33,8 @@ void Core::ignored_informational(Phase1& sa, const isakmp::Message& message) {
     LOGW(sa.peer_text(), "unauthenticated " + what);
 }
 
-void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64_t digest) {
+void Core::informational(Phase1& sa, const Received& in) {
+    const isakmp::Message& message = in.message;
     if (!message.header().encrypted() || !sa.usable()) return ignored_informational(sa, message);
     const MessageId id = message.header().message_id;
     auto chain = sa.phase2_chain(id);
@@ -41,24 +42,24 @@ void Core::informational(Phase1& sa, const isakmp::Message& message, std::uint64
     for (auto& child : sa.children)
         if (child->id() == id && child->awaits_connected) {
             auto copy = isakmp::Message::parse(to_bytes(message.bytes()));
-            if (copy) child->deliver(Received(std::move(*copy), digest));
+            if (copy) child->deliver(Received(std::move(*copy), in.digest()));
             return;
         }
     auto clear = open_message(message, sa.cipher_key(), chain->next(), sa.config().padding);
     if (!clear) return sa.ignore(clear.error(), "informational message");
     auto info = HashCheck(*sa.params().hash, sa.skeyid_a()).informational(std::move(*clear));
     if (!info) return sa.ignore(info.error(), "informational message");
-    handle(sa, *info);
+    handle(sa, *info, in);
 }
 
-void Core::handle(Phase1& sa, const InfoMessage& info) {
+void Core::handle(Phase1& sa, const InfoMessage& info, const Received& in) {
     const MessageId id = info.message().header().message_id;
     // No more than that it has our keys: anybody can send an old message again. What shows that the peer
     // still lives tells itself from a replay, by the sequence numbers of DPD or an unused message id.
     sa.heard();
     for (const isakmp::Notification& n : info->notifications) {
         if (sa.state() == Phase1::State::Dead) return;
-        handle_notify(sa, n, id);
+        handle_notify(sa, n, id, in);
     }
     for (const isakmp::Delete& d : info->deletes) {
         // One of them may have been this SA: what follows has nobody left to say it.
@@ -111,23 +112,27 @@ void Core::delete_of_phase1(Phase1& sa, ByteView spi) {
     ctx_.event(kEventPhase1PeerDeleted, victim->local(), victim->remote());
     const Endpoint remote = victim->remote();
     const Endpoint local = victim->local();
+    const bool natted = victim->natt().peer_behind;
     delete_phase1(*victim, Tell::No, "deleted by the peer");
     const auto& left = sas_.with_peer(remote.addr);
+    // Clients behind one NAT share an address.
+    const auto of_peer = [&](const Endpoint& e) { return !natted || e.port == remote.port; };
     const bool others = std::any_of(left.begin(), left.end(), [&](const Phase1* other) {
-        return other->usable() && other->local().addr == local.addr;
+        return other->usable() && other->local().addr == local.addr && of_peer(other->remote());
     });
     if (others) return;
     // The last one: the peer has ended everything, and would not hear of our SAs any more.
     for (SaPair* pair : pairs_.with_peer(remote.addr))
-        if (pair->local.addr == local.addr)
+        if (pair->local.addr == local.addr && of_peer(pair->remote))
             lose_pair(*pair, Tell::No, false, "the peer deleted its last ISAKMP-SA");
 }
 
-void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
+void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id,
+                         const Received& in) {
     switch (n.type) {
         case NotifyType::RUThere:
         case NotifyType::RUThereAck:
-            return dpd_notify(sa, n);
+            return dpd_notify(sa, n, in);
         case NotifyType::InitialContact:
             return initial_contact(sa);
         case NotifyType::ResponderLifetime:

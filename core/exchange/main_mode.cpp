@@ -1,5 +1,6 @@
 #include "exchange/main_mode.hpp"
 
+#include "exchange/natt.hpp"
 #include "exchange/phase1_steps.hpp"
 #include "exchange/sealing.hpp"
 #include "exchange/vendor_ids.hpp"
@@ -26,6 +27,7 @@ Result<Bytes> message_3(const Phase1& x) {
     MessageBuilder b = phase1_message(x);
     b.add(PayloadType::KeyExchange, x.initiator() ? n.gxi : n.gxr);
     b.add(PayloadType::Nonce, x.initiator() ? n.ni : n.nr);
+    RACOON_TRY_STATUS(add_nat_d(x, b));
     return b.finish();
 }
 
@@ -55,6 +57,7 @@ Status take_message_3(Phase1& x, const isakmp::Message& m, MessageKind kind) {
     RACOON_TRY_STATUS(take_key_exchange(x, view.key_exchange));
     (x.initiator() ? x.negotiation().nr : x.negotiation().ni) = to_bytes(view.nonce);
     x.note_vendor_ids(view.extras);
+    take_nat_d(x, m);
     return ok();
 }
 
@@ -93,6 +96,7 @@ Task<Result<AuthenticatedPeer>> authenticated_message(Phase1& x, MessageKind kin
         if (!peer) co_return peer;
         x.ivs().advance(in->message.body());
         x.accept(*in);
+        x.follow(*in);
         Status fits = settle_peer_id(x, peer->identity());
         if (!fits) co_return tl::unexpected<Error>(fits.error());
         x.note_vendor_ids(view->extras);
@@ -111,13 +115,15 @@ Task<Status> compute_keys(Phase1& x) {
 
 }  // namespace
 
-Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd) {
+Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd,
+                                  const conf::NattInfo* natt) {
     isakmp::Header h;
     h.cookies = cookies;
     h.exchange = isakmp::number(ExchangeType::IdentityProtection);
     MessageBuilder b(h);
     b.add(PayloadType::SecurityAssociation, sa_answer);
     if (with_dpd) b.add(PayloadType::VendorId, dpd_vendor_id());
+    if (natt != nullptr) b.add(PayloadType::VendorId, natt->vendor_ids.front());
     return b.finish();
 }
 
@@ -169,7 +175,8 @@ Task<Status> main_mode_initiator(Phase1& x) {
     Status keys = co_await compute_keys(x);
     if (!keys) co_return keys;
 
-    // HDR*, IDii, HASH_I -->
+    // HDR*, IDii, HASH_I -->  over the NAT-T ports, where there is a NAT
+    x.float_ports();
     Result<Bytes> m5 = co_await own_proof_message(x);
     if (!m5) co_return tl::unexpected<Error>(m5.error());
     x.transmit(std::move(*m5), Repeat::OnTimer);

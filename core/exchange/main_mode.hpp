@@ -12,7 +12,8 @@ Task<Status> main_mode_initiator(Phase1& x);
 Task<Status> main_mode_responder(Phase1& x);
 
 /// Message 2, made without state of its own: the chosen transform and, in answer to the peer's, our
-/// vendor id.
-Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd);
+/// vendor ids; `natt`: the dialect of NAT traversal, or null.
+Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd,
+                                  const conf::NattInfo* natt);
 
 }  // namespace racoon::exchange

@@ -217,6 +217,37 @@ Result<Phase1Close> Phase1Close::get(Reader& in) {
     return r;
 }
 
+void Phase1Move::put(Writer& out) const {
+    out.u64(use);
+    racoon::put(out, peer);
+}
+Result<Phase1Move> Phase1Move::get(Reader& in) {
+    Phase1Move r;
+    RACOON_TRY(r.use, handle_of(in));
+    RACOON_TRY(r.peer, get_endpoint(in));
+    return r;
+}
+
+void SaMove::put(Writer& out) const {
+    out.u8(protocol);
+    out.u8(inbound);
+    out.u32(spi.value);
+    racoon::put(out, local);
+    racoon::put(out, peer);
+    out.u16(peer_port);
+}
+Result<SaMove> SaMove::get(Reader& in) {
+    SaMove r;
+    RACOON_TRY(r.protocol, ipsec_protocol(in));
+    RACOON_TRY(r.inbound, flag(in));
+    RACOON_TRY(r.spi.value, in.u32());
+    RACOON_TRY(r.local, get_ip(in));
+    RACOON_TRY(r.peer, get_ip(in));
+    RACOON_TRY(r.peer_port, in.u16());
+    if (r.spi.value == 0 || r.peer_port == 0) return fail(Errc::Malformed, "SPI or port 0");
+    return r;
+}
+
 void Phase1Rebind::put(Writer& out) const {
     out.u64(use);
     out.u32(generation);
@@ -299,6 +330,9 @@ void SaInstall::put(Writer& out) const {
     out.u64(hard_seconds);
     out.u64(soft_bytes);
     out.u64(hard_bytes);
+    out.u16(local_port);
+    out.u16(peer_port);
+    racoon::put(out, peer_original);
 }
 Result<SaInstall> SaInstall::get(Reader& in) {
     SaInstall r;
@@ -327,6 +361,11 @@ Result<SaInstall> SaInstall::get(Reader& in) {
     RACOON_TRY(r.hard_seconds, in.u64());
     RACOON_TRY(r.soft_bytes, in.u64());
     RACOON_TRY(r.hard_bytes, in.u64());
+    RACOON_TRY(r.local_port, in.u16());
+    RACOON_TRY(r.peer_port, in.u16());
+    if ((r.local_port == 0) != (r.peer_port == 0))
+        return fail(Errc::Malformed, "one port of an encapsulation in UDP");
+    RACOON_TRY(r.peer_original, get_ip(in));
     return r;
 }
 

@@ -35,6 +35,7 @@ enum class OpKind : std::uint8_t {
     Phase1Close = 34,   // no answer
     Phase1Rebind = 35,  // no answer
     Resolve = 36,
+    Phase1Move = 40,  // no answer
     SpiGet = 48,
     SaInstall = 49,
     SaDelete = 50,
@@ -43,13 +44,15 @@ enum class OpKind : std::uint8_t {
     PolicyMake = 53,
     PolicyUse = 54,
     PolicyDrop = 55,  // no answer
+    SaMove = 60,      // no answer
 };
 inline bool served_by_keeper(OpKind kind) {
     return static_cast<std::uint8_t>(kind) >= 32;
 }
 inline bool has_answer(OpKind kind) {
     return kind != OpKind::DhFree && kind != OpKind::Phase1Close && kind != OpKind::Phase1Rebind &&
-           kind != OpKind::AcquireDone && kind != OpKind::PolicyDrop;
+           kind != OpKind::AcquireDone && kind != OpKind::PolicyDrop &&
+           kind != OpKind::Phase1Move && kind != OpKind::SaMove;
 }
 
 struct Operation {
@@ -163,6 +166,16 @@ struct Phase1Rebind {
     static Result<Phase1Rebind> get(Reader& in);
 };
 
+/// The peer of an ISAKMP SA sits behind a NAT, and a packet that proved itself came from another address.
+/// The keeper goes along when the section is for that address, too.
+struct Phase1Move {
+    static constexpr OpKind kKind = OpKind::Phase1Move;
+    std::uint64_t use = 0;
+    Endpoint peer;
+    void put(Writer& out) const;
+    static Result<Phase1Move> get(Reader& in);
+};
+
 /// Somebody is about to negotiate with a peer that the configuration knows by a host's name: the keeper
 /// sees to a fresh answer, tells what has changed, and then answers.
 struct Resolve {
@@ -218,6 +231,8 @@ struct SaInstall {
     std::uint32_t replay_window = 64;  // packets; the keeper lowers it to what the backend can
     std::uint64_t soft_seconds = 0, hard_seconds = 0;  // 0: none
     std::uint64_t soft_bytes = 0, hard_bytes = 0;
+    std::uint16_t local_port = 0, peer_port = 0;  // of the encapsulation in UDP; 0: none
+    IpAddr peer_original;  // transport mode behind a NAT: the address that the peer has (NAT-OA)
     using Reply = Empty;
     void put(Writer& out) const;
     static Result<SaInstall> get(Reader& in);
@@ -231,6 +246,18 @@ struct SaDelete {
     using Reply = SaInstall::Reply;
     void put(Writer& out) const;
     static Result<SaDelete> get(Reader& in);
+};
+
+/// An SA in UDP goes on to (or is received from) another port of the same peer: its NAT has a new mapping.
+struct SaMove {
+    static constexpr OpKind kKind = OpKind::SaMove;
+    std::uint8_t protocol = 50;
+    bool inbound = false;
+    Spi spi;
+    IpAddr local, peer;
+    std::uint16_t peer_port = 0;
+    void put(Writer& out) const;
+    static Result<SaMove> get(Reader& in);
 };
 
 struct SaQuery {

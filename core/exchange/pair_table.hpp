@@ -30,8 +30,9 @@ struct SaPair {
     Phase2Params params;
     MessageId message_id;
     CookiePair phase1;
-    bool initiator = false;         // we started the quick mode
-    bool phase1_initiator = false;  // and its phase 1
+    bool we_behind = false, peer_behind = false;  // a NAT; the SAs are encapsulated in UDP then
+    bool initiator = false;                       // we started the quick mode
+    bool phase1_initiator = false;                // and its phase 1
     TimePoint created{}, established{};
     PairId replaces;        // by our own rekeying
     bool replaced = false;  // goes when its timer fires

@@ -8,6 +8,7 @@
 #include "exchange/aggressive_mode.hpp"
 #include "exchange/base_mode.hpp"
 #include "exchange/main_mode.hpp"
+#include "exchange/natt.hpp"
 #include "exchange/phase2.hpp"
 #include "exchange/sealing.hpp"
 #include "exchange/vendor_ids.hpp"
@@ -31,6 +32,7 @@ Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, isakmp::Exchange
       token_(token),
       local_(local),
       remote_(remote),
+      first_remote_(remote),
       initiator_(initiator),
       exchange_(exchange),
       settings_(std::move(settings)),
@@ -77,6 +79,36 @@ isakmp::Header Phase1::header(isakmp::ExchangeType type, MessageId id) const {
     h.exchange = isakmp::number(type);
     h.message_id = id;
     return h;
+}
+
+void Phase1::float_ports() {
+    if (!natt_.encapsulates() || !initiator_) return;
+    const auto& sockets = ctx().natt_endpoints;
+    const auto fits = [&](const Endpoint& e) { return e.addr == local_.addr; };
+    auto ours = std::find_if(sockets.begin(), sockets.end(), fits);
+    if (ours == sockets.end())
+        ours = std::find_if(sockets.begin(), sockets.end(), [&](const Endpoint& e) {
+            return e.addr.is_any() && e.addr.family == local_.addr.family;
+        });
+    if (ours == sockets.end() || ours->port == local_.port) return;
+    local_.port = ours->port;
+    remote_.port = kNattPort;
+    LOGI(peer_text(), fmt::format("NAT-T: going on from {} to {}", local_.text(), remote_.text()));
+}
+
+void Phase1::follow(const Endpoint& local, const Endpoint& remote) {
+    if (natt_.dialect == nullptr || remote.addr.family != remote_.addr.family) return;
+    // Behind a NAT one does not follow a peer that is not: whoever could rewrite packets would lead us
+    // away (RFC 3947 section 6).
+    if (usable() && !natt_.peer_behind) return;
+    if (remote == remote_ && local == local_) return;
+    const Endpoint old = remote_;
+    local_ = local;
+    remote_ = remote;
+    if (remote == old) return;
+    LOGI(peer_text(),
+         fmt::format("NAT-T: the peer moved from {} to {}", old.text(), remote.text()));
+    owner_.phase1_moved(*this, old);
 }
 
 void Phase1::emit(ByteView datagram) {
@@ -146,6 +178,12 @@ void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
         if (const auto name = vendor_id_name(vid); !name.empty())
             LOGD(peer_text(), fmt::format("received Vendor ID: {}", name));
     }
+    // What comes with a proof is too late to agree on.
+    if (natt_.dialect != nullptr || cipher_.valid() || progress_ > 4) return;
+    std::vector<ByteView> ids(extras.vendor_ids.begin(), extras.vendor_ids.end());
+    natt_.dialect = choose_natt(ctx(), config(), section(), remote_.addr.family, ids);
+    if (natt_.dialect != nullptr)
+        LOGI(peer_text(), "Selected NAT-T version: " + natt_.dialect->name);
 }
 
 void Phase1::note_notifications(const isakmp::Phase1Extras& extras) {

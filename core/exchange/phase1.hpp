@@ -46,11 +46,21 @@ class Phase1Owner {
     virtual void phase1_established(Phase1& sa) = 0;
     /// An address that is not proved has got its answer.
     virtual void answered_unproved(Phase1& sa) = 0;
+    /// An authentic message came from another address or port; remote() is the new one.
+    virtual void phase1_moved(Phase1& sa, const Endpoint& old_remote) = 0;
     /// The negotiation failed; the SA is to be removed.
     virtual void phase1_failed(Phase1& sa, const Error& error) = 0;
 
   protected:
     ~Phase1Owner() = default;
+};
+
+/// What phase 1 found out about NATs (RFC 3947). The engine follows from it how phase 2 is encapsulated.
+struct Natt {
+    const conf::NattInfo* dialect = nullptr;  // agreed on; null: the ends do without
+    bool we_behind = false, peer_behind = false;
+    bool detected() const { return we_behind || peer_behind; }
+    bool encapsulates() const { return dialect != nullptr && detected(); }
 };
 
 /// What only the negotiation needs.
@@ -90,6 +100,9 @@ class Phase1 final : public Exchange {
     const CookiePair& cookies() const { return cookies_; }
     const Endpoint& local() const { return local_; }
     const Endpoint& remote() const { return remote_; }
+    /// Where the first message came from, or went to.
+    const Endpoint& first_remote() const { return first_remote_; }
+    const Natt& natt() const { return natt_; }
     bool initiator() const { return initiator_; }
     isakmp::ExchangeType exchange() const { return exchange_; }
     State state() const { return state_; }
@@ -136,6 +149,14 @@ class Phase1 final : public Exchange {
     void set_responder_cookie(const Cookie& c);
     void set_use(KeeperUse use) { use_ = std::move(use); }
     void set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs);
+    void set_natt(const Natt& natt) { natt_ = natt; }
+    /// As initiator, once a NAT was found: everything goes over the NAT-T ports from now on (RFC 3947 4).
+    void float_ports();
+    /// An authentic and fresh message came this way: so does what we send (RFC 3947 4, 6).
+    void follow(const Received& in) { follow(in.local, in.remote); }
+    void follow(const Endpoint& local, const Endpoint& remote);
+    /// Of an initiator that did not know which of its addresses it would have.
+    void learn_local(const Endpoint& local) { local_ = local; }
     void set_progress(int racoon_state) { progress_ = racoon_state; }
     void note_vendor_ids(const isakmp::Phase1Extras& extras);
     /// Of a proved message that was encrypted.
@@ -186,7 +207,8 @@ class Phase1 final : public Exchange {
     Phase1Owner& owner_;
     SaToken token_;
     CookiePair cookies_;
-    Endpoint local_, remote_;
+    Endpoint local_, remote_, first_remote_;
+    Natt natt_;
     bool initiator_;
     isakmp::ExchangeType exchange_;
     bool unheard_ = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "conf/select.hpp"
+#include "exchange/natt.hpp"
 #include "exchange/vendor_ids.hpp"
 #include "log/log.hpp"
 
@@ -121,6 +122,7 @@ Status check_responder_cookie(const isakmp::Message& m) {
 void add_vendor_ids(const Phase1& x, MessageBuilder& b) {
     if (x.section().dpd.enabled && (x.initiator() || x.peer_has_dpd))
         b.add(PayloadType::VendorId, dpd_vendor_id());
+    add_natt_vendor_ids(x, b);
 }
 
 Status answer_sparingly(Phase1& x, Bytes answer, std::size_t asked) {
@@ -176,7 +178,13 @@ isakmp::Identity our_identity(const Phase1& x) {
         default:
             break;
     }
-    return isakmp::Identity::address(spec.address.value_or(x.local().addr), kProtocolUdp, kIkePort);
+    // With NAT-T the port says nothing, and is 0 (RFC 3947 4). Where the identity comes first, that is
+    // known of what we offer.
+    const bool natt = x.natt().dialect != nullptr ||
+                      (x.initiator() && x.exchange() != ExchangeType::IdentityProtection &&
+                       natt_wanted(x.ctx(), x.config(), x.section(), x.remote().addr.family));
+    return isakmp::Identity::address(spec.address.value_or(x.local().addr), kProtocolUdp,
+                                     natt ? std::uint16_t{0} : kIkePort);
 }
 
 Status check_peer_id(const Phase1& x, const isakmp::Identity& id) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "exchange/natt.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/quick_mode.hpp"
 #include "log/log.hpp"
@@ -41,7 +42,8 @@ Phase2::~Phase2() {
 
 Phase2Rules Phase2::rules() const {
     return Phase2Rules{*negotiation_->sainfo, policy_->templates,
-                       policy_->complex_bundle.value_or(settings_->config->complex_bundle)};
+                       policy_->complex_bundle.value_or(settings_->config->complex_bundle),
+                       wire_modes(phase1_.natt())};
 }
 
 void Phase2::own(std::uint8_t protocol, Spi spi, bool inbound) {

@@ -68,7 +68,8 @@ class Phase2 final : public Exchange {
     struct Negotiation {
         const conf::SaInfo* sainfo = nullptr;
         std::vector<isakmp::Phase2Proposal> offered;
-        Bytes id_ci, id_cr;  // bodies as sent; empty: none
+        IpAddr peer_original;  // by the peer's NAT-OA; none
+        Bytes id_ci, id_cr;    // bodies as sent; empty: none
         Bytes ni, nr;
         DhKey dh;
         Bytes public_value, peer_public;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "conf/policies.hpp"
+#include "isakmp/names.hpp"
 
 namespace racoon::exchange {
 
@@ -28,7 +29,7 @@ Encapsulation mode_of(const Phase2Rules& rules, const conf::PolicyTemplate& t) {
     bool tunnel = t.tunnel;
     if (!rules.complex_bundle)
         for (const conf::PolicyTemplate& other : rules.templates) tunnel = tunnel || other.tunnel;
-    return tunnel ? Encapsulation::Tunnel : Encapsulation::Transport;
+    return tunnel ? rules.modes.tunnel : rules.modes.transport;
 }
 
 bool kernel_can(const Context& ctx, const conf::TransformInfo& t, std::uint8_t protocol) {
@@ -295,8 +296,7 @@ class Choosing {
         const Encapsulation mode =
             t.mode == Encapsulation::None ? Encapsulation::Transport : t.mode;
         if (mode != mode_of(rules_, tmpl)) {
-            last_ += std::string(": the policy asks for ") +
-                     (mode_of(rules_, tmpl) == Encapsulation::Tunnel ? "tunnel" : "transport") +
+            last_ += std::string(": the policy asks for ") + isakmp::name(mode_of(rules_, tmpl)) +
                      " mode";
             return false;
         }
@@ -371,27 +371,29 @@ std::vector<SaParams> wanted_sas(const std::vector<conf::PolicyTemplate>& templa
 
 namespace {
 
-std::optional<Encapsulation> mode_offered(const isakmp::Proposal& p) {
+/// Whether it is a tunnel; nothing: in no mode that stands for one here.
+std::optional<bool> tunnel_offered(const isakmp::Proposal& p, const WireModes& modes) {
     for (const auto& transform : p.transforms)
         if (const auto t = Phase2Transform::decode(transform)) {
-            if (t->mode == Encapsulation::None) return Encapsulation::Transport;
-            if (t->mode == Encapsulation::Transport || t->mode == Encapsulation::Tunnel)
-                return t->mode;
+            const Encapsulation mode =
+                t->mode == Encapsulation::None ? Encapsulation::Transport : t->mode;
+            if (mode == modes.tunnel || mode == modes.transport) return mode == modes.tunnel;
         }
     return {};
 }
 
-bool templates_of_bundle(Bundle bundle, std::vector<conf::PolicyTemplate>& out, bool& all_tunnels) {
+bool templates_of_bundle(Bundle bundle, const WireModes& modes,
+                         std::vector<conf::PolicyTemplate>& out, bool& all_tunnels) {
     out.clear();
     all_tunnels = true;
     for (const ProtocolId protocol : {ProtocolId::Ipcomp, ProtocolId::Esp, ProtocolId::Ah})
         for (const isakmp::Proposal& p : bundle) {
             if (p.protocol != protocol) continue;
-            const auto mode = mode_offered(p);
-            if (!mode) return false;
+            const auto tunnel = tunnel_offered(p, modes);
+            if (!tunnel) return false;
             conf::PolicyTemplate t;
             t.protocol = ip_protocol(protocol);
-            t.tunnel = *mode == Encapsulation::Tunnel;
+            t.tunnel = *tunnel;
             all_tunnels = all_tunnels && t.tunnel;
             out.push_back(t);
         }
@@ -401,12 +403,12 @@ bool templates_of_bundle(Bundle bundle, std::vector<conf::PolicyTemplate>& out, 
 }  // namespace
 
 bool templates_of_offer(const isakmp::SaPayload& offer, const IpAddr& local, const IpAddr& peer,
-                        conf::Policy& policy) {
+                        const WireModes& modes, conf::Policy& policy) {
     for (std::size_t at = 0; at < offer.proposals.size();) {
         const Bundle bundle = bundle_at(offer, at);
         at += bundle.size();
         bool all_tunnels = false;
-        if (!templates_of_bundle(bundle, policy.templates, all_tunnels)) continue;
+        if (!templates_of_bundle(bundle, modes, policy.templates, all_tunnels)) continue;
         if (policy.templates.size() > 1) {
             policy.complex_bundle = !all_tunnels;
             for (std::size_t i = 1; all_tunnels && i < policy.templates.size(); ++i)

@@ -17,11 +17,18 @@
 
 namespace racoon::exchange {
 
+/// The encapsulation modes on the wire: in UDP where a NAT is between the ends.
+struct WireModes {
+    isakmp::Encapsulation tunnel = isakmp::Encapsulation::Tunnel;
+    isakmp::Encapsulation transport = isakmp::Encapsulation::Transport;
+};
+
 /// What a configuration says about one quick mode. Borrowed.
 struct Phase2Rules {
     const conf::SaInfo& info;
     const std::vector<conf::PolicyTemplate>& templates;
     bool complex_bundle = true;  // each protocol in the mode of its own template
+    WireModes modes{};
 };
 
 /// The SAs that a policy asks for, without algorithms and SPIs.
@@ -38,7 +45,7 @@ Result<std::vector<isakmp::Phase2Proposal>> phase2_offer(const Context& ctx,
 /// for; false: there is none. IPComp goes innermost, then ESP, then AH. A tunnel is between the two hosts;
 /// where every protocol names one, the innermost is it.
 bool templates_of_offer(const isakmp::SaPayload& offer, const IpAddr& local, const IpAddr& peer,
-                        conf::Policy& policy);
+                        const WireModes& modes, conf::Policy& policy);
 
 struct Phase2Choice {
     Phase2Params params;

@@ -6,6 +6,7 @@
 
 #include "conf/features.hpp"
 #include "exchange/key_material.hpp"
+#include "exchange/natt.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/sealing.hpp"
 #include "log/log.hpp"
@@ -52,6 +53,9 @@ Result<Bytes> offer_message(Phase2& x, ByteView sa, ByteView nonce,
         b.add(PayloadType::Identification, n.id_ci);
         b.add(PayloadType::Identification, n.id_cr);
     }
+    if (std::none_of(x.params().sas.begin(), x.params().sas.end(),
+                     [](const SaParams& one) { return one.tunnel; }))
+        RACOON_TRY_STATUS(add_nat_oa(x.phase1(), x.initiator(), b));
     if (notify) b.add(PayloadType::Notification, *notify);
     const ByteView key = x.phase1().skeyid_a();
     auto hash = x.initiator() ? hash_1(hash_of(x), key, x.id(), b.after_hash())
@@ -164,6 +168,11 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     r.peer = x.phase1().remote().addr;
     r.selector = x.selector();
     if (p.compression != nullptr) r.compression = p.compression->name;
+    if (x.phase1().natt().encapsulates()) {
+        r.local_port = x.phase1().local().port;
+        r.peer_port = x.phase1().remote().port;
+        if (!p.tunnel) r.peer_original = n.peer_original;
+    }
     if (p.encryption != nullptr) r.encryption = p.encryption->name;
     r.key_bits = p.key_bits;
     r.encryption_key = Secret(keymat.view().first(enc));
@@ -299,6 +308,9 @@ Task<Result<Verified<isakmp::QuickMode1>>> verified_message_2(Phase2& x, bool& c
         committed = in->message.header().commit();
         x.ivs().advance(in->message.body());
         x.accept(*in);
+        x.phase1().follow(*in);
+        x.negotiation().peer_original =
+            peer_original_address(x.phase1(), false, verified->message());
         co_return verified;
     }
 }
@@ -374,7 +386,7 @@ Result<std::shared_ptr<const conf::Policy>> policy_for_peer(Phase2& x, const Tra
     auto out = std::make_shared<conf::Policy>();
     out->direction = conf::Direction::Out;
     out->selector = ts;
-    if (!templates_of_offer(offer, sa.local().addr, sa.remote().addr, *out))
+    if (!templates_of_offer(offer, sa.local().addr, sa.remote().addr, wire_modes(sa.natt()), *out))
         return refusal(Errc::NoProposalChosen, NotifyType::NoProposalChosen,
                        nothing + ", and none can be made of what it offers");
     return out;
@@ -456,6 +468,7 @@ Result<Phase2Choice> plan(Phase2& x) {
     RACOON_TRY(Phase2Choice choice,
                choose_phase2(x.ctx(), x.rules(), x.phase1().section().proposal_check,
                              x.settings().groups, m.sa));
+    n.peer_original = peer_original_address(x.phase1(), true, n.message1->message());
     x.set_params(choice.params);
     n.ni = to_bytes(m.nonce);
     n.nr = x.ctx().random_bytes(nonce_size(x));
@@ -509,6 +522,7 @@ Task<Result<Verified<isakmp::QuickMode3>>> verified_message_3(Phase2& x) {
         }
         x.ivs().advance(in->message.body());
         x.accept(*in);
+        x.phase1().follow(*in);
         co_return verified;
     }
 }

@@ -5,6 +5,7 @@
 
 #include "exchange/core.hpp"
 #include "exchange/main_mode.hpp"
+#include "exchange/natt.hpp"
 #include "exchange/phase1_steps.hpp"
 #include "exchange/vendor_ids.hpp"
 #include "isakmp/names.hpp"
@@ -152,6 +153,9 @@ void Core::main_mode_first(const Datagram& in, const isakmp::Message& message,
     arm_guard();
     for (ByteView vid : view->extras.vendor_ids)
         if (is_dpd_vendor_id(vid)) h->peer_dpd = true;
+    const std::vector<ByteView> ids(view->extras.vendor_ids.begin(), view->extras.vendor_ids.end());
+    h->natt =
+        choose_natt(ctx_, *ctx_.settings->config, *choice->section, in.local.addr.family, ids);
     begun_by_peer(in, ExchangeType::IdentityProtection);
     answer_first_message(in, *h);
 }
@@ -173,7 +177,7 @@ void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
     auto choice = choose_phase1(ctx_.settings->index, main_mode_offer(h.remote.addr, *offer));
     if (!choice) return;
     const bool with_dpd = h.peer_dpd && choice->section->dpd.enabled;
-    auto datagram = main_mode_message_2(h.cookies, choice->answer, with_dpd);
+    auto datagram = main_mode_message_2(h.cookies, choice->answer, with_dpd, h.natt);
     if (!datagram || datagram->size() > in.bytes.size()) return;  // never an amplifier
     Datagram out;
     out.local = h.local;
@@ -214,11 +218,17 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
     sa->set_cookies(h.cookies);
     sa->set_params(choice->params);
     sa->peer_has_dpd = h.peer_dpd;
+    if (h.natt != nullptr) {
+        Natt natt;
+        natt.dialect = h.natt;
+        sa->set_natt(natt);
+        LOGI(in.remote.addr.text(), "Selected NAT-T version: " + h.natt->name);
+    }
     sa->negotiation().sai_b = *h.offer;
     guard_.drop(h);
     ++negotiating_responders_;
     Phase1& ref = sas_.add(std::move(sa));
-    ref.start_responder(Received(std::move(message), digest));
+    ref.start_responder(received(in, std::move(message), digest));
     return true;
 }
 
@@ -260,7 +270,7 @@ void Core::early_first(const Datagram& in, isakmp::Message message, std::uint64_
             old->abort(Error(Errc::Busy, "newer ones took its place"));
     begun_by_peer(in, exchange);
     Phase1& ref = sas_.add(std::move(sa));
-    ref.start_responder(Received(std::move(message), digest));
+    ref.start_responder(received(in, std::move(message), digest));
 }
 
 void Core::answered_unproved(Phase1& sa) {

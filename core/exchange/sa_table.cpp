@@ -22,7 +22,8 @@ Phase1& SaTable::add(std::unique_ptr<Phase1> sa) {
         by_initiator_.emplace(ref.cookies().initiator, &ref);
     else
         by_cookies_.emplace(ref.cookies(), &ref);
-    if (!ref.initiator()) by_first_.emplace(std::pair(ref.remote(), ref.cookies().initiator), &ref);
+    if (!ref.initiator())
+        by_first_.emplace(std::pair(ref.first_remote(), ref.cookies().initiator), &ref);
     by_peer_[ref.remote().addr].push_back(&ref);
     return ref;
 }
@@ -35,12 +36,21 @@ std::unique_ptr<Phase1> SaTable::remove(Phase1& sa) {
     if (by_cookies(sa.cookies()) == &sa) by_cookies_.erase(sa.cookies());
     if (by_initiator_cookie(sa.cookies().initiator) == &sa)
         by_initiator_.erase(sa.cookies().initiator);
-    if (by_first(sa.remote(), sa.cookies().initiator) == &sa)
-        by_first_.erase(std::pair(sa.remote(), sa.cookies().initiator));
+    if (by_first(sa.first_remote(), sa.cookies().initiator) == &sa)
+        by_first_.erase(std::pair(sa.first_remote(), sa.cookies().initiator));
     const auto peer = by_peer_.find(sa.remote().addr);
     std::erase(peer->second, &sa);
     if (peer->second.empty()) by_peer_.erase(peer);
     return out;
+}
+
+void SaTable::moved(Phase1& sa, const IpAddr& old) {
+    if (sa.remote().addr == old) return;
+    const auto before = by_peer_.find(old);
+    if (before == by_peer_.end()) return;
+    std::erase(before->second, &sa);
+    if (before->second.empty()) by_peer_.erase(before);
+    by_peer_[sa.remote().addr].push_back(&sa);
 }
 
 void SaTable::cookies_known(Phase1& sa, const Cookie& responder) {

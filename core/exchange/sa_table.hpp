@@ -44,6 +44,8 @@ class SaTable {
     std::unique_ptr<Phase1> remove(Phase1& sa);
     void cookies_known(Phase1& sa, const Cookie& responder);
 
+    /// remote() has changed.
+    void moved(Phase1& sa, const IpAddr& old);
     Phase1* find(SaToken token) const;
     Phase1* by_cookies(const CookiePair& c) const;
     Phase1* by_initiator_cookie(const Cookie& c) const;

@@ -10,7 +10,8 @@ namespace racoon::net {
 struct Datagram {
     Endpoint local;
     Endpoint remote;
-    ByteView bytes;  // borrowed: until the handler returns
+    ByteView bytes;     // borrowed: until the handler returns
+    bool bare = false;  // to be sent without the marker: a keepalive (RFC 3948 2.3)
 };
 
 }  // namespace racoon::net

@@ -278,7 +278,7 @@ Status Listener::send(const Datagram& datagram) {
     }
     Bytes bytes;
     bytes.reserve(kMarker.size() + datagram.bytes.size());
-    if (socket->bound.natt) append(bytes, kMarker);
+    if (socket->bound.natt && !datagram.bare) append(bytes, kMarker);
     append(bytes, datagram.bytes);
     socket->queue.push_back({datagram.local.addr, datagram.remote, std::move(bytes)});
     impl_->flush_soon();
@@ -292,6 +292,13 @@ void Listener::flush() {
 std::vector<SocketCounters> Listener::counters() const {
     std::vector<SocketCounters> out;
     for (const auto& socket : impl_->sockets) out.push_back(socket->counters);
+    return out;
+}
+
+std::vector<Endpoint> Listener::natt_endpoints() const {
+    std::vector<Endpoint> out;
+    for (const auto& socket : impl_->sockets)
+        if (socket->bound.natt) out.push_back(socket->bound.local);
     return out;
 }
 

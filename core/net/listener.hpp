@@ -54,6 +54,8 @@ class Listener {
     std::vector<SocketCounters> counters() const;
     /// Addresses and ports of the sockets.
     std::vector<Endpoint> endpoints() const;
+    /// Those that carry the marker.
+    std::vector<Endpoint> natt_endpoints() const;
 
   private:
     struct Impl;

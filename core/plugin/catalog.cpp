@@ -3,6 +3,7 @@
 
 #include <racoon/plugin.h>
 
+#include "plugin/natt_info.hpp"
 #include "plugin/registry.hpp"
 
 namespace racoon::plugin {
@@ -36,6 +37,8 @@ KindPoint point_of(Kind kind) {
             return {RACOON_POINT_KERNEL, {}};
         case Kind::Credential:
             return {RACOON_POINT_CREDENTIAL, {}};
+        case Kind::Natt:
+            return {RACOON_POINT_NATT, {}};
     }
     return {};
 }
@@ -155,6 +158,9 @@ void Registry::build_infos() {
     fill(esp_encryption_, Kind::EspEncryption, make_transform);
     fill(esp_integrity_, Kind::EspIntegrity, make_transform);
     fill(compression_, Kind::Compression, make_transform);
+    fill(natt_, Kind::Natt, [](const Provider& p) {
+        return natt_info(p.offer.key, p.module, p.as<racoon_natt>(), p.impl);
+    });
 }
 
 const conf::CipherInfo* Registry::cipher(std::string_view name) const {
@@ -177,6 +183,13 @@ const conf::TransformInfo* Registry::esp_integrity(std::string_view name) const 
 }
 const conf::TransformInfo* Registry::compression(std::string_view name) const {
     return compression_.find(name);
+}
+
+std::vector<const conf::NattInfo*> Registry::natt() const {
+    std::vector<const conf::NattInfo*> out;
+    for (const conf::NattInfo& info : natt_.infos)
+        if (info.table != nullptr) out.push_back(&info);
+    return out;
 }
 
 bool Registry::has(Kind kind, std::string_view name) const {

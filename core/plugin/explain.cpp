@@ -44,6 +44,8 @@ constexpr std::array kUses = {
         "Compression of IPComp", "sainfo.compression_algorithm"},
     Use{Kind::Kernel, RACOON_POINT_KERNEL, "", "kernel", "Kernel backend", "kernel"},
     Use{Kind::Credential, RACOON_POINT_CREDENTIAL, "", "credential", "Source of credentials", ""},
+    Use{Kind::Natt, RACOON_POINT_NATT, "", "natt", "Dialect of NAT traversal",
+        "remote.nat_traversal"},
 };
 
 const Use* use_of(const Offer& offer) {
@@ -99,7 +101,8 @@ Topic offer_topic(const Manifest& m, const Offer& o, const Use& u) {
     Topic t;
     t.name = fmt::format("{}.{}", u.group, log::escaped(o.key, 40));
     t.kind = "algorithm";
-    if (u.kind == Kind::Kernel || u.kind == Kind::Credential) t.kind = "provided";
+    if (u.kind == Kind::Kernel || u.kind == Kind::Credential || u.kind == Kind::Natt)
+        t.kind = "provided";
     t.place = u.written.empty() ? "by a module" : fmt::format("for {}", u.written);
     t.words = o.aliases;
     t.words.push_back(o.key);
@@ -120,7 +123,7 @@ Topic offer_topic(const Manifest& m, const Offer& o, const Use& u) {
                                                             : "nothing"});
     if (u.kind == Kind::Kernel)
         t.facts.push_back({"priority", fmt::format("{} with kernel auto", o.priority)});
-    if (u.kind != Kind::Kernel && u.kind != Kind::Credential)
+    if (u.kind != Kind::Kernel && u.kind != Kind::Credential && u.kind != Kind::Natt)
         t.facts.push_back({"weak", o.weak ? "yes" : "no"});
     return t;
 }

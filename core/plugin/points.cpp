@@ -40,6 +40,10 @@ constexpr std::array kKernel = {
     RACOON_F(racoon_kernel, sa_add),      RACOON_F(racoon_kernel, sa_delete),
     RACOON_F(racoon_kernel, policy_add),  RACOON_F(racoon_kernel, policy_delete),
     RACOON_F(racoon_kernel, acquire_done)};
+constexpr std::array kNatt = {
+    RACOON_F(racoon_natt, describe),        RACOON_F(racoon_natt, vendor_id),
+    RACOON_F(racoon_natt, match_vendor_id), RACOON_F(racoon_natt, natd_input),
+    RACOON_F(racoon_natt, natoa_write),     RACOON_F(racoon_natt, natoa_read)};
 #undef RACOON_F
 
 constexpr std::array kPoints = {
@@ -51,6 +55,7 @@ constexpr std::array kPoints = {
         RACOON_POINT_ESP_TRANSFORM, Zone::Engine, sizeof(racoon_esp_transform), {}, false, true},
     PointInfo{RACOON_POINT_AUTH_METHOD, Zone::Engine, sizeof(racoon_auth_method), kAuth, false,
               false},
+    PointInfo{RACOON_POINT_NATT, Zone::Engine, sizeof(racoon_natt), kNatt, false, false},
     PointInfo{RACOON_POINT_KERNEL, Zone::Keeper, sizeof(racoon_kernel), kKernel, false, false},
     PointInfo{RACOON_POINT_CREDENTIAL, Zone::Keeper, sizeof(racoon_credential), kCredential, false,
               false},

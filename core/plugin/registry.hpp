@@ -83,6 +83,7 @@ class Registry final : public conf::Catalog {
     const conf::TransformInfo* esp_encryption(std::string_view name) const override;
     const conf::TransformInfo* esp_integrity(std::string_view name) const override;
     const conf::TransformInfo* compression(std::string_view name) const override;
+    std::vector<const conf::NattInfo*> natt() const override;
     bool has(conf::Kind kind, std::string_view name) const override;
     std::vector<std::string> names(conf::Kind kind) const override;
     std::optional<std::string> module_offering(conf::Kind kind,
@@ -114,6 +115,7 @@ class Registry final : public conf::Catalog {
     Words<conf::HashInfo> hashes_;
     Words<conf::GroupInfo> groups_;
     Words<conf::AuthMethodInfo> auth_methods_;
+    Words<conf::NattInfo> natt_;  // in order of preference
     Words<conf::TransformInfo> esp_encryption_, esp_integrity_, compression_;
 };
 

@@ -70,6 +70,7 @@ struct SaFacts {
     IpAddr src;
     PolicyId policy;
     std::uint64_t larval_of = 0;  // the use that got this SPI and has not installed it yet; else 0
+    bool encapsulated = false;    // in UDP
     bool installed() const { return larval_of == 0; }
 };
 
@@ -271,6 +272,16 @@ struct Desk::Impl {
                 made.drop(r->policy);
             else
                 malformed("a request", r.error());
+        } else if (raw.kind == OpKind::Phase1Move) {
+            if (auto r = exchange::decode<Phase1Move>(raw.request))
+                static_cast<void>(judged(raw.kind, peer_of(r->use), move_phase1(*r)));
+            else
+                malformed("a request", r.error());
+        } else if (raw.kind == OpKind::SaMove) {
+            if (auto r = exchange::decode<SaMove>(raw.request))
+                sa_move(*r);
+            else
+                malformed("a request", r.error());
         } else if (raw.kind == OpKind::AcquireDone) {
             auto r = exchange::decode<AcquireDone>(raw.request);
             if (!r)
@@ -346,6 +357,31 @@ struct Desk::Impl {
         RACOON_TRY_STATUS(use->book->check_policy_make(request, use->facts, nets));
         if (!kernel) return fail(Errc::InvalidState, "no kernel backend");
         return made.make(request, use->facts);
+    }
+
+    Result<const conf::Remote*> move_phase1(const Phase1Move& request) {
+        RACOON_TRY(Use * use, use_of(request.use));
+        RACOON_TRY(const conf::Remote* section, use->book->check_move(request.peer, use->facts));
+        use->facts.peer = request.peer;
+        return section;
+    }
+
+    /// Only the port changes: the peer stays the one that policy and section name.
+    void sa_move(const SaMove& request) {
+        const SaKey key{request.protocol, request.spi.value,
+                        request.inbound ? request.local : request.peer};
+        const auto found = sas.find(key);
+        if (found == sas.end() || !found->second.installed() || !kernel)
+            return;  // it may have ended
+        if (!found->second.encapsulated ||
+            found->second.src != (request.inbound ? request.peer : request.local)) {
+            static_cast<void>(refuse(OpKind::SaMove, request.peer.text(),
+                                     Error(Errc::Denied, "an SA that is not behind a NAT moves")));
+            return;
+        }
+        kernel->sa_move(request, [peer = request.peer.text()](const Status& status) {
+            if (!status) LOGW(peer, "NAT-T: an SA stays at the old port: " + status.error().text());
+        });
     }
 
     void close_phase1(std::uint64_t id) {
@@ -434,7 +470,7 @@ struct Desk::Impl {
                 answer(engine, token, fail(Errc::Cancelled, "the phase 1 was closed"));
                 return;
             }
-            sas.insert_or_assign(key, SaFacts{request.peer, request.policy, request.use});
+            sas.insert_or_assign(key, SaFacts{request.peer, request.policy, request.use, false});
             found->second.larval.insert(key);
             SpiGet::Reply reply;
             reply.spi = *spi;
@@ -471,7 +507,8 @@ struct Desk::Impl {
         }
         const SaKey key{request.protocol, request.spi.value,
                         request.inbound ? request.local : request.peer};
-        const SaFacts facts{request.inbound ? request.peer : request.local, request.policy};
+        const SaFacts facts{request.inbound ? request.peer : request.local, request.policy, 0,
+                            request.peer_port != 0};
         kernel->sa_install(request, [this, engine, token, key, facts](const Status& status) {
             if (status) {
                 if (const auto sa = sas.find(key); sa != sas.end()) forget_sa(sa);

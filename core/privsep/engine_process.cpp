@@ -140,7 +140,7 @@ struct EngineProcess::Impl final : exchange::Output {
 
     void send(const exchange::Datagram& d) override {
         if (!listener) return;
-        if (const Status sent = listener->send({d.local, d.remote, d.bytes}); !sent)
+        if (const Status sent = listener->send({d.local, d.remote, d.bytes, d.keepalive}); !sent)
             LOGW(d.remote.addr.text(), sent.error().text());
     }
 
@@ -203,7 +203,7 @@ struct EngineProcess::Impl final : exchange::Output {
 
     void datagram(const net::Datagram& d) {
         if (!engine) return;
-        engine->datagram({d.local, d.remote, d.bytes}, loop.now());
+        engine->datagram({d.local, d.remote, d.bytes, false}, loop.now());
         settle();
     }
 
@@ -373,7 +373,7 @@ struct EngineProcess::Impl final : exchange::Output {
                 LOGE("", "socket " + one.local.text() + ": " + added.error().text());
         }
         if (list.has_control) control_fd = std::move(fds.back());
-        if (engine) engine->local_endpoints(local_endpoints());
+        if (engine) tell_endpoints();
     }
 
     void serve_control() {
@@ -403,11 +403,11 @@ struct EngineProcess::Impl final : exchange::Output {
     }
 
     /// Wildcards first: they serve when no address is asked for.
-    std::vector<Endpoint> local_endpoints() const {
-        std::vector<Endpoint> out = listener->endpoints();
+    static std::vector<Endpoint> with_addresses(std::vector<Endpoint> sockets) {
+        std::vector<Endpoint> out = sockets;
         const auto addresses = net::local_addresses();
         if (!addresses) return out;
-        for (const Endpoint& socket : listener->endpoints()) {
+        for (const Endpoint& socket : sockets) {
             if (!socket.addr.is_any()) continue;
             for (const IpAddr& addr : *addresses)
                 if (addr.family == socket.addr.family) out.push_back({addr, socket.port});
@@ -415,11 +415,16 @@ struct EngineProcess::Impl final : exchange::Output {
         return out;
     }
 
+    void tell_endpoints() {
+        engine->natt_endpoints(with_addresses(listener->natt_endpoints()));
+        engine->local_endpoints(with_addresses(listener->endpoints()));
+    }
+
     void serve() {
         if (!listener || engine) return;
         engine = std::make_unique<exchange::Engine>(config, generation, *this);
         if (capabilities) engine->kernel_capabilities(*capabilities);
-        engine->local_endpoints(local_endpoints());
+        tell_endpoints();
         serve_control();
         privsep::send(*keeper, Kind::Serving);
         engine->start_tunnels(loop.now());
@@ -462,7 +467,7 @@ struct EngineProcess::Impl final : exchange::Output {
         last_change = conf::differences(*before, *config).text();
         change_sockets(change, std::move(fds));
         if (!engine) return;
-        engine->local_endpoints(local_endpoints());
+        tell_endpoints();
         const auto counts = engine->reconfigure(config, generation, loop.now());
         last_change += fmt::format(
             "; ISAKMP-SAs: {} kept, {} deleted; IPsec-SAs: {} kept, {} deleted", counts.phase1_kept,

@@ -431,9 +431,9 @@ void Keeper::open_kernel(std::function<void(Status)> done) {
     change->prepare([done = std::move(done)](Status status) { done(std::move(status)); });
 }
 
-Status Keeper::bind_socket(int fd, Family family) {
+Status Keeper::bind_socket(int fd, Family family, bool natt) {
     if (!impl_->kernel) return fail(Errc::InvalidState, "no kernel backend");
-    return impl_->kernel->bind_socket(fd, family);
+    return impl_->kernel->bind_socket(fd, family, natt);
 }
 
 void Keeper::attach(std::unique_ptr<Channel> channel) {

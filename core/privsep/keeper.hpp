@@ -77,7 +77,7 @@ class Keeper {
     /// called before this returns.
     void open_kernel(std::function<void(Status)> done);
     /// Tells the backend about an IKE socket.
-    Status bind_socket(int fd, Family family);
+    Status bind_socket(int fd, Family family, bool natt);
 
     /// Serves an engine, which is sent the configuration at once. What an earlier engine had under
     /// way is forgotten; its SAs stay in the kernel.

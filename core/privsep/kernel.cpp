@@ -195,11 +195,16 @@ void Kernel::close() {
     table_.close(provider_.impl);
 }
 
-Status Kernel::bind_socket(int fd, Family family) {
+Status Kernel::bind_socket(int fd, Family family, bool natt) {
     racoon_error error = plugin::empty_error();
     const Callout callout(provider_.module, "bind_socket");
-    const racoon_status status = plugin::known_status(
-        table_.bind_socket(provider_.impl, fd, static_cast<std::uint32_t>(family), &error));
+    const auto number = static_cast<std::uint32_t>(family);
+    racoon_status status =
+        plugin::known_status(table_.bind_socket(provider_.impl, fd, number, &error));
+    // Without encapsulation the socket still serves IKE: the engine then offers no NAT-T.
+    const bool encapsulates = natt && (caps_.flags & RACOON_CAP_UDP_ENCAP) != 0;
+    if (status == RACOON_OK && encapsulates && table_.bind_natt_socket != nullptr)
+        status = plugin::known_status(table_.bind_natt_socket(provider_.impl, fd, number, &error));
     if (status != RACOON_OK) return plugin::plugin_failure(error, status);
     return ok();
 }
@@ -307,6 +312,11 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
     sa.reqid = request.reqid.value;
     sa.src = to_abi(request.inbound ? request.peer : request.local);
     sa.dst = to_abi(request.inbound ? request.local : request.peer);
+    if (request.peer_port != 0) {
+        (request.inbound ? sa.src : sa.dst).port = request.peer_port;
+        (request.inbound ? sa.dst : sa.src).port = request.local_port;
+        sa.peer_original = to_abi(request.peer_original);
+    }
     sa.selector = selector_of(request.selector);
     Status filled = ok();
     if (!request.encryption.empty()) {
@@ -327,7 +337,8 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
     }
     if (request.inbound)
         sa.replay_window = std::min(request.replay_window, caps_.max_replay_window);
-    sa.flags = request.esn ? RACOON_SA_ESN : 0u;
+    sa.flags =
+        (request.esn ? RACOON_SA_ESN : 0u) | (request.peer_port != 0 ? RACOON_SA_UDP_ENCAP : 0u);
     sa.policy_id = request.policy.value;
     sa.soft_ns = ns_of(request.soft_seconds);
     sa.hard_ns = ns_of(request.hard_seconds);
@@ -350,6 +361,20 @@ void Kernel::sa_delete(const exchange::SaDelete& request, Done done) {
         "sa_delete", 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             return table_.sa_delete(provider_.impl, &id, op, error);
+        },
+        [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
+}
+
+void Kernel::sa_move(const exchange::SaMove& request, Done done) {
+    const IpAddr& src = request.inbound ? request.peer : request.local;
+    const IpAddr& dst = request.inbound ? request.local : request.peer;
+    const auto id = sa_id(request.protocol, request.spi, src, dst);
+    const racoon_addr peer = to_abi(request.peer, request.peer_port);
+    call(
+        "sa_move", 0,
+        [&](racoon_op op, std::uint8_t*, racoon_error* error) {
+            if (table_.sa_move == nullptr) return racoon_status{RACOON_NOT_SUPPORTED};
+            return table_.sa_move(provider_.impl, &id, &peer, op, error);
         },
         [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
 }

@@ -39,7 +39,9 @@ class Kernel {
     /// the capabilities have changed.
     bool learn(const conf::Config& config);
     /// IKE sockets bypass IPsec.
-    Status bind_socket(int fd, Family family);
+    /// `natt`: it takes ESP in UDP, too (RFC 3948).
+    Status bind_socket(int fd, Family family, bool natt);
+    void sa_move(const exchange::SaMove& request, Done done);
 
     void spi_get(const exchange::SpiGet& request, std::function<void(Result<Spi>)> done);
     void sa_install(const exchange::SaInstall& request, Done done);

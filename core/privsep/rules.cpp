@@ -146,6 +146,16 @@ Result<const conf::Remote*> Book::check_rebind(const std::string& section,
     return section_for(section, phase1.peer.addr, phase1.exchange_type, true);
 }
 
+Result<const conf::Remote*> Book::check_move(const Endpoint& peer,
+                                             const Phase1Facts& phase1) const {
+    if (phase1.section->nat_traversal == conf::Offer::Off)
+        return denied("remote \"" + phase1.section->name +
+                      "\" has no nat_traversal: nothing moves");
+    if (peer.addr.family != phase1.peer.addr.family || peer.addr.is_any())
+        return denied("a peer moves to " + peer.text());
+    return section_for(phase1.section->name, peer.addr, phase1.exchange_type, true);
+}
+
 Result<const conf::Remote*> Book::check_open(const exchange::Phase1Open& request) const {
     RACOON_TRY(const conf::Remote* section,
                section_for(request.section, request.peer.addr, request.exchange_type, false));
@@ -294,7 +304,9 @@ Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Fa
         return denied(fmt::format("policy {} ({}) does not cover {} and {}", place.policy.value,
                                   found->selector.text(), place.local.text(), place.peer.text()));
     }
-    if (phase1.peer.addr != place.peer || phase1.local.addr != place.local)
+    // An initiator that took the wildcard address learns its own from the answer.
+    if (phase1.peer.addr != place.peer ||
+        (!phase1.local.addr.is_any() && phase1.local.addr != place.local))
         return denied(fmt::format("an SA with {} by the phase 1 with {}", place.peer.text(),
                                   phase1.peer.addr.text()));
     return found;
@@ -319,6 +331,9 @@ Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Fa
         (wide.protocol != 0 && wide.protocol != narrow.protocol))
         return denied(fmt::format("policy {} covers {}, not {}", request.policy.value, wide.text(),
                                   narrow.text()));
+    if (request.peer_port != 0 && phase1.section->nat_traversal == conf::Offer::Off)
+        return denied("an SA in UDP, and remote \"" + phase1.section->name +
+                      "\" has no nat_traversal");
     if (request.spi.value < 256)
         return denied(fmt::format("the reserved SPI {}", request.spi.value));
     return check_algorithms(request, phase1);

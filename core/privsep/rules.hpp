@@ -46,6 +46,8 @@ class Book {
 
     /// The section exists, is for this peer and knows this exchange.
     Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;
+    /// A peer behind a NAT goes on from another address, which the section is for, too.
+    Result<const conf::Remote*> check_move(const Endpoint& peer, const Phase1Facts& phase1) const;
     /// A phase 1 of an earlier configuration may go on under this section.
     Result<const conf::Remote*> check_rebind(const std::string& section,
                                              const Phase1Facts& phase1) const;

@@ -189,6 +189,17 @@ racoon_status Model::sa_delete(const racoon_kernel_sa_id& id) {
     return RACOON_OK;
 }
 
+racoon_status Model::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end()) return RACOON_NOT_FOUND;
+    racoon_kernel_sa& sa = at->second.sa;
+    racoon_addr& end = sa.direction == RACOON_DIR_IN ? sa.src : sa.dst;
+    if ((sa.flags & RACOON_SA_UDP_ENCAP) == 0 || !sdk::same_address(end, peer) || peer.port == 0)
+        return RACOON_INVALID_ARGUMENT;
+    end.port = peer.port;
+    return RACOON_OK;
+}
+
 bool Model::delete_by_others(const racoon_kernel_sa_id& id) {
     const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
     if (at == sas_.end()) return false;

@@ -68,6 +68,7 @@ class Model {
     racoon_status sa_update(std::int64_t now, const racoon_kernel_sa& sa);
     racoon_status sa_add(std::int64_t now, const racoon_kernel_sa& sa);
     racoon_status sa_delete(const racoon_kernel_sa_id& id);
+    racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer);
     racoon_status sa_query(std::int64_t now, const racoon_kernel_sa_id& id,
                            racoon_kernel_sa_info* out) const;
     std::vector<racoon_kernel_sa_info> sa_dump(std::int64_t now) const;

@@ -76,6 +76,14 @@ class Sim final : public sdk::KernelBackend {
         if (!opened_) return closed(err);
         return settle(model_->sa_delete(id), err);
     }
+    racoon_status bind_natt_socket(std::int32_t, std::uint32_t, racoon_error*) override {
+        return RACOON_OK;
+    }
+    racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op,
+                          racoon_error* err) override {
+        if (!opened_) return closed(err);
+        return settle(model_->sa_move(id, peer), err);
+    }
     racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_op, racoon_kernel_sa_info* out,
                            racoon_error* err) override {
         if (!opened_) return closed(err);

@@ -14,6 +14,8 @@ namespace {
 constexpr std::int64_t kLarvalNs = 30'000'000'000;
 constexpr std::int64_t kRestartNs = 1'000'000'000;
 constexpr std::uint32_t kMostWindow = 4096;
+// Addresses of a family that the NAT-T port may be listened on: normally the wildcard alone.
+constexpr std::size_t kUdpPerFamily = 4;
 constexpr std::size_t kMaxSas = 1u << 17;
 
 racoon_status refuse(racoon_error* err, const Failure& failure) {
@@ -48,8 +50,8 @@ racoon_status Backend::probe(racoon_error* err) {
 
 void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
-    out->flags = RACOON_CAP_AEAD | RACOON_CAP_IPV6 | RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 |
-                 RACOON_CAP_BYTE_LIFETIME;
+    out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_IPV6 | RACOON_CAP_ESN |
+                 RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME;
 }
 
 racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
@@ -80,6 +82,14 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     }
     raw6_ = open_raw(6, settings_.mark, &failure);
     if (!raw6_) log(RACOON_LOG_NOTIFY, "no ESP over IPv6: " + failure.text);
+    for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+        for (std::size_t i = 0; i < kUdpPerFamily; ++i) {
+            Fd fd = open_udp(family, settings_.mark, &failure);
+            if (!fd && family == 6) break;  // this host has none
+            if (!fd) return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+            udp_.push_back({std::move(fd), family, false});
+        }
+    }
     events_ = events;
     opened_ = true;
     if (start_data(err)) return RACOON_OK;
@@ -100,6 +110,7 @@ void Backend::close() {
     tun_ = Fd();
     raw4_ = Fd();
     raw6_ = Fd();
+    udp_.clear();
     sas_.clear();
     larvals_.clear();
     policies_.clear();
@@ -112,6 +123,43 @@ racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t, racoon_error*
     const std::uint32_t mark = settings_.mark;
     if (::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0) return RACOON_OK;
     return sdk::fail(err, RACOON_IO, "firewall mark of an IKE socket (needs CAP_NET_ADMIN)", errno);
+}
+
+// A socket that has gone leaves its place: the data process cannot be handed another one.
+racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    for (UdpSocket& udp : udp_) {
+        if (udp.used || udp.family != family) continue;
+        Failure failure;
+        if (!share_port(fd, udp.fd.get(), &failure)) {
+            return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+        }
+        udp.used = true;
+        return RACOON_OK;
+    }
+    return sdk::fail(
+        err, RACOON_NOT_SUPPORTED,
+        "kernel-userspace listens on at most 4 addresses of a family for NAT-T; use the "
+        "wildcard address, or restart");
+}
+
+racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
+                               racoon_error* err) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end() || at->second.info.state == 0) {
+        return sdk::fail(err, RACOON_NOT_FOUND, "no such SA");
+    }
+    racoon_kernel_sa_info& info = at->second.info;
+    racoon_addr& end = info.direction == RACOON_DIR_IN ? info.src : info.dst;
+    if (!sdk::same_address(end, peer)) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "an SA moves to another address");
+    }
+    end.port = peer.port;
+    const std::uint32_t number = ++numbers_;
+    Writer out = begin_frame(Message::SaMove, number);
+    write_move(out, {id.dst, id.protocol, id.spi}, peer);
+    if (!send(out.view())) return sdk::fail(err, RACOON_IO, "no data process");
+    pending_[number] = {op, true, {}};
+    return RACOON_PENDING;
 }
 
 // ---- the data process
@@ -130,11 +178,13 @@ bool Backend::start_data(racoon_error* err) {
             link.owner->links_.erase(link.generation);
             if (link.generation == link.owner->generation_) link.owner->on_ended(wait_status);
         }};
-    const std::int32_t fds[] = {tun_.get(), raw4_.get(), raw6_.get()};
+    // The place of a socket that is not there is taken by another one, so that numbers stay.
+    std::vector<std::int32_t> fds{tun_.get(), raw4_.get(), raw6_ ? raw6_.get() : raw4_.get()};
+    for (const UdpSocket& udp : udp_) fds.push_back(udp.fd.get());
     Link& link = links_[++generation_];
     link = {this, generation_};
-    const racoon_status status =
-        host_.proc->start(host_.host->ctx, 0, fds, raw6_ ? 3 : 2, &handlers, &link, &data_, err);
+    const racoon_status status = host_.proc->start(host_.host->ctx, 0, fds.data(), fds.size(),
+                                                   &handlers, &link, &data_, err);
     data_runs_ = status == RACOON_OK;
     if (!data_runs_) {
         links_.erase(generation_);
@@ -258,6 +308,9 @@ void Backend::on_event(racoon_kernel_event event) {
     switch (event.type) {
         case RACOON_KERNEL_ACQUIRE:
             if (policies_.count(event.policy_id) == 0) return;
+            break;
+        case RACOON_KERNEL_MAPPING:
+            if (sa == sas_.end()) return;
             break;
         case RACOON_KERNEL_EXPIRE_SOFT:
             if (sa == sas_.end()) return;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <racoon/kernel_backend.hpp>
 
@@ -54,6 +55,10 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
+    racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
+                                   racoon_error* err) override;
+    racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
+                          racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -104,6 +109,13 @@ class Backend final : public sdk::KernelBackend {
     Fd tun_;
     Fd raw4_;
     Fd raw6_;
+    // The data process has copies from its start on; each is bound when its port is known.
+    struct UdpSocket {
+        Fd fd;
+        std::uint8_t family = 4;
+        bool used = false;
+    };
+    std::vector<UdpSocket> udp_;
     Routes routes_;
     bool data_runs_ = false;
     std::map<std::uint64_t, Link> links_;  // by generation

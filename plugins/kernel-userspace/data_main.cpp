@@ -1,6 +1,6 @@
 // racoon-data: the process that ESP packets pass through. It is started by the keeper with a message
-// channel (3), the TUN device (4), and raw ESP sockets for IPv4 (5) and IPv6 (6); it drops every
-// privilege before it reads a byte, and ends when the channel closes.
+// channel (3), the TUN device (4), raw ESP sockets for IPv4 (5) and IPv6 (6), and UDP sockets for ESP in
+// UDP (7 and on) that the keeper binds when it knows where; it drops every privilege before it reads a byte, and ends when the channel closes.
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,6 +20,7 @@
 #include <cstring>
 #include <string>
 
+#include <racoon/kernel_backend.hpp>
 #include <racoon/plugin/host.h>
 
 #include "data_path.hpp"
@@ -31,6 +32,8 @@ constexpr int kChannel = 3;
 constexpr int kTun = 4;
 constexpr int kRaw4 = 5;
 constexpr int kRaw6 = 6;
+constexpr int kFirstUdp = 7;
+constexpr int kMostUdp = 8;
 constexpr std::size_t kMaxFrame = 65536;  // racoon.proc/1
 constexpr std::size_t kMaxPacket = 65536;
 constexpr int kBatch = 64;  // packets per descriptor before the others are looked at
@@ -76,6 +79,26 @@ union AnyAddress {
     sockaddr_in6 v6;
 };
 
+racoon_addr address_of(const AnyAddress& a) {
+    racoon_addr out{};
+    if (a.base.sa_family == AF_INET) {
+        out.family = 4;
+        out.port = ntohs(a.v4.sin_port);
+        std::memcpy(out.bytes, &a.v4.sin_addr, 4);
+    } else if (a.base.sa_family == AF_INET6) {
+        out.family = 6;
+        out.port = ntohs(a.v6.sin6_port);
+        std::memcpy(out.bytes, &a.v6.sin6_addr, 16);
+    }
+    return out;
+}
+
+racoon_addr bound_address(int fd) {
+    AnyAddress a{};
+    socklen_t size = sizeof(a);
+    return ::getsockname(fd, &a.base, &size) == 0 ? address_of(a) : racoon_addr{};
+}
+
 class Process final : public Output {
   public:
     Process() : path_(*this) {}
@@ -92,11 +115,14 @@ class Process final : public Output {
     bool read_channel();
     bool read_tun();
     void read_raw(int fd);
+    void read_udp(int fd);
+    int udp_socket_for(const racoon_addr& source);
     void log(std::uint8_t level, const std::string& text);
 
     DataPath path_;
     Bytes channel_;
     std::uint64_t lost_ = 0;
+    int udp_count_ = 0;
     bool keeper_gone_ = false;
 };
 
@@ -148,7 +174,25 @@ void Process::to_wire(const Outer& outer, ByteView esp) {
     message.msg_controllen = used;
     message.msg_name = &to;
     message.msg_namelen = to_size;
-    if (::sendmsg(outer.dst.family == 4 ? kRaw4 : kRaw6, &message, MSG_DONTWAIT) < 0) ++lost_;
+    int fd = outer.dst.family == 4 ? kRaw4 : kRaw6;
+    if (outer.dst.port != 0) {
+        fd = udp_socket_for(outer.src);
+        (outer.dst.family == 4 ? to.v4.sin_port : to.v6.sin6_port) = htons(outer.dst.port);
+    }
+    if (fd < 0 || ::sendmsg(fd, &message, MSG_DONTWAIT) < 0) ++lost_;
+}
+
+// The one that is bound to that port and, if there is one, to that address. -1: none.
+int Process::udp_socket_for(const racoon_addr& source) {
+    int wildcard = -1;
+    for (int fd = kFirstUdp; fd < kFirstUdp + udp_count_; ++fd) {
+        const racoon_addr bound = bound_address(fd);
+        if (bound.family != source.family || bound.port != source.port) continue;
+        if (sdk::same_address(bound, source)) return fd;
+        const racoon_addr any{};
+        if (std::memcmp(bound.bytes, any.bytes, sizeof(any.bytes)) == 0) wildcard = fd;
+    }
+    return wildcard;
 }
 
 void Process::to_keeper(ByteView frame) {
@@ -257,28 +301,77 @@ void Process::read_raw(int fd) {
     }
 }
 
+void Process::read_udp(int fd) {
+    static std::uint8_t buffer[kMaxPacket];
+    const std::uint16_t port = bound_address(fd).port;
+    for (int i = 0; i < kBatch; ++i) {
+        AnyAddress from{};
+        alignas(cmsghdr) std::uint8_t control[256];
+        iovec part{buffer, sizeof(buffer)};
+        msghdr message{};
+        message.msg_name = &from;
+        message.msg_namelen = sizeof(from);
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof(control);
+        const ssize_t n = ::recvmsg(fd, &message, MSG_DONTWAIT);
+        if (n < 0) return;
+        if (n == 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) continue;
+        Outer outer;
+        outer.src = address_of(from);
+        for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+            if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+                in_pktinfo info{};
+                std::memcpy(&info, CMSG_DATA(c), sizeof(info));
+                outer.dst.family = 4;
+                std::memcpy(outer.dst.bytes, &info.ipi_addr, 4);
+            } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+                outer.traffic_class = *CMSG_DATA(c);
+            } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+                in6_pktinfo info{};
+                std::memcpy(&info, CMSG_DATA(c), sizeof(info));
+                outer.dst.family = 6;
+                std::memcpy(outer.dst.bytes, &info.ipi6_addr, 16);
+            } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+                int traffic_class = 0;
+                std::memcpy(&traffic_class, CMSG_DATA(c), sizeof(traffic_class));
+                outer.traffic_class = static_cast<std::uint8_t>(traffic_class);
+            }
+        }
+        outer.dst.port = port;
+        if (outer.dst.family == 0 || outer.src.port == 0) continue;
+        path_.from_wire(outer, std::span(buffer, static_cast<std::size_t>(n)), now_ns());
+    }
+}
+
 int Process::run() {
     const bool clean = drop_privileges();
     if (!clean) {
         log(RACOON_LOG_ERROR, "the data process cannot give up its capabilities");
         return 1;
     }
-    const bool has_v6 = ::fcntl(kRaw6, F_GETFD) >= 0;
+    int domain = 0;
+    socklen_t domain_size = sizeof(domain);
+    const bool has_v6 = ::getsockopt(kRaw6, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) == 0 &&
+                        domain == AF_INET6;
+    while (udp_count_ < kMostUdp && ::fcntl(kFirstUdp + udp_count_, F_GETFD) >= 0) ++udp_count_;
     Writer ready = begin_frame(Message::Ready, 0);
     ready.u32(::geteuid());
     ready.u8(clean ? 1 : 0);
     to_keeper(ready.view());
     while (!keeper_gone_) {
-        pollfd fds[] = {{kChannel, POLLIN, 0},
-                        {kTun, POLLIN, 0},
-                        {kRaw4, POLLIN, 0},
-                        {has_v6 ? kRaw6 : -1, POLLIN, 0}};
+        pollfd fds[4 + kMostUdp] = {{kChannel, POLLIN, 0},
+                                    {kTun, POLLIN, 0},
+                                    {kRaw4, POLLIN, 0},
+                                    {has_v6 ? kRaw6 : -1, POLLIN, 0}};
+        for (int i = 0; i < udp_count_; ++i) fds[4 + i] = {kFirstUdp + i, POLLIN, 0};
         int wait = -1;
         if (path_.next_deadline() != kNever) {
             const std::int64_t ms = (path_.next_deadline() - now_ns()) / 1'000'000 + 1;
             wait = static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
         }
-        if (::poll(fds, 4, wait) < 0 && errno != EINTR) return 1;
+        if (::poll(fds, static_cast<nfds_t>(4 + udp_count_), wait) < 0 && errno != EINTR) return 1;
         path_.advance(now_ns());
         // Commands first, so that an SA is there before the packets that need it.
         if (fds[0].revents != 0 && !read_channel()) return 0;
@@ -289,6 +382,8 @@ int Process::run() {
         }
         if (fds[2].revents != 0) read_raw(kRaw4);
         if (fds[3].revents != 0) read_raw(kRaw6);
+        for (int i = 0; i < udp_count_; ++i)
+            if (fds[4 + i].revents != 0) read_udp(kFirstUdp + i);
     }
     return 0;
 }

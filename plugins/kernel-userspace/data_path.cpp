@@ -12,6 +12,10 @@ std::int64_t after(std::int64_t now, std::int64_t delay) {
     return delay > kNever - now ? kNever : now + delay;
 }
 
+bool encapsulated(const racoon_kernel_sa& sa) {
+    return (sa.flags & RACOON_SA_UDP_ENCAP) != 0;
+}
+
 }  // namespace
 
 DataPath::SaKey DataPath::key_of(const racoon_addr& dst, std::uint32_t spi) {
@@ -94,6 +98,7 @@ void DataPath::protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t n
     outer.src = sa.facts.src;
     outer.dst = sa.facts.dst;
     outer.traffic_class = flow.traffic_class;
+    if (!encapsulated(sa.facts)) outer.src.port = outer.dst.port = 0;
     output_.to_wire(outer, esp);
     count(sa, packet.size(), now);
 }
@@ -117,9 +122,11 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
         return;
     }
     const auto at = sas_.find(key_of(outer.dst, spi));
-    // A tunnel's outer source is part of the SA here, since nothing moves end points yet.
+    // A tunnel's outer source is part of the SA. In UDP it may change: what then counts is that the
+    // packet is authentic.
     if (at == sas_.end() || at->second.facts.direction != RACOON_DIR_IN ||
-        !sdk::same_address(outer.src, at->second.facts.src)) {
+        encapsulated(at->second.facts) != (outer.src.port != 0) ||
+        (outer.src.port == 0 && !sdk::same_address(outer.src, at->second.facts.src))) {
         ++drops_.no_sa;
         return;
     }
@@ -130,6 +137,7 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
     if (opened == Opened::Replayed) ++drops_.replayed;
     if (opened == Opened::Forged) ++drops_.forged;
     if (opened == Opened::Malformed) ++drops_.malformed;
+    if (opened == Opened::Packet || opened == Opened::Dummy) follow(sa, outer);
     if (opened != Opened::Packet) return;
     const auto flow = parse_packet(inner);
     if (!flow || flow->source.family != (next == kProtoIpv4 ? 4 : 6)) {
@@ -149,6 +157,29 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
     if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
     output_.to_tun(packet);
     count(sa, packet.size(), now);
+}
+
+// Once for each new place: the core decides, and moves the SA by a command.
+void DataPath::follow(Sa& sa, const Outer& outer) {
+    const auto same = [&](const racoon_addr& a) {
+        return sdk::same_address(a, outer.src) && a.port == outer.src.port;
+    };
+    if (outer.src.port == 0 || same(sa.facts.src)) {
+        sa.told = {};
+        return;
+    }
+    if (same(sa.told)) return;
+    sa.told = outer.src;
+    racoon_kernel_event event{};
+    event.type = RACOON_KERNEL_MAPPING;
+    event.policy_id = sa.facts.policy_id;
+    event.protocol = sa.facts.protocol;
+    event.spi = sa.facts.spi;
+    event.src = outer.src;
+    event.dst = sa.facts.dst;
+    Writer out = begin_frame(Message::Event, 0);
+    write_event(out, event);
+    output_.to_keeper(out.view());
 }
 
 void DataPath::count(Sa& sa, std::size_t bytes, std::int64_t now) {
@@ -279,6 +310,8 @@ void DataPath::command(ByteView bytes, std::int64_t now) {
             return set_sa(*frame, now);
         case Message::SaDelete:
             return delete_sa(*frame);
+        case Message::SaMove:
+            return move_sa(*frame);
         case Message::SaQuery:
             return query_sa(*frame, now);
         case Message::PolicySet:
@@ -336,6 +369,20 @@ void DataPath::delete_sa(const Frame& frame) {
     const SaKey key = key_of(name->dst, name->spi);
     if (sas_.count(key) == 0) return refuse(frame.number, RACOON_NOT_FOUND, "no such SA");
     end_sa(key, false);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::move_sa(const Frame& frame) {
+    const auto move = read_move(frame.body);
+    if (!move) return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed move");
+    const auto at = sas_.find(key_of(move->name.dst, move->name.spi));
+    if (at == sas_.end()) return refuse(frame.number, RACOON_NOT_FOUND, "no such SA");
+    racoon_kernel_sa& facts = at->second.facts;
+    racoon_addr& end = facts.direction == RACOON_DIR_IN ? facts.src : facts.dst;
+    if (!encapsulated(facts) || !sdk::same_address(end, move->peer) || move->peer.port == 0) {
+        return refuse(frame.number, RACOON_INVALID_ARGUMENT, "this SA does not move there");
+    }
+    end.port = move->peer.port;
     reply(frame.number, RACOON_OK, {});
 }
 

@@ -37,7 +37,7 @@ inline constexpr std::size_t kHeldPerPolicy = 8;
 inline constexpr std::size_t kHeldInAll = 1024;
 
 struct Outer {
-    racoon_addr src{};
+    racoon_addr src{};  // with ports: ESP in UDP
     racoon_addr dst{};
     std::uint8_t traffic_class = 0;
 };
@@ -85,6 +85,7 @@ class DataPath {
         std::uint64_t serial = 0;
         std::uint64_t bytes = 0;
         std::uint64_t packets = 0;
+        racoon_addr told{};  // where the core knows its packets to come from now
         std::int64_t last_used = -1;
         std::int64_t soft_at = kNever;
         std::int64_t hard_at = kNever;
@@ -110,6 +111,8 @@ class DataPath {
     static SaKey key_of(const racoon_addr& dst, std::uint32_t spi);
     void set_sa(const Frame& frame, std::int64_t now);
     void delete_sa(const Frame& frame);
+    void move_sa(const Frame& frame);
+    void follow(Sa& sa, const Outer& outer);
     void query_sa(const Frame& frame, std::int64_t now);
     void set_policy(const Frame& frame);
     void delete_policy(const Frame& frame);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -106,6 +107,58 @@ Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure) {
     }
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
     return fd;
+}
+
+Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure) {
+    const bool v4 = family == 4;
+    const std::string what = v4 ? "UDP socket for ESP over IPv4" : "UDP socket for ESP over IPv6";
+    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd) {
+        fail(failure, what);
+        return Fd();
+    }
+    const int on = 1;
+    const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
+    const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+    const auto set = [&](int at, int name, const void* value, socklen_t size) {
+        return ::setsockopt(fd.get(), at, name, value, size) == 0;
+    };
+    const bool ready =
+        set(SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) &&
+        set(SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) &&
+        set(level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &fragment, sizeof(fragment)) &&
+        set(level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof(on)) &&
+        set(level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, &on, sizeof(on)) &&
+        (v4 || set(IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+    if (!ready) {
+        fail(failure, what);
+        return Fd();
+    }
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
+    return fd;
+}
+
+bool share_port(int ike, int data, Failure* failure) {
+    const int on = 1;
+    sockaddr_storage address{};
+    socklen_t size = sizeof(address);
+    if (::setsockopt(ike, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
+        ::getsockname(ike, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+        ::bind(data, reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+        return fail(failure, "sharing the NAT-T port");
+    }
+    // Returns the place in the group: 0 for IKE, which was there first, 1 for ESP. Offsets are those of
+    // the UDP payload. A keepalive is one byte; what is shorter than a marker is no ESP.
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 4, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),          BPF_STMT(BPF_RET | BPF_K, 1),
+    };
+    const sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+    if (::setsockopt(ike, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) != 0) {
+        return fail(failure, "the filter that splits the NAT-T port");
+    }
+    return true;
 }
 
 }  // namespace racoon::kernel_userspace

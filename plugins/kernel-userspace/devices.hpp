@@ -41,4 +41,10 @@ bool start_tun(const std::string& name, int mtu, Failure* failure);
 /// A raw ESP socket for IPv4 or IPv6; its packets carry the mark.
 Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure);
 
+/// A UDP socket for ESP in UDP (RFC 3948), to be bound beside an IKE socket later.
+Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure);
+/// Binds `data` to the address and port of `ike`, which is bound, and splits what comes between them:
+/// what has the non-ESP marker or is a single byte is for `ike`, the rest for `data`.
+bool share_port(int ike, int data, Failure* failure);
+
 }  // namespace racoon::kernel_userspace

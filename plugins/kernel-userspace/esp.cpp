@@ -15,10 +15,6 @@ std::unique_ptr<EspSa> EspSa::make(const racoon_kernel_sa& sa, std::string* erro
         *error = "only ESP in tunnel mode";
         return nullptr;
     }
-    if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
-        *error = "no UDP encapsulation";
-        return nullptr;
-    }
     std::unique_ptr<Transform> transform = make_transform(sa.enc, sa.auth, sa.is_aead != 0, error);
     if (!transform) return nullptr;
     return std::unique_ptr<EspSa>(

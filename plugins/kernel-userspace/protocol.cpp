@@ -171,6 +171,22 @@ std::optional<SaName> read_name(ByteView body) {
     return name;
 }
 
+void write_move(Writer& out, const SaName& name, const racoon_addr& peer) {
+    write_name(out, name);
+    write_addr(out, peer);
+}
+
+std::optional<SaNewPeer> read_move(ByteView body) {
+    Reader in(body);
+    SaNewPeer move;
+    move.name.dst = read_addr(in);
+    move.name.protocol = in.u32();
+    move.name.spi = in.u32();
+    move.peer = read_addr(in);
+    if (!whole(in)) return {};
+    return move;
+}
+
 void write_facts(Writer& out, const SaFacts& f) {
     out.u32(f.state);
     out.u64(f.bytes);

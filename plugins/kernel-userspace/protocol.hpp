@@ -21,6 +21,7 @@ enum class Message : std::uint8_t {
     PolicySet,     // racoon_kernel_policy
     PolicyDelete,  // id
     AcquireDone,   // token, 1 if the SAs are there
+    SaMove,        // SaName, the peer with its new port
     // to the keeper
     Reply = 128,  // status, then a body or an error text
     Event,        // racoon_kernel_event
@@ -59,6 +60,12 @@ void write_policy(Writer& out, const racoon_kernel_policy& policy);
 std::optional<racoon_kernel_policy> read_policy(ByteView body);
 void write_name(Writer& out, const SaName& name);
 std::optional<SaName> read_name(ByteView body);
+void write_move(Writer& out, const SaName& name, const racoon_addr& peer);
+struct SaNewPeer {
+    SaName name;
+    racoon_addr peer{};
+};
+std::optional<SaNewPeer> read_move(ByteView body);
 void write_facts(Writer& out, const SaFacts& facts);
 std::optional<SaFacts> read_facts(ByteView body);
 void write_event(Writer& out, const racoon_kernel_event& event);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -128,8 +129,9 @@ void Backend::capabilities(racoon_kernel_caps* out) {
             out->max_replay_window = 0;
             return;
         }
-        std::uint64_t flags = RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_TRUNC_128 |
-                              RACOON_CAP_FWD_POLICY | RACOON_CAP_BYTE_LIFETIME;
+        std::uint64_t flags = RACOON_CAP_UDP_ENCAP | RACOON_CAP_TRANSPORT_MODE |
+                              RACOON_CAP_TRUNC_128 | RACOON_CAP_FWD_POLICY |
+                              RACOON_CAP_BYTE_LIFETIME;
         // With a cipher and a hash they need an algorithm of their own (authencesn).
         if (try_sa(4, RACOON_IPPROTO_ESP, false, RACOON_SA_ESN) == 0) flags |= RACOON_CAP_ESN;
         if (try_sa(4, RACOON_IPPROTO_ESP, true) == 0) flags |= RACOON_CAP_AEAD;
@@ -296,6 +298,42 @@ racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t family, racoon
     return RACOON_OK;
 }
 
+// The kernel takes ESP off this socket by itself, and leaves what has the non-ESP marker.
+racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    const int type = UDP_ENCAP_ESPINUDP;
+    if (::setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) == 0) return RACOON_OK;
+    const int error = errno;
+    if (family == 6) {  // kernels before 5.8
+        log(RACOON_LOG_NOTIFY, "no ESP in UDP over IPv6: this kernel is too old for it");
+        return RACOON_OK;
+    }
+    return refuse(err, "ESP in UDP on the NAT-T socket", error);
+}
+
+racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op,
+                               racoon_error* err) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
+    const bool inbound = at->second.direction == RACOON_DIR_IN;
+    if (!sdk::same_address(inbound ? at->second.id.src : at->second.id.dst, peer)) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "an SA moves to another address");
+    }
+    std::optional<Request> update;
+    Request question = get_sa(at->second.id);
+    int error = requests_.transact(question, [&](const Message& m) {
+        if (auto moved = moved_sa(m, inbound, peer.port)) update.emplace(std::move(*moved));
+    });
+    if (error == 0 && !update) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the SA is not in UDP");
+    }
+    if (error == 0) {
+        error = requests_.transact(*update);
+        std::fill(update->bytes().begin(), update->bytes().end(), std::uint8_t{0});
+    }
+    if (error != 0) return refuse(err, "another port of an SA in UDP", error);
+    return RACOON_OK;
+}
+
 // ---- SAs
 
 racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
@@ -332,9 +370,6 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
 }
 
 racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
-    if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-xfrm does no UDP encapsulation yet");
-    }
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     Sa entry;
     entry.id.struct_size = sizeof(entry.id);

@@ -37,6 +37,10 @@ class Backend final : public sdk::KernelBackend {
     racoon_status open(const racoon_kernel_events& events, racoon_error* err) override;
     void close() override;
     racoon_status bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) override;
+    racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
+                                   racoon_error* err) override;
+    racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
+                          racoon_error* err) override;
     racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op op,
                           racoon_kernel_spi_result* out, racoon_error* err) override;
     racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;

@@ -1,5 +1,6 @@
 #include "codec.hpp"
 
+#include <linux/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -251,6 +252,31 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
     Request request(type, flags, &info, sizeof(info));
     put_algorithms(request, sa);
     put_replay(request, sa, esn);
+    if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
+        xfrm_encap_tmpl encap{};
+        encap.encap_type = UDP_ENCAP_ESPINUDP;
+        encap.encap_sport = htons(sa.src.port);
+        encap.encap_dport = htons(sa.dst.port);
+        if (sa.peer_original.family != 0) put_address(&encap.encap_oa, sa.peer_original);
+        request.attribute(XFRMA_ENCAP, &encap, sizeof(encap));
+    }
+    return request;
+}
+
+// The kernel wants a whole SA in an update, and takes of it the encapsulation, selector and lifetimes.
+std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t peer_port) {
+    const auto info = copy_from<xfrm_usersa_info>(sa.body);
+    auto encap =
+        copy_from<xfrm_encap_tmpl>(find_attribute(sa, sizeof(xfrm_usersa_info), XFRMA_ENCAP));
+    if (sa.type != XFRM_MSG_NEWSA || !info || !encap) return {};
+    (inbound ? encap->encap_sport : encap->encap_dport) = htons(peer_port);
+    Request request(XFRM_MSG_UPDSA, 0, &*info, sizeof(*info));
+    for (const std::uint16_t type : {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC,
+                                     XFRMA_ALG_COMP, XFRMA_REPLAY_ESN_VAL, XFRMA_MARK}) {
+        const ByteView value = find_attribute(sa, sizeof(xfrm_usersa_info), type);
+        if (!value.empty()) request.attribute(type, value.data(), value.size());
+    }
+    request.attribute(XFRMA_ENCAP, &*encap, sizeof(*encap));
     return request;
 }
 

@@ -54,6 +54,8 @@ ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t 
 
 /// SA as a backend is asked for; NEWSA or UPDSA.
 Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa);
+/// An SA in UDP as the kernel told it (get_sa), with another port of the peer; nothing: it is not one.
+std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t peer_port);
 Request delete_sa(const racoon_kernel_sa_id& id);
 Request get_sa(const racoon_kernel_sa_id& id);
 /// `sequence`: of the acquire that is meant, else 0.

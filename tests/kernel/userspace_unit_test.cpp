@@ -294,12 +294,14 @@ struct Recorder final : Output {
     std::vector<Bytes> tun;
     std::vector<Bytes> wire;
     std::vector<std::uint8_t> classes;
+    std::vector<Outer> outers;
     std::vector<racoon_kernel_event> events;
     std::vector<racoon_status> replies;
     void to_tun(ByteView p) override { tun.emplace_back(p.begin(), p.end()); }
     void to_wire(const Outer& outer, ByteView p) override {
         wire.emplace_back(p.begin(), p.end());
         classes.push_back(outer.traffic_class);
+        outers.push_back(outer);
     }
     void to_keeper(ByteView bytes) override {
         const auto frame = parse_frame(bytes);
@@ -417,6 +419,72 @@ TEST_F(DataPathTest, DropsAPacketFromAnotherOuterSource) {
     other.src = address("10.9.0.66");
     path.from_wire(other, packet, 5);
     EXPECT_TRUE(sink.tun.empty());
+}
+
+// RFC 3948: between which ports, whose packets count, and what makes an SA move.
+TEST_F(DataPathTest, KeepsTheTwoWaysOfEspApartAndMovesOnCommandAlone) {
+    set_policy(1, RACOON_DIR_OUT);
+    set_policy(2, RACOON_DIR_IN);
+    racoon_kernel_sa out = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 9, 1, 3);
+    racoon_kernel_sa in = esp_sa(RACOON_DIR_IN, "10.9.0.2", "10.9.0.1", 7, 1, 3);
+    out.flags = in.flags = RACOON_SA_UDP_ENCAP;
+    out.src.port = in.dst.port = 4500;
+    out.dst.port = in.src.port = 20500;
+    set_sa(out);
+    set_sa(in);
+    const Bytes inner = ping_packet("192.168.2.1", "192.168.1.1");
+    path.from_tun(ping_packet("192.168.1.1", "192.168.2.1"), 5);
+    ASSERT_EQ(sink.outers.size(), 1u);
+    EXPECT_EQ(sink.outers[0].src.port, 4500);
+    EXPECT_EQ(sink.outers[0].dst.port, 20500);
+
+    std::string error;
+    const auto peer = EspSa::make(esp_sa(RACOON_DIR_OUT, "10.9.0.2", "10.9.0.1", 7, 1, 3), &error);
+    const auto arrive = [&](std::uint16_t port, bool forged = false) {
+        Bytes packet;
+        EXPECT_TRUE(peer->seal(inner, 4, &packet));
+        if (forged) packet.back() ^= 1;
+        Outer outer = from_peer();
+        outer.src.port = port;
+        outer.dst.port = port != 0 ? 4500 : 0;
+        path.from_wire(outer, packet, 5);
+    };
+    arrive(0);
+    EXPECT_TRUE(sink.tun.empty()) << "ESP without UDP";
+    arrive(20500);
+    EXPECT_EQ(sink.tun.size(), 1u);
+    arrive(31000, true);
+    EXPECT_TRUE(sink.events.empty()) << "a forged packet moves nothing";
+    arrive(31000);
+    arrive(31000);
+    EXPECT_EQ(sink.tun.size(), 3u);
+    ASSERT_EQ(sink.events.size(), 1u) << "told once";
+    EXPECT_EQ(sink.events[0].type, RACOON_KERNEL_MAPPING);
+    EXPECT_EQ(sink.events[0].src.port, 31000);
+    EXPECT_EQ(sink.events[0].spi, 7u);
+    path.from_tun(ping_packet("192.168.1.1", "192.168.2.1"), 5);
+    EXPECT_EQ(sink.outers.back().dst.port, 20500) << "nobody has said so yet";
+
+    racoon_addr there = address("10.9.0.2");
+    there.port = 31000;
+    const auto move = [&](const char* dst, std::uint32_t spi, const racoon_addr& to) {
+        Writer command = begin_frame(Message::SaMove, 1);
+        write_move(command, {address(dst), RACOON_IPPROTO_ESP, spi}, to);
+        path.command(command.view(), 5);
+    };
+    racoon_addr elsewhere = address("10.9.0.66");
+    elsewhere.port = 31000;
+    move("10.9.0.2", 9, elsewhere);
+    path.from_tun(ping_packet("192.168.1.1", "192.168.2.1"), 5);
+    EXPECT_EQ(sink.outers.back().dst.port, 20500) << "another address is another peer";
+    move("10.9.0.2", 9, there);
+    move("10.9.0.1", 7, there);
+    path.from_tun(ping_packet("192.168.1.1", "192.168.2.1"), 5);
+    EXPECT_EQ(sink.outers.back().dst.port, 31000);
+    arrive(31000);
+    EXPECT_EQ(sink.events.size(), 1u);
+    arrive(20500);
+    EXPECT_EQ(sink.events.size(), 2u) << "and back again";
 }
 
 TEST_F(DataPathTest, EndsAnSaByTimeSoftlyFirst) {

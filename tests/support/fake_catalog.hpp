@@ -102,6 +102,8 @@ class FakeCatalog final : public conf::Catalog {
                 return {"xfrm", "userspace"};
             case conf::Kind::Credential:
                 return {"files"};
+            case conf::Kind::Natt:
+                return {"rfc3947"};
         }
         return {};
     }

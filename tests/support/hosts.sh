@@ -134,7 +134,7 @@ process_gone() { ! kill -0 "$1" 2>/dev/null; }
 # --- seeing: what went over the wire
 
 capture_start() { # FILE: every packet on the wire, both ways
-    enter_background wire perl "$support/capture.pl" record wl "$1" >"$1.out" 2>&1
+    enter_background wire perl "$support/capture.pl" record "${wire_port:-wl}" "$1" >"$1.out" 2>&1
     capture_pid=$!
     wait_line "$1.out" '^capturing' 10
 }

@@ -163,7 +163,10 @@ const FakeHost::Provided* FakeHost::find(std::string_view point, std::string_vie
 }
 
 std::unique_ptr<LoadedPlugin> LoadedPlugin::load(const std::string& name, FakeHost& host) {
-    const std::string file = std::string(RACOON_BUILD_DIR) + "/lib/racoon/modules/" + name + ".so";
+    return load_file(std::string(RACOON_BUILD_DIR) + "/lib/racoon/modules/" + name + ".so", host);
+}
+
+std::unique_ptr<LoadedPlugin> LoadedPlugin::load_file(const std::string& file, FakeHost& host) {
     // Never unmapped, as in the daemon.
     void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) {
@@ -181,7 +184,7 @@ std::unique_ptr<LoadedPlugin> LoadedPlugin::load(const std::string& name, FakeHo
     err.struct_size = sizeof err;
     const racoon_status status = entry->init(host.abi(), &loaded->ctx_, &err);
     if (status != RACOON_OK) {
-        ADD_FAILURE() << name << ": init failed with " << status << ": " << err.text;
+        ADD_FAILURE() << file << ": init failed with " << status << ": " << err.text;
         loaded->ctx_ = nullptr;
         return nullptr;
     }

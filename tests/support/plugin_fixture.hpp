@@ -71,6 +71,7 @@ class LoadedPlugin {
     /// The module RACOON_BUILD_DIR/lib/racoon/modules/NAME.so after init; on failure null, with the
     /// reason as a test failure.
     static std::unique_ptr<LoadedPlugin> load(const std::string& name, FakeHost& host);
+    static std::unique_ptr<LoadedPlugin> load_file(const std::string& file, FakeHost& host);
     ~LoadedPlugin();  // destroy(); what it provided leaves the host
     LoadedPlugin(const LoadedPlugin&) = delete;
     LoadedPlugin& operator=(const LoadedPlugin&) = delete;

@@ -99,6 +99,13 @@ class KernelBackend {
     virtual racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) = 0;
     virtual racoon_status acquire_done(std::uint64_t acquire_token, racoon_status status) = 0;
     virtual racoon_status supports(const racoon_kernel_sa&, racoon_error*) { return RACOON_OK; }
+    virtual racoon_status bind_natt_socket(std::int32_t, std::uint32_t, racoon_error* err) {
+        return fail(err, RACOON_NOT_SUPPORTED, "this backend does no ESP in UDP");
+    }
+    virtual racoon_status sa_move(const racoon_kernel_sa_id&, const racoon_addr&, racoon_op,
+                                  racoon_error* err) {
+        return fail(err, RACOON_NOT_SUPPORTED, "this backend does no ESP in UDP");
+    }
 };
 
 namespace detail {
@@ -183,6 +190,11 @@ inline const racoon_kernel& kernel_table() noexcept {
         [](void* impl, const racoon_kernel_sa* sa, racoon_error* err) noexcept {
             return backend(impl).supports(taken(sa), err);
         },
+        [](void* impl, std::int32_t fd, std::uint32_t family, racoon_error* err) noexcept {
+            return backend(impl).bind_natt_socket(fd, family, err);
+        },
+        [](void* impl, const racoon_kernel_sa_id* id, const racoon_addr* peer, racoon_op op,
+           racoon_error* err) noexcept { return backend(impl).sa_move(taken(id), *peer, op, err); },
     };
     return table;
 }

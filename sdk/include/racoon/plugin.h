@@ -11,5 +11,6 @@
 #include "plugin/hash.h"
 #include "plugin/host.h"
 #include "plugin/kernel.h"
+#include "plugin/natt.h"
 
 #endif

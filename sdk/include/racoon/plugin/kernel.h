@@ -84,8 +84,11 @@ typedef struct racoon_kernel_sa {
     int64_t hard_ns;
     uint64_t soft_bytes; /* 0 = none */
     uint64_t hard_bytes;
+    /* With RACOON_SA_UDP_ENCAP in transport mode: the peer's address on its own side of the NAT, for
+     * checksums (RFC 3948 3.1.2); family 0: not known. */
+    racoon_addr peer_original;
 } racoon_kernel_sa;
-#define RACOON_SA_UDP_ENCAP 1u
+#define RACOON_SA_UDP_ENCAP 1u /* ESP in UDP (RFC 3948), between the ports of src and dst */
 #define RACOON_SA_ESN 2u
 
 typedef struct racoon_kernel_template {
@@ -155,8 +158,9 @@ typedef struct racoon_kernel_sa_info {
 #define RACOON_KERNEL_OVERRUN 4u    /* events were lost: the core reconciles by dump */
 #define RACOON_KERNEL_SA_DELETED 5u /* by somebody else */
 #define RACOON_KERNEL_POLICY_CHANGED 6u
-#define RACOON_KERNEL_MAPPING 7u /* NAT: the peer's address or port changed */
-#define RACOON_KERNEL_FAILED 8u  /* the data path died; text in the log */
+/* NAT: an authentic packet of this inbound SA came from `src`, which is not the SA's. */
+#define RACOON_KERNEL_MAPPING 7u
+#define RACOON_KERNEL_FAILED 8u /* the data path died; text in the log */
 typedef struct racoon_kernel_event {
     uint32_t struct_size;
     uint32_t type;
@@ -224,6 +228,16 @@ typedef struct racoon_kernel {
      * without this function is taken to do all that its capabilities allow. */
     racoon_status (*supports)(void* impl, const racoon_kernel_sa* sa,
                               racoon_error* err) RACOON_NOEXCEPT;
+    /* With RACOON_CAP_UDP_ENCAP, after bind_socket: this bound UDP socket of ours is the NAT-T port. What
+     * carries the non-ESP marker, and keepalives, stay for its reader; the rest is ESP, and is the
+     * backend's from now on. What SAs with RACOON_SA_UDP_ENCAP send leaves from that port. */
+    racoon_status (*bind_natt_socket)(void* impl, int32_t fd, uint32_t family,
+                                      racoon_error* err) RACOON_NOEXCEPT;
+    /* With RACOON_CAP_UDP_ENCAP: the peer of an SA in UDP has another port (in `peer`, whose address is
+     * the one that the SA has). RACOON_KERNEL_MAPPING events of authentic packets ask for it. No result
+     * record. */
+    racoon_status (*sa_move)(void* impl, const racoon_kernel_sa_id* id, const racoon_addr* peer,
+                             racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus

@@ -1,0 +1,36 @@
+// NAT traversal (RFC 3947) in phase 1: which dialect both ends speak, whether a NAT is between them and
+// on whose side, and the move to the NAT-T port. Numbers and forms are the dialect's, which a module
+// provides.
+#pragma once
+
+#include "exchange/phase1.hpp"
+#include "exchange/phase2_offer.hpp"
+#include "isakmp/message_builder.hpp"
+
+namespace racoon::exchange {
+
+inline constexpr std::uint16_t kNattPort = 4500;
+
+/// Whether a section wants it, a dialect is there, the kernel can encapsulate and we listen for it.
+bool natt_wanted(const Context& ctx, const conf::Config& config, const conf::Remote& section,
+                 Family family);
+/// The best dialect that one of these vendor IDs announces; null: none, or it is not wanted.
+const conf::NattInfo* choose_natt(const Context& ctx, const conf::Config& config,
+                                  const conf::Remote& section, Family family,
+                                  std::span<const ByteView> vendor_ids);
+
+/// As initiator all that we offer, as responder the one agreed on.
+void add_natt_vendor_ids(const Phase1& x, isakmp::MessageBuilder& b);
+/// NAT-D of the peer's address, then of ours (RFC 3947 3.2). Nothing without a dialect.
+Status add_nat_d(const Phase1& x, isakmp::MessageBuilder& b);
+/// What the peer's NAT-D payloads say. Without any there is no NAT-T with this peer.
+void take_nat_d(Phase1& x, const isakmp::Message& m);
+
+/// The encapsulation modes of quick mode on the wire.
+WireModes wire_modes(const Natt& natt);
+/// NAT-OA payloads of transport mode, the initiator's address first; nothing where none is wanted.
+Status add_nat_oa(const Phase1& x, bool initiator, isakmp::MessageBuilder& b);
+/// The peer's own address as its NAT-OA payload has it; none: it sent none.
+IpAddr peer_original_address(const Phase1& x, bool initiator, const isakmp::Message& m);
+
+}  // namespace racoon::exchange

@@ -1,0 +1,325 @@
+// Two engines with a NAT between them: client a at 10.1.1.1 behind 192.0.2.1, gateway b at 192.0.2.2.
+#include <gtest/gtest.h>
+
+#include "exchange/natt.hpp"
+#include "natt/dialects.hpp"
+#include "simulation/world.hpp"
+
+namespace racoon {
+namespace {
+
+using namespace std::chrono_literals;
+using conf::ExchangeMode;
+using conf::Offer;
+using exchange::SaInstall;
+using exchange::SaMove;
+using sim::ip;
+using sim::SimHost;
+using sim::World;
+
+using Names = std::vector<std::string>;
+
+struct Case {
+    ExchangeMode mode = ExchangeMode::Main;
+    Offer a = Offer::On, b = Offer::On;
+    bool nat = true;
+    bool tunnel = true;
+    Names a_speaks{"rfc3947", "draft-03", "draft-02"}, b_speaks{"rfc3947", "draft-03", "draft-02"};
+    conf::Dpd dpd{true, conf::seconds(0), conf::seconds(5), 5};
+};
+
+conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer natt,
+                       const Names& speaks) {
+    sim::ConfigOptions o;
+    o.modes = {s.mode};
+    o.dpd = s.dpd;
+    o.tunnel = s.tunnel;
+    auto c = std::make_shared<conf::Config>(*sim::make_config(ip(local), ip(peer), o));
+    c->remotes[0].nat_traversal = natt;
+    c->natt = test::dialects().list(speaks);
+    c->timer.natt_keepalive = conf::seconds(20);
+    return c;
+}
+
+/// A World whose wire leads through a masquerading NAT, or not.
+class NatWorld {
+  public:
+    explicit NatWorld(const Case& s)
+        : inside(ip(s.nat ? "10.1.1.1" : "192.0.2.1")),
+          w(1, config(s.nat ? "10.1.1.1" : "192.0.2.1", "192.0.2.2", s, s.a, s.a_speaks),
+            config("192.0.2.2", "192.0.2.1", s, s.b, s.b_speaks)),
+          nat(s.nat) {
+        w.tap = [this](const exchange::Datagram& d) {
+            pass(d);
+            return false;
+        };
+        listen(*w.a, inside);
+        listen(*w.b, gateway);
+        for (SimHost* h : {w.a.get(), w.b.get()})
+            h->answer_instead = [this, h](const exchange::Operation& op) { return note(*h, op); };
+    }
+
+    static void listen(SimHost& h, const IpAddr& addr) {
+        h.engine->natt_endpoints({Endpoint{addr, 4500}});
+        h.engine->local_endpoints({Endpoint{addr, 500}, Endpoint{addr, 4500}});
+    }
+
+    std::optional<Result<Bytes>> note(SimHost& h, const exchange::Operation& op) {
+        if (op.kind == exchange::OpKind::SaInstall)
+            if (auto r = exchange::decode<SaInstall>(op.request))
+                installed[&h].push_back(std::move(*r));
+        if (op.kind == exchange::OpKind::SaMove)
+            if (auto r = exchange::decode<SaMove>(op.request)) moved[&h].push_back(*r);
+        return std::nullopt;
+    }
+
+    /// The NAT gives each inside port one of its own, which renew() changes.
+    Endpoint outside(const Endpoint& e) {
+        if (!nat) return e;
+        return Endpoint{front, static_cast<std::uint16_t>(base + e.port % 1000)};
+    }
+    void renew() {
+        known.clear();
+        base = static_cast<std::uint16_t>(base + 1000);
+    }
+
+    void pass(const exchange::Datagram& d) {
+        Endpoint from = d.local, to = d.remote;
+        keepalives += d.keepalive ? 1 : 0;
+        if (from.addr == inside && nat) {
+            const Endpoint mapped = outside(from);
+            known[mapped] = from;
+            from = mapped;
+        }
+        if (nat && to.addr == front) {
+            const auto it = known.find(to);
+            if (it == known.end()) return;  // no mapping: lost
+            to = it->second;
+        }
+        ports.insert(to.port);
+        if (d.keepalive) return;  // the socket swallows it
+        w.after(10ms, [this, from, to, bytes = to_bytes(d.bytes)] {
+            SimHost& h = to.addr == gateway ? *w.b : *w.a;
+            exchange::Datagram in;
+            in.local = to;
+            in.remote = from;
+            in.bytes = bytes;
+            if (h.engine) h.engine->datagram(in, w.now);
+        });
+    }
+
+    exchange::Phase1Status phase1(const SimHost& h) {
+        const auto list = h.engine->phase1_status(w.now);
+        return list.empty() ? exchange::Phase1Status{} : list.front();
+    }
+    bool up() { return w.a->sas.size() == 2 && w.b->sas.size() == 2; }
+
+    IpAddr inside, front = ip("192.0.2.1"), gateway = ip("192.0.2.2");
+    std::map<const SimHost*, std::vector<SaInstall>> installed;
+    std::map<const SimHost*, std::vector<SaMove>> moved;
+    std::set<std::uint16_t> ports;
+    unsigned keepalives = 0;
+    std::map<Endpoint, Endpoint> known;
+    std::uint16_t base = 20000;
+    World w;
+    bool nat;
+};
+
+class NattModes : public ::testing::TestWithParam<ExchangeMode> {};
+INSTANTIATE_TEST_SUITE_P(Natt, NattModes,
+                         ::testing::Values(ExchangeMode::Main, ExchangeMode::Aggressive,
+                                           ExchangeMode::Base));
+
+TEST_P(NattModes, ClientBehindANatGoesOverPort4500) {
+    Case s;
+    s.mode = GetParam();
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.phase1(*n.w.a).local.text(), "10.1.1.1[4500]");
+    EXPECT_EQ(n.phase1(*n.w.a).remote.text(), "192.0.2.2[4500]");
+    EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[20500]");
+    for (const auto& [host, list] : n.installed)
+        for (const SaInstall& sa : list) {
+            EXPECT_EQ(sa.local_port, 4500);
+            EXPECT_EQ(sa.peer_port, host == n.w.a.get() ? 4500 : 20500);
+        }
+}
+
+TEST_P(NattModes, WithoutANatNothingFloats) {
+    Case s;
+    s.mode = GetParam();
+    s.nat = false;
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(60s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.ports, std::set<std::uint16_t>{500});
+    EXPECT_EQ(n.installed[n.w.a.get()].front().peer_port, 0);
+    EXPECT_EQ(n.keepalives, 0u);
+}
+
+TEST_P(NattModes, ForceMakesBothBelieveInANat) {
+    for (const bool initiator_forces : {true, false}) {
+        Case s;
+        s.mode = GetParam();
+        s.nat = false;
+        (initiator_forces ? s.a : s.b) = Offer::Force;
+        NatWorld n(s);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(10s);
+        ASSERT_TRUE(n.up()) << initiator_forces;
+        EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[4500]");
+        EXPECT_EQ(n.installed[n.w.b.get()].front().peer_port, 4500);
+    }
+}
+
+TEST_P(NattModes, OffAtEitherEndMeansWithout) {
+    for (const bool initiator_off : {true, false}) {
+        Case s;
+        s.mode = GetParam();
+        s.nat = false;
+        (initiator_off ? s.a : s.b) = Offer::Off;
+        NatWorld n(s);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(10s);
+        ASSERT_TRUE(n.up());
+        EXPECT_EQ(n.ports, std::set<std::uint16_t>{500});
+    }
+}
+
+TEST_P(NattModes, AVendorsDialectNeedsNothingButItsModule) {
+    Case s;
+    s.mode = GetParam();
+    s.a_speaks = s.b_speaks = {"acme", "rfc3947"};
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[20500]");
+}
+
+TEST(Natt, EveryDialectThatIsSpokenCrossesANat) {
+    for (const conf::NattInfo& d : test::dialects().all()) {
+        if (!d.spoken) continue;
+        Case s;
+        s.b_speaks = {d.name};
+        s.a_speaks = {"acme",     "rfc3947",  "draft-08", "draft-07", "draft-06",
+                      "draft-05", "draft-04", "draft-03", "draft-02"};
+        NatWorld n(s);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(10s);
+        EXPECT_TRUE(n.up()) << d.name;
+        EXPECT_EQ(n.phase1(*n.w.a).remote.port, 4500) << d.name;
+    }
+}
+
+TEST(Natt, WithoutASocketItIsNotOffered) {
+    Case s;
+    s.nat = false;
+    NatWorld n(s);
+    n.w.a->engine->natt_endpoints({});
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.ports, std::set<std::uint16_t>{500});
+}
+
+TEST(Natt, WhoIsBehindTheNatKeepsTheMappingAlive) {
+    NatWorld n(Case{});
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    n.w.run_for(100s);
+    EXPECT_GE(n.keepalives, 4u);
+    EXPECT_LE(n.keepalives, 6u);
+    const unsigned before = n.keepalives;
+    n.w.a->engine->shutdown(n.w.now);
+    n.w.run_for(100s);
+    EXPECT_EQ(n.keepalives, before);  // nothing is left that needs it
+}
+
+TEST(Natt, ANewMappingIsFollowedWhenTheKernelSawAnAuthenticPacket) {
+    NatWorld n(Case{});
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    n.renew();
+    const Endpoint now_at = n.outside(Endpoint{n.inside, 4500});
+    exchange::KernelEvent e;
+    e.type = RACOON_KERNEL_MAPPING;
+    e.protocol = 50;
+    for (const SaInstall& sa : n.installed[n.w.b.get()])
+        if (sa.inbound) e.spi = sa.spi;
+    e.src = now_at;
+    e.dst = Endpoint{n.gateway, 4500};
+    n.w.b->engine->kernel_event(e, n.w.now);
+    EXPECT_EQ(n.phase1(*n.w.b).remote, now_at);
+    ASSERT_EQ(n.moved[n.w.b.get()].size(), 2u);
+    for (const SaMove& m : n.moved[n.w.b.get()]) EXPECT_EQ(m.peer_port, now_at.port);
+    // Again: nothing is new.
+    n.w.b->engine->kernel_event(e, n.w.now);
+    EXPECT_EQ(n.moved[n.w.b.get()].size(), 2u);
+}
+
+TEST(Natt, ANewMappingIsFollowedOnAProbeOfThePeer) {
+    Case s;
+    s.dpd = {true, conf::seconds(10), conf::seconds(2), 5};
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(5s);
+    ASSERT_TRUE(n.up());
+    n.renew();
+    n.w.run_for(60s);
+    EXPECT_EQ(n.phase1(*n.w.b).remote, n.outside(Endpoint{n.inside, 4500}));
+    EXPECT_EQ(n.moved[n.w.b.get()].size(), 2u);
+    ASSERT_TRUE(n.up());
+}
+
+TEST(Natt, ForgedAndReplayedDatagramsMoveNothing) {
+    Case s;
+    s.dpd = {true, conf::seconds(10), conf::seconds(2), 5};
+    NatWorld n(s);
+    std::vector<Bytes> seen;
+    auto before = std::move(n.w.tap);
+    n.w.tap = [&](const exchange::Datagram& d) {
+        if (d.remote.addr == n.gateway && !d.keepalive) seen.push_back(to_bytes(d.bytes));
+        return before(d);
+    };
+    n.w.acquire(*n.w.a);
+    n.w.run_for(40s);
+    ASSERT_TRUE(n.up());
+    const Endpoint there = n.phase1(*n.w.b).remote;
+    for (Bytes bytes : seen)
+        for (const bool damaged : {false, true}) {
+            if (damaged) bytes.back() ^= 1;
+            exchange::Datagram d;
+            d.local = Endpoint{n.gateway, 4500};
+            d.remote = Endpoint{ip("198.51.100.66"), 4500};
+            d.bytes = bytes;
+            n.w.b->engine->datagram(d, n.w.now);
+            EXPECT_EQ(n.phase1(*n.w.b).remote, there);
+        }
+    EXPECT_TRUE(n.moved[n.w.b.get()].empty());
+}
+
+TEST(Natt, TheSideBehindTheNatDoesNotFollow) {
+    NatWorld n(Case{});
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    exchange::KernelEvent e;
+    e.type = RACOON_KERNEL_MAPPING;
+    e.protocol = 50;
+    for (const SaInstall& sa : n.installed[n.w.a.get()])
+        if (sa.inbound) e.spi = sa.spi;
+    e.src = Endpoint{n.gateway, 9999};
+    e.dst = Endpoint{n.inside, 4500};
+    n.w.a->engine->kernel_event(e, n.w.now);
+    EXPECT_EQ(n.phase1(*n.w.a).remote.port, 4500);
+    EXPECT_TRUE(n.moved[n.w.a.get()].empty());
+}
+
+}  // namespace
+}  // namespace racoon
