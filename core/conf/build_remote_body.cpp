@@ -144,11 +144,16 @@ void Builder::extras_statement(const Statement& s, RemoteDraft& draft) {
             r.nat_traversal = offer_of(v.text);
             if (r.nat_traversal == Offer::Off) break;
             offer_only(s, "negotiations go on without");
-            if (!in_.offline && in_.catalog.names(Kind::Natt).empty())
+            if (!in_.offline && in_.catalog.names(Kind::Natt).empty()) {
+                const auto module = in_.catalog.module_offering(Kind::Natt, "rfc3947");
                 diagnostics_.warning(
                     Warning::NoEffect, s.where,
-                    "nat_traversal: no loaded module speaks it, so negotiations go on "
-                    "without; add: module \"natt\";");
+                    fmt::format("nat_traversal: no loaded module speaks it, so negotiations go on "
+                                "without{}",
+                                module ? fmt::format("; installed: {}; add: module \"{}\";",
+                                                     *module, *module)
+                                       : std::string()));
+            }
             break;
         case Word::IkeFrag:
             r.ike_frag = offer_of(v.text);

@@ -44,7 +44,7 @@ constexpr std::array kUses = {
         "Compression of IPComp", "sainfo.compression_algorithm"},
     Use{Kind::Kernel, RACOON_POINT_KERNEL, "", "kernel", "Kernel backend", "kernel"},
     Use{Kind::Credential, RACOON_POINT_CREDENTIAL, "", "credential", "Source of credentials", ""},
-    Use{Kind::Natt, RACOON_POINT_NATT, "", "natt", "Dialect of NAT traversal",
+    Use{Kind::Natt, RACOON_POINT_NATT, "", "dialect", "Dialect of NAT traversal",
         "remote.nat_traversal"},
 };
 
