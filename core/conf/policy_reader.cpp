@@ -47,11 +47,16 @@ const Named* find(const std::array<Named, N>& list, std::string_view word) {
     return nullptr;
 }
 
-std::string address_problem(std::string_view text) {
+/// in_conf: in racoon.conf, where no name is looked up: policies are what the keeper holds every SA
+/// against, so nobody who answers for a name may move them. setkey does not when it was told -n.
+std::string address_problem(std::string_view text, bool in_conf) {
     const std::string hint = address_hint(text);
     if (!hint.empty()) return hint;
     const std::string command = did_you_mean(text, {"spdadd", "spdupdate"});
-    return command.empty() ? "; names are not looked up here" : command;
+    if (!command.empty()) return command;
+    return in_conf ? "; write the address: a policy does not look up names, only remote and "
+                     "remote_address do"
+                   : "; names are not looked up here";
 }
 
 /// A name that a host can have (RFC 1123 2.1), so that a slip is told before anybody is asked.
@@ -103,8 +108,9 @@ bool PolicyReader::address(std::string_view text, const Span& where, Family fami
         out = {*parsed};
         return true;
     }
-    std::string problem = parsed.error().code() == Errc::NotFound ? ": " + parsed.error().text()
-                                                                  : address_problem(text);
+    std::string problem = parsed.error().code() == Errc::NotFound
+                              ? ": " + parsed.error().text()
+                              : address_problem(text, setting_.names == nullptr);
     if (setting_.names && !numeric && host_name(text)) {
         auto found = setting_.names->host(text, family);
         if (found && !found->empty()) {
