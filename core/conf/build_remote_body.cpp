@@ -47,9 +47,11 @@ void Builder::remote_statement(const Statement& s, RemoteDraft& draft) {
             break;
         case Word::Situation:
             if (v.text != "identity_only")
-                diagnostics_.error(
-                    v.where,
-                    fmt::format("situation {} is not supported; only identity_only is", v.text));
+                diagnostics_.warning(
+                    Warning::NotSupported, v.where,
+                    fmt::format("situation {} has no effect, as in every racoon; what is "
+                                "negotiated is identity_only",
+                                v.text));
             break;
         case Word::MyIdentifier:
             draft.asked[Word::MyIdentifier] = &s;
