@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "conf/builder.hpp"
+#include "conf/check.hpp"
 #include "conf/nearest.hpp"
 #include "conf/token.hpp"
 
@@ -295,6 +296,7 @@ void Builder::finish_proposals(const RemoteDraft& draft, Remote& r) {
 
 void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
     Remote r = std::move(draft.made);
+    r.warnings = section_warnings(s);
     finish_proposals(draft, r);
     if (!draft.has_modes && !draft.has_broken)
         diagnostics_.error(

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "conf/builder.hpp"
+#include "conf/check.hpp"
 #include "conf/nearest.hpp"
 #include "conf/token.hpp"
 
@@ -296,6 +297,7 @@ void Builder::sainfo(const Statement& s) {
                              "this sainfo has no compression_algorithm; \"compression_algorithm "
                              "deflate;\" is usual, and older racoons refuse the file without it");
     if (diagnostics_.errors() != errors) return;
+    info.warnings = section_warnings(s);
     duplicate(info, s);
     config_->sainfos.push_back(std::move(info));
 }

@@ -30,24 +30,40 @@ std::vector<const Statement*> beside(const std::vector<Section>& sections,
     return out;
 }
 
+/// set(warning, told) for each line of a `warnings` block.
+template <typename Set>
+void each_choice(const Statement& block, Set set) {
+    for (const Statement& s : block.body)
+        if (!s.broken && !s.values.empty())
+            for (const WarningInfo& info : warning_table())
+                if (info.name == s.directive->keyword) set(info.warning, s.values[0].number == 1);
+}
+
 }  // namespace
+
+std::vector<WarningChoice> section_warnings(const Statement& section) {
+    std::vector<WarningChoice> out;
+    const auto set = [&out](Warning warning, bool told) {
+        for (WarningChoice& earlier : out)
+            if (earlier.warning == warning) {
+                earlier.told = told;
+                return;
+            }
+        out.push_back({warning, told});
+    };
+    for (const Statement& inner : section.body)
+        if (inner.directive->word == Word::Warnings) each_choice(inner, set);
+    return out;
+}
 
 Silence read_silence(const std::vector<Statement>& statements) {
     Silence out;
-    const auto each = [](const Statement& block, auto set) {
-        for (const Statement& s : block.body)
-            if (!s.broken && !s.values.empty())
-                for (const WarningInfo& info : warning_table())
-                    if (info.name == s.directive->keyword)
-                        set(info.warning, s.values[0].number == 1);
-    };
     for (const Statement& s : statements) {
         if (s.directive->word == Word::Warnings)
-            each(s, [&](Warning w, bool told) { out.set(w, told); });
+            each_choice(s, [&](Warning w, bool told) { out.set(w, told); });
         if (s.directive->word != Word::Remote && s.directive->word != Word::SaInfo) continue;
-        for (const Statement& inner : s.body)
-            if (inner.directive->word == Word::Warnings)
-                each(inner, [&](Warning w, bool told) { out.set(w, told, s.where, s.end); });
+        for (const WarningChoice& choice : section_warnings(s))
+            out.set(choice.warning, choice.told, s.where, s.end);
     }
     return out;
 }

@@ -17,6 +17,8 @@
 
 namespace racoon::conf {
 
+/// What a section's `warnings` blocks say, in order of first mention; the last line of a name counts.
+std::vector<WarningChoice> section_warnings(const Statement& section);
 /// The `warnings` blocks of a load.
 Silence read_silence(const std::vector<Statement>& statements);
 

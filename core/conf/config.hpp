@@ -113,6 +113,14 @@ struct Dpd {
     unsigned max_fail = 5;
 };
 
+enum class Warning : std::uint8_t;  // conf/warnings.hpp
+
+/// A line of a section's `warnings` block. It changes what is told about the file and nothing else.
+struct WarningChoice {
+    Warning warning{};
+    bool told = false;
+};
+
 struct Remote {
     std::string name;  // of a named section, else the address as "192.0.2.1[500]", the net as
                        // "192.0.2.0/24[500]", the host as "vpn.example.org[500]", or "anonymous"
@@ -154,7 +162,8 @@ struct Remote {
     bool mode_cfg = false;
     GeneratePolicy generate_policy = GeneratePolicy::Off;
     Scripts scripts;
-    bool weak_phase1_check = false;  // kept for what is printed; it has no effect
+    bool weak_phase1_check = false;       // kept for what is printed; it has no effect
+    std::vector<WarningChoice> warnings;  // of its own block, one for each name; never inherited
 
     std::vector<Unsupported> unsupported;
     Location where;
@@ -194,6 +203,7 @@ struct SaInfo {
     std::vector<const TransformInfo*> compression;
     std::vector<UnavailableAlgorithm> no_encryption, no_integrity, no_compression;
     std::string no_pfs_group;
+    std::vector<WarningChoice> warnings;
     std::vector<Unsupported> unsupported;
     Location where;
 };

@@ -89,11 +89,11 @@ void describe(std::string& out, const Difference& d, std::string_view one, std::
 }  // namespace
 
 bool same(const Remote& a, const Remote& b) {
-    return a.name == b.name && print(a) == print(b);
+    return a.name == b.name && print(a, SectionText::Effective) == print(b, SectionText::Effective);
 }
 
 bool same(const SaInfo& a, const SaInfo& b) {
-    return print(a) == print(b);
+    return print(a, SectionText::Effective) == print(b, SectionText::Effective);
 }
 
 Differences differences(const Config& before, const Config& after) {

@@ -109,6 +109,11 @@ std::string print(const Policy& p) {
 
 std::string print(const Config& c, const PrintOptions& options) {
     std::string out;
+    if (!c.silenced.empty()) {
+        out += "warnings {\n";
+        for (const std::string& name : c.silenced) out += fmt::format("    {} off;\n", name);
+        out += "}\n";
+    }
     for (const auto& [kind, value] : c.paths)
         out += fmt::format("path {} {};\n", kind, quote(value));
     if (!c.paths.contains("pidfile")) out += "# path pidfile: " RACOON_RUNSTATEDIR "/racoon.pid\n";

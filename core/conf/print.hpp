@@ -24,9 +24,10 @@ struct PrintOptions {
 };
 
 std::string print(const Config& config, const PrintOptions& options = {});
-/// One section; racoon's -C shows these alone.
-std::string print(const Remote& remote);
-std::string print(const SaInfo& info);
+/// With its `warnings` block, or only what has an effect on negotiations.
+enum class SectionText : bool { Effective, Whole };
+std::string print(const Remote& remote, SectionText what = SectionText::Whole);
+std::string print(const SaInfo& info, SectionText what = SectionText::Whole);
 /// The spdadd line, with its semicolon.
 std::string print(const Policy& policy);
 

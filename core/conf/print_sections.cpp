@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "conf/print.hpp"
 #include "conf/print_text.hpp"
+#include "conf/warnings.hpp"
 
 namespace racoon::conf {
 
@@ -224,7 +225,15 @@ bool old_form(const Remote& r) {
 
 }  // namespace
 
-std::string print(const Remote& r) {
+std::string text::warnings(const std::vector<WarningChoice>& choices) {
+    if (choices.empty()) return {};
+    std::string out = "    warnings {\n";
+    for (const WarningChoice& c : choices)
+        out += fmt::format("        {} {};\n", about(c.warning).name, on_off(c.told));
+    return out + "    }\n";
+}
+
+std::string print(const Remote& r, SectionText what) {
     std::string out = "remote ";
     if (old_form(r)) {
         out += (r.anonymous() ? "anonymous" : whom(r)) + " {\n";
@@ -259,10 +268,11 @@ std::string print(const Remote& r) {
         on_off(r.dpd.enabled), r.dpd.delay.count(), r.dpd.retry.count(), r.dpd.max_fail, r.ph1id);
     extras(out, r);
     proposals(out, r);
+    if (what == SectionText::Whole) out += text::warnings(r.warnings);
     return out + "}\n";
 }
 
-std::string print(const SaInfo& s) {
+std::string print(const SaInfo& s, SectionText what) {
     std::string out = "sainfo ";
     if (s.local.anonymous() && s.remote.anonymous())
         out += "anonymous";
@@ -282,6 +292,7 @@ std::string print(const SaInfo& s) {
          [](const TransformInfo* t) { return t->name; });
     list(out, "compression_algorithm", s.compression, s.no_compression,
          [](const TransformInfo* t) { return t->name; });
+    if (what == SectionText::Whole) out += text::warnings(s.warnings);
     return out + "}\n";
 }
 

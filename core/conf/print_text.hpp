@@ -23,4 +23,7 @@ inline std::string endpoint(const Endpoint& e) {
 /// print_access.cpp: `mode_cfg`, `radiuscfg` and `ldapcfg` blocks; with their secrets, or without.
 std::string remote_access(const Config& config, bool secrets);
 
+/// print_sections.cpp: a section's `warnings` block; empty when it has none.
+std::string warnings(const std::vector<WarningChoice>& choices);
+
 }  // namespace racoon::conf::text

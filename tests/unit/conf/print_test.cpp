@@ -2,7 +2,10 @@
 #include "conf/print.hpp"
 
 #include <filesystem>
+#include <sstream>
 
+#include "conf/differences.hpp"
+#include "conf/warnings.hpp"
 #include "support/test_data.hpp"
 #include "unit/conf/conf_test_support.hpp"
 
@@ -75,7 +78,16 @@ void same_access(const Config& a, const Config& b) {
     }
 }
 
+void same_warnings(const std::vector<WarningChoice>& a, const std::vector<WarningChoice>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        EXPECT_EQ(a[i].warning, b[i].warning);
+        EXPECT_EQ(a[i].told, b[i].told);
+    }
+}
+
 void same_extras(const Remote& x, const Remote& y) {
+    same_warnings(x.warnings, y.warnings);
     EXPECT_EQ(x.net, y.net);
     EXPECT_EQ(x.host, y.host);
     if (!x.anonymous()) {
@@ -115,6 +127,7 @@ void same_extras(const Remote& x, const Remote& y) {
 
 void same(const Config& a, const Config& b) {
     EXPECT_EQ(a.paths, b.paths);
+    EXPECT_EQ(a.silenced, b.silenced);
     EXPECT_EQ(a.kernel, b.kernel);
     // What is not set is info, and is written as such.
     EXPECT_EQ(a.log_level.value_or(4), b.log_level.value_or(4));
@@ -195,6 +208,7 @@ void same(const Config& a, const Config& b) {
     ASSERT_EQ(a.sainfos.size(), b.sainfos.size());
     for (std::size_t i = 0; i < a.sainfos.size(); ++i) {
         const SaInfo &x = a.sainfos[i], &y = b.sainfos[i];
+        same_warnings(x.warnings, y.warnings);
         EXPECT_EQ(x.local.selector, y.local.selector);
         EXPECT_EQ(x.local.protocol, y.local.protocol);
         EXPECT_EQ(x.local.literal, y.local.literal);
@@ -294,6 +308,63 @@ TEST(Print, WritesAnIdentityThatNoStringCanHoldInHexadecimal) {
     EXPECT_TRUE(round_trip(remote_text("anonymous", "peers_identifier keyid tag 0x0022ff0a;")));
     const Loaded l = load_text(remote_text("anonymous", "peers_identifier keyid tag 0x0022ff0a;"));
     EXPECT_NE(print(l.config()).find("keyid tag 0x0022ff0a;"), std::string::npos);
+}
+
+/// The least file in which a line of tests/conf/forms.txt can stand.
+std::string file_around(const std::string& place, const std::string& form) {
+    const std::string offer =
+        "encryption_algorithm 3des; hash_algorithm sha1; authentication_method pre_shared_key; "
+        "dh_group 2; ";
+    const std::string lists =
+        "encryption_algorithm aes; authentication_algorithm hmac_sha1; compression_algorithm "
+        "deflate; ";
+    if (place == "file") return form;
+    if (place == "peer")
+        return "remote " + form + " { exchange_mode main; proposal { " + offer + "} }";
+    if (place == "remote")
+        return "remote 192.0.2.1 { exchange_mode main; " + form + " proposal { " + offer + "} }";
+    if (place == "proposal")
+        return "remote 192.0.2.1 { exchange_mode main; proposal { " + form + " } }";
+    if (place == "selectors") return "sainfo " + form + " { " + lists + "}";
+    if (place == "sainfo") return "sainfo anonymous { " + form + " " + lists + "}";
+    return place + " { " + form + " }";
+}
+
+TEST(Print, EveryFormOfTheGrammarIsAcceptedAndGivesTheSameModelAgain) {
+    std::istringstream in(read_file(RACOON_SOURCE_DIR "/tests/conf/forms.txt"));
+    std::size_t count = 0;
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with('#')) continue;
+        SCOPED_TRACE(line);
+        const auto space = line.find(' ');
+        ASSERT_NE(space, line.npos);
+        EXPECT_TRUE(round_trip(file_around(line.substr(0, space), line.substr(space + 1))));
+        ++count;
+    }
+    EXPECT_GE(count, 500u);
+}
+
+TEST(Print, WritesWarningsBlocksOfTheFileAndOfItsSections) {
+    const std::string text =
+        "warnings { weak_psk off; weak_hash off; weak_hash on; }\n" +
+        remote_text("\"p\"", "warnings { weak_group off; weak_mode on; weak_group on; }") +
+        "remote \"c\" inherit \"p\" { remote_address 192.0.2.9; }\n" +
+        "sainfo anonymous { encryption_algorithm aes; authentication_algorithm hmac_sha1;\n"
+        "  compression_algorithm deflate; warnings { weak_integrity off; } }\n";
+    EXPECT_TRUE(round_trip(text));
+    const Loaded l = load_text(text);
+    ASSERT_TRUE(l.ok()) << l.text();
+    const std::string out = print(l.config());
+    EXPECT_EQ(out.find("warnings {\n    weak_psk off;\n}\n"), 0u) << out;
+    EXPECT_NE(out.find("    warnings {\n        weak_group on;\n        weak_mode on;\n    }\n}\n"),
+              std::string::npos);
+    EXPECT_NE(out.find("    warnings {\n        weak_integrity off;\n    }\n}\n"),
+              std::string::npos);
+    // A parent's block is the parent's alone, and it makes no other section of it.
+    EXPECT_TRUE(l.config().remotes.at(1).warnings.empty());
+    Remote told = l.config().remotes.at(0);
+    told.warnings.clear();
+    EXPECT_TRUE(same(told, l.config().remotes.at(0)));
 }
 
 TEST(Print, WritesPolicyLinesThatSetkeyWouldRead) {
