@@ -188,6 +188,9 @@ class Core : public Phase1Owner, public Phase2Owner {
     void finish_request(Request& r, const Status& status);
     Request* request_of(const Phase2& x);
     void release_child(Phase2& x);
+    void acquire(PolicyId id, const IpAddr& dst, std::uint64_t token);
+    void acquired(std::uint64_t token, bool success);
+    Phase2* nearly_up(const conf::Policy& policy);
     void pair_timer(SaPair& pair);
     void rekey(SaPair& pair);
     void retire(SaPair& pair);

@@ -170,12 +170,7 @@ void Core::finish_request(Request& r, const Status& status) {
         if (w->second.empty()) waiting_.erase(w);
     }
     r.limit.cancel();
-    for (std::uint64_t token : r.acquires) {
-        AcquireDone done;
-        done.acquire_token = token;
-        done.success = status.has_value();
-        ctx_.ops.post(done);
-    }
+    for (const std::uint64_t token : r.acquires) acquired(token, status.has_value());
     if (!status && r.replaces.value != 0)
         if (SaPair* old = pairs_.find(r.replaces)) {
             // The old pair has time left: try again.
@@ -191,6 +186,17 @@ Request* Core::request_of(const Phase2& x) {
     if (!x.initiator() || x.policy() == nullptr) return nullptr;
     const auto it = requests_.find(std::pair(x.policy()->id, x.selector()));
     return it != requests_.end() && it->second->running == &x ? it->second.get() : nullptr;
+}
+
+/// The peer's quick mode for a policy whose SAs are being installed: the answer to its first packet may
+/// ask for what is on its way.
+Phase2* Core::nearly_up(const conf::Policy& policy) {
+    for (const Phase1* sa : sas_.all())
+        for (const auto& x : sa->children)
+            if (x->confirmed && x->running() && x->policy() != nullptr &&
+                x->policy()->id == policy.id && x->selector() == policy.selector)
+                return x.get();
+    return nullptr;
 }
 
 void Core::release_child(Phase2& x) {
@@ -256,6 +262,7 @@ void Core::phase2_established(Phase2& x) {
     }
     const PairId id = pair.id;
     if (r != nullptr) finish_request(*r, ok());
+    for (const std::uint64_t token : x.acquires) acquired(token, true);
     settle_pair(id);
 }
 
@@ -278,10 +285,15 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
     // others are preferred.
     if (x.initiator() && error.code() == Errc::Timeout && !answered) sa.suspect = true;
     Request* r = request_of(x);
+    const std::vector<std::uint64_t> acquires = std::move(x.acquires);
+    const PolicyId wanted = acquires.empty() ? PolicyId{} : x.policy()->id;
+    const IpAddr remote = sa.remote().addr;
     const PolicyId unused =
         x.made() != nullptr && x.policy()->id.value != 0 ? x.policy()->id : PolicyId{};
     release_child(x);
     if (unused.value != 0) drop_made(unused);
+    // Who waited for these SAs asks once more, now for a negotiation of our own.
+    for (const std::uint64_t token : acquires) acquire(wanted, remote, token);
     if (r == nullptr) return;
     r->running = nullptr;
     if (!sa.usable() && error.code() == Errc::Cancelled && !stopping_) {
@@ -501,32 +513,39 @@ std::size_t Core::delete_phase2_between(std::uint8_t protocol, const IpAddr& loc
 
 // --- the kernel ---
 
-void Core::kernel_event(const KernelEvent& event) {
-    if (event.type == RACOON_KERNEL_ACQUIRE) {
-        const conf::Policy* policy = policy_of(event.policy);
-        if (policy == nullptr || stopping_) {
-            if (policy == nullptr)
-                LOGW("", fmt::format("acquire for policy {}, for which nothing can be negotiated",
-                                     event.policy.value));
-            AcquireDone done;
-            done.acquire_token = event.acquire_token;
-            ctx_.ops.post(done);
-            return;
-        }
-        for (const SaPair* p : pairs_.with_policy(policy->id))
-            if (!p->replaced && p->selector == policy->selector &&
-                ctx_.now - p->established < Duration(kFreshPair)) {
-                // The packet was faster than the SAs that just came up.
-                AcquireDone done;
-                done.acquire_token = event.acquire_token;
-                done.success = true;
-                ctx_.ops.post(done);
-                return;
-            }
-        IpAddr peer = peer_of(*policy);
-        if (peer.is_any()) peer = event.dst.addr;
-        return request(ctx_.settings, *policy, policy->selector, peer, event.acquire_token, {}, {});
+/// A packet wants SAs for a policy; `dst` is where it goes, for a policy that names no peer.
+void Core::acquire(PolicyId id, const IpAddr& dst, std::uint64_t token) {
+    const conf::Policy* policy = policy_of(id);
+    if (policy == nullptr || stopping_) {
+        if (policy == nullptr)
+            LOGW("", fmt::format("acquire for policy {}, for which nothing can be negotiated",
+                                 id.value));
+        return acquired(token, false);
     }
+    // The packet may have been faster than the SAs that just came up, or are about to.
+    for (const SaPair* p : pairs_.with_policy(id))
+        if (!p->replaced && p->selector == policy->selector &&
+            ctx_.now - p->established < Duration(kFreshPair))
+            return acquired(token, true);
+    if (Phase2* x = nearly_up(*policy); x != nullptr && x->acquires.size() < 16) {
+        x->acquires.push_back(token);
+        return;
+    }
+    IpAddr peer = peer_of(*policy);
+    if (peer.is_any()) peer = dst;
+    request(ctx_.settings, *policy, policy->selector, peer, token, {}, {});
+}
+
+void Core::acquired(std::uint64_t token, bool success) {
+    AcquireDone done;
+    done.acquire_token = token;
+    done.success = success;
+    ctx_.ops.post(done);
+}
+
+void Core::kernel_event(const KernelEvent& event) {
+    if (event.type == RACOON_KERNEL_ACQUIRE)
+        return acquire(event.policy, event.dst.addr, event.acquire_token);
     SaPair* pair = pairs_.by_inbound(event.protocol, event.spi);
     if (pair == nullptr || pair->local.addr != event.dst.addr)
         pair = pairs_.by_outbound(event.protocol, event.spi, event.dst.addr);

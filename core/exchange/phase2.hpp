@@ -60,6 +60,9 @@ class Phase2 final : public Exchange {
     /// A policy that was made for the peer, which this keeps alive; null: it is one of the configuration's.
     const std::shared_ptr<const conf::Policy>& made() const { return made_; }
     bool awaits_connected = false;
+    /// A responder's: message 3 came, so the SAs are as good as up, and what asks for them waits here.
+    bool confirmed = false;
+    std::vector<std::uint64_t> acquires;
     std::optional<LiteralId> local_id,
         remote_id;  // what a responder's peer asked for by text or range
     Timer linger;   // until an ended quick mode goes

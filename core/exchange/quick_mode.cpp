@@ -626,6 +626,7 @@ Task<Status> quick_mode_responder(Phase2& x) {
     // HDR*, HASH(3) -->
     auto m3 = co_await verified_message_3(x);
     if (!m3) co_return tl::unexpected<Error>(m3.error());
+    x.confirmed = !n.peer_committed;
     if (n.peer_committed) {
         // Message 3 has proved as much, so a peer that leaves it out is not waited for long.
         x.wait_at_most(kCommitWait);

@@ -404,6 +404,29 @@ TEST(Renewal, RekeyOffLetsPhaseOneEndWithoutASuccessorAndLeavesTheIpsecSas) {
     EXPECT_EQ(w.compare(), "");
 }
 
+TEST(Renewal, AnAnswerThatIsFasterThanItsSaAsksForNoOther) {
+    // The responder's inbound SA receives before its outbound one sends: what is answered meanwhile asks
+    // the kernel for an SA that is on its way.
+    World w(24);
+    w.acquire(*w.a);
+    bool asked = false;
+    w.b->answer_instead = [&](const exchange::Operation& op) -> std::optional<Result<Bytes>> {
+        if (op.kind != exchange::OpKind::SaInstall || asked) return std::nullopt;
+        const auto install = exchange::decode<exchange::SaInstall>(op.request);
+        if (!install || install->inbound) return std::nullopt;
+        asked = true;
+        w.acquire(*w.b, World::kPolicy, 8);
+        return std::nullopt;
+    };
+    w.run_for(5s);
+    EXPECT_TRUE(asked);
+    EXPECT_EQ(w.pairs(*w.a), 1u);
+    EXPECT_EQ(w.pairs(*w.b), 1u);
+    ASSERT_TRUE(w.b->acquires.contains(8));
+    EXPECT_TRUE(w.b->acquires[8]);
+    EXPECT_EQ(w.compare(), "");
+}
+
 TEST(Renewal, BothEndsStartingAtOnceConvergeToOneUsablePair) {
     std::size_t single = 0;
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
