@@ -10,7 +10,7 @@ racoon_packages_demo="iproute2 iputils-ping tcpdump procps perl-base util-linux"
 
 # To build and run every test: the peers, a kernel to boot, a second compiler.
 racoon_packages_test="libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev
-    clang-format-14 ccache git jq mandoc user-mode-linux kmod strongswan-charon strongswan-swanctl
+    clang-format-14 ccache mold git jq mandoc user-mode-linux kmod strongswan-charon strongswan-swanctl
     libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins gdb
     ike-scan vpnc nftables"
 

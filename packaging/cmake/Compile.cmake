@@ -17,6 +17,12 @@ if(RACOON_SANITIZE)
   add_compile_options(-fsanitize=${RACOON_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${RACOON_SANITIZE})
+  # Hundreds of programs with much debugging information are linked for the tests.
+  find_program(RACOON_MOLD mold)
+  mark_as_advanced(RACOON_MOLD)
+  if(RACOON_MOLD)
+    add_link_options(-fuse-ld=mold)
+  endif()
   if(NOT RACOON_FUZZ)
     add_compile_definitions(_GLIBCXX_ASSERTIONS)
   endif()
