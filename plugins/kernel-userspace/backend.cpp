@@ -51,7 +51,7 @@ racoon_status Backend::probe(racoon_error* err) {
 void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
     out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_IPV6 | RACOON_CAP_ESN |
-                 RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME;
+                 RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_TRANSPORT_MODE;
 }
 
 racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
@@ -438,9 +438,8 @@ void Backend::on_larval_timer() {
 }
 
 racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
-    if (sa.protocol != RACOON_IPPROTO_ESP || sa.mode != RACOON_MODE_TUNNEL) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         "kernel-userspace does ESP in tunnel mode only");
+    if (sa.protocol != RACOON_IPPROTO_ESP) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP only");
     }
     if (sa.dst.family == 6 && !raw6_) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED, "no ESP over IPv6 on this machine");
@@ -543,12 +542,12 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
         if (id == policy.id || same) return sdk::fail(err, RACOON_STATE, "the policy exists");
     }
     const racoon_kernel_template& t = policy.templates[0];
+    const bool tunnel = t.mode == RACOON_MODE_TUNNEL;
     if (policy.action == RACOON_POLICY_IPSEC &&
         (policy.template_count != 1 || t.protocol != RACOON_IPPROTO_ESP ||
-         t.mode != RACOON_MODE_TUNNEL || t.local.family == 0 ||
-         t.local.family != t.remote.family)) {
+         (tunnel && (t.local.family == 0 || t.local.family != t.remote.family)))) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         "kernel-userspace does policies of one ESP tunnel only");
+                         "kernel-userspace does policies of one ESP rule only");
     }
     if (policy.action == RACOON_POLICY_IPSEC && t.level == RACOON_LEVEL_USE) {
         log(RACOON_LOG_NOTIFY, "level use is taken as require: nothing is sent in the clear");

@@ -108,6 +108,10 @@ class Process final : public Output {
         // A full device queue drops the packet, as a full interface would.
         if (::write(kTun, packet.data(), packet.size()) < 0) ++lost_;
     }
+    std::span<std::uint8_t> wire_room(std::size_t size) override {
+        sealed_.resize(size);
+        return sealed_;
+    }
     void to_wire(const Outer& outer, ByteView esp) override;
     void to_keeper(ByteView frame) override;
 
@@ -121,6 +125,7 @@ class Process final : public Output {
 
     DataPath path_;
     Bytes channel_;
+    Bytes sealed_;
     std::uint64_t lost_ = 0;
     int udp_count_ = 0;
     bool keeper_gone_ = false;
@@ -138,7 +143,6 @@ void Process::to_wire(const Outer& outer, ByteView esp) {
     message.msg_control = control;
     message.msg_controllen = sizeof(control);
     cmsghdr* c = CMSG_FIRSTHDR(&message);
-    const int traffic_class = outer.traffic_class;
     std::size_t used = 0;
     if (outer.dst.family == 4) {
         to.v4.sin_family = AF_INET;
@@ -163,14 +167,16 @@ void Process::to_wire(const Outer& outer, ByteView esp) {
         std::memcpy(CMSG_DATA(c), &info, sizeof(info));
         used = CMSG_SPACE(sizeof(info));
     }
-    c = CMSG_NXTHDR(&message, c);
-    if (c != nullptr) {
+    const auto put_int = [&](int v4, int v6, int value) {
+        c = CMSG_NXTHDR(&message, c);
         c->cmsg_level = outer.dst.family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
-        c->cmsg_type = outer.dst.family == 4 ? IP_TOS : IPV6_TCLASS;
-        c->cmsg_len = CMSG_LEN(sizeof(traffic_class));
-        std::memcpy(CMSG_DATA(c), &traffic_class, sizeof(traffic_class));
-        used += CMSG_SPACE(sizeof(traffic_class));
-    }
+        c->cmsg_type = outer.dst.family == 4 ? v4 : v6;
+        c->cmsg_len = CMSG_LEN(sizeof(value));
+        std::memcpy(CMSG_DATA(c), &value, sizeof(value));
+        used += CMSG_SPACE(sizeof(value));
+    };
+    put_int(IP_TOS, IPV6_TCLASS, outer.traffic_class);
+    if (outer.hop_limit != 0) put_int(IP_TTL, IPV6_HOPLIMIT, outer.hop_limit);
     message.msg_controllen = used;
     message.msg_name = &to;
     message.msg_namelen = to_size;
@@ -278,6 +284,7 @@ void Process::read_raw(int fd) {
             outer.src = flow->source;
             outer.dst = flow->destination;
             outer.traffic_class = flow->traffic_class;
+            outer.hop_limit = flow->hop_limit;
             packet = packet.first(flow->size).subspan(std::size_t{packet[0]} % 16 * 4);
         } else {  // without it: the destination comes as ancillary data
             outer.src.family = 6;
@@ -293,6 +300,10 @@ void Process::read_raw(int fd) {
                     int traffic_class = 0;
                     std::memcpy(&traffic_class, CMSG_DATA(c), sizeof(traffic_class));
                     outer.traffic_class = static_cast<std::uint8_t>(traffic_class);
+                } else if (c->cmsg_type == IPV6_HOPLIMIT && c->cmsg_len >= CMSG_LEN(sizeof(int))) {
+                    int hops = 0;
+                    std::memcpy(&hops, CMSG_DATA(c), sizeof(hops));
+                    outer.hop_limit = static_cast<std::uint8_t>(hops);
                 }
             }
             if (outer.dst.family == 0) continue;

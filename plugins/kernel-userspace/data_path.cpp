@@ -40,6 +40,19 @@ const racoon_kernel_policy* DataPath::policy_for(bool outbound, const racoon_add
     return nullptr;
 }
 
+// Where policies decide by ports, or want transport mode, a fragment alone says too little.
+bool DataPath::wants_whole(const Flow& fragment) const {
+    for (const auto& p : policies_) {
+        if (p.direction != RACOON_DIR_OUT) continue;
+        racoon_selector s = p.selector;
+        s.local.port = s.remote.port = 0;
+        if (!covers(s, fragment.source, fragment.destination, fragment)) continue;
+        return p.selector.local.port != 0 || p.selector.remote.port != 0 ||
+               (p.action == RACOON_POLICY_IPSEC && p.templates[0].mode == RACOON_MODE_TRANSPORT);
+    }
+    return false;
+}
+
 // The youngest SA that is not about to end. A template without a request id takes any SA between its
 // end points.
 DataPath::Sa* DataPath::sa_for(const racoon_kernel_policy& policy, const Flow& flow) {
@@ -51,8 +64,10 @@ DataPath::Sa* DataPath::sa_for(const racoon_kernel_policy& policy, const Flow& f
         const auto at = sas_.find(it->second);
         if (at == sas_.end()) continue;
         Sa& sa = at->second;
-        if (!sdk::same_address(sa.facts.src, t.local) ||
-            !sdk::same_address(sa.facts.dst, t.remote)) {
+        const bool tunnel = t.mode == RACOON_MODE_TUNNEL;
+        if (sa.facts.mode != t.mode ||
+            !sdk::same_address(sa.facts.src, tunnel ? t.local : flow.source) ||
+            !sdk::same_address(sa.facts.dst, tunnel ? t.remote : flow.destination)) {
             continue;
         }
         const bool limited = sa.facts.selector.local.family != 0;
@@ -70,6 +85,11 @@ void DataPath::from_tun(ByteView packet, std::int64_t now) {
         ++drops_.malformed;
         return;
     }
+    if (flow->fragment && wants_whole(*flow)) {
+        const Bytes datagram = fragments_.add(packet, *flow, now);
+        if (!datagram.empty()) from_tun(datagram, now);
+        return;
+    }
     const ByteView whole = packet.first(flow->size);
     const racoon_kernel_policy* policy = policy_for(true, flow->source, flow->destination, *flow);
     if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC || policy->template_count != 1) {
@@ -84,12 +104,28 @@ void DataPath::from_tun(ByteView packet, std::int64_t now) {
     acquire(*policy, *flow, now);
 }
 
-// DSCP and ECN go to the outer header as they are (RFC 4301 5.1.2.1, RFC 6040 4.1); TTL was lowered
-// by whoever routed the packet here.
+// Tunnel mode: DSCP and ECN go to the outer header as they are (RFC 4301 5.1.2.1, RFC 6040 4.1); TTL was
+// lowered by whoever routed the packet here. Transport mode: the header is the packet's own, but the
+// kernel writes it, without options.
 void DataPath::protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t now) {
-    Bytes esp;
-    const std::uint8_t next = flow.source.family == 4 ? kProtoIpv4 : kProtoIpv6;
-    if (!sa.esp->seal(packet, next, &esp)) {
+    const bool v4 = flow.source.family == 4;
+    const bool tunnel = sa.facts.mode == RACOON_MODE_TUNNEL;
+    std::uint8_t next = v4 ? kProtoIpv4 : kProtoIpv6;
+    ByteView inner = packet;
+    if (!tunnel) {
+        const std::size_t fixed = v4 ? kIpv4Header : kIpv6Header;
+        // Options for those on the way cannot go inside; IPv6's for the destination can.
+        const bool plain =
+            v4 ? flow.header == fixed : flow.header == fixed || flow.next == kProtoDestination;
+        if (!plain) {
+            ++drops_.has_options;
+            return;
+        }
+        next = flow.next;
+        inner = packet.subspan(fixed);
+    }
+    const std::span<std::uint8_t> room = output_.wire_room(sa.esp->sealed_size(inner.size()));
+    if (!sa.esp->seal(inner, {}, next, room)) {
         ++drops_.no_sa;
         end_sa(key_of(sa.facts.dst, sa.facts.spi), true);
         return;
@@ -98,9 +134,10 @@ void DataPath::protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t n
     outer.src = sa.facts.src;
     outer.dst = sa.facts.dst;
     outer.traffic_class = flow.traffic_class;
+    outer.hop_limit = tunnel ? 0 : flow.hop_limit;
     if (!encapsulated(sa.facts)) outer.src.port = outer.dst.port = 0;
-    output_.to_wire(outer, esp);
-    count(sa, packet.size(), now);
+    output_.to_wire(outer, room);
+    count(sa, inner.size(), now);
 }
 
 bool DataPath::admits(const Sa& sa, const Flow& flow) const {
@@ -110,8 +147,10 @@ bool DataPath::admits(const Sa& sa, const Flow& flow) const {
     const racoon_kernel_policy* policy = policy_for(false, flow.destination, flow.source, flow);
     if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC) return false;
     const racoon_kernel_template& t = policy->templates[0];
-    return (t.reqid == 0 || t.reqid == sa.facts.reqid) &&
-           sdk::same_address(t.local, sa.facts.dst) && sdk::same_address(t.remote, sa.facts.src);
+    if (t.mode != sa.facts.mode || (t.reqid != 0 && t.reqid != sa.facts.reqid)) return false;
+    // In transport mode the packet's addresses are the SA's, as deliver() made it.
+    return t.mode == RACOON_MODE_TRANSPORT ||
+           (sdk::same_address(t.local, sa.facts.dst) && sdk::same_address(t.remote, sa.facts.src));
 }
 
 void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now) {
@@ -131,7 +170,7 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
         return;
     }
     Sa& sa = at->second;
-    ByteView inner;
+    std::span<std::uint8_t> inner;
     std::uint8_t next = 0;
     const Opened opened = sa.esp->open(esp, &inner, &next);
     if (opened == Opened::Replayed) ++drops_.replayed;
@@ -139,8 +178,22 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
     if (opened == Opened::Malformed) ++drops_.malformed;
     if (opened == Opened::Packet || opened == Opened::Dummy) follow(sa, outer);
     if (opened != Opened::Packet) return;
+    if (sa.facts.mode == RACOON_MODE_TRANSPORT) {
+        Bytes packet = make_packet(outer, next, inner);
+        // The peer made the checksum for the addresses on its side of the NAT. The ICV has vouched for the
+        // packet, so a new one is as good (RFC 3948 3.1.2).
+        const auto flow = outer.src.port != 0 ? parse_packet(packet) : std::nullopt;
+        if (flow) renew_checksum(packet, *flow);
+        return deliver(sa, outer, packet, 0, now);
+    }
+    deliver(sa, outer, inner, next, now);
+}
+
+// `next`: what ESP called the packet in tunnel mode, else 0.
+void DataPath::deliver(Sa& sa, const Outer& outer, std::span<std::uint8_t> inner, std::uint8_t next,
+                       std::int64_t now) {
     const auto flow = parse_packet(inner);
-    if (!flow || flow->source.family != (next == kProtoIpv4 ? 4 : 6)) {
+    if (!flow || (next != 0 && flow->source.family != (next == kProtoIpv4 ? 4 : 6))) {
         ++drops_.malformed;
         return;
     }
@@ -148,12 +201,13 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
         ++drops_.not_selected;
         return;
     }
-    const auto ecn = ecn_after_tunnel(outer.traffic_class, flow->traffic_class);
+    const auto ecn = next == 0 ? std::optional<std::uint8_t>(flow->traffic_class)
+                               : ecn_after_tunnel(outer.traffic_class, flow->traffic_class);
     if (!ecn) {
         ++drops_.malformed;
         return;
     }
-    Bytes packet(inner.begin(), inner.begin() + static_cast<std::ptrdiff_t>(flow->size));
+    const std::span<std::uint8_t> packet = inner.first(flow->size);
     if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
     output_.to_tun(packet);
     count(sa, packet.size(), now);

@@ -23,8 +23,10 @@
 
 #include "bytes.hpp"
 #include "esp.hpp"
+#include "outer.hpp"
 #include "packet.hpp"
 #include "protocol.hpp"
+#include "reassembly.hpp"
 
 namespace racoon::kernel_userspace {
 
@@ -36,16 +38,12 @@ inline constexpr std::size_t kMaxPolicies = 1u << 15;
 inline constexpr std::size_t kHeldPerPolicy = 8;
 inline constexpr std::size_t kHeldInAll = 1024;
 
-struct Outer {
-    racoon_addr src{};  // with ports: ESP in UDP
-    racoon_addr dst{};
-    std::uint8_t traffic_class = 0;
-};
-
 class Output {
   public:
     virtual ~Output() = default;
     virtual void to_tun(ByteView packet) = 0;
+    /// Memory for a packet of that size, until it goes to_wire or the next one is asked for.
+    virtual std::span<std::uint8_t> wire_room(std::size_t size) = 0;
     virtual void to_wire(const Outer& outer, ByteView esp) = 0;
     virtual void to_keeper(ByteView frame) = 0;
 };
@@ -57,6 +55,7 @@ struct Drops {
     std::uint64_t no_sa = 0;
     std::uint64_t replayed = 0;
     std::uint64_t forged = 0;
+    std::uint64_t has_options = 0;  // in transport mode: options that cannot go with the new header
     std::uint64_t not_selected = 0;  // decapsulated, but outside the SA's selector or every policy
     std::uint64_t held_too_many = 0;
 };
@@ -122,9 +121,12 @@ class DataPath {
 
     const racoon_kernel_policy* policy_for(bool outbound, const racoon_addr& local,
                                            const racoon_addr& remote, const Flow& flow) const;
+    bool wants_whole(const Flow& fragment) const;
     Sa* sa_for(const racoon_kernel_policy& policy, const Flow& flow);
     bool admits(const Sa& sa, const Flow& flow) const;
     void protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t now);
+    void deliver(Sa& sa, const Outer& outer, std::span<std::uint8_t> inner, std::uint8_t next,
+                 std::int64_t now);
     void acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now);
     void hold(std::uint32_t policy_id, ByteView packet);
     void release(std::uint32_t policy_id, std::int64_t now, bool send);
@@ -139,6 +141,7 @@ class DataPath {
     std::vector<racoon_kernel_policy> policies_;  // by priority, then age
     std::map<std::uint32_t, Acquire> acquires_;   // by policy id
     std::deque<Held> held_;                       // oldest first
+    Reassembly fragments_;
     std::uint64_t serial_ = 0;
     std::uint64_t tokens_ = 0;
     Drops drops_;

@@ -100,7 +100,8 @@ Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure) {
         ::setsockopt(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
                      v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &fragment, sizeof(fragment)) == 0 &&
         (v4 || (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) == 0 &&
-                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) == 0));
+                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) == 0 &&
+                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on)) == 0));
     if (!set) {
         fail(failure, what);
         return Fd();

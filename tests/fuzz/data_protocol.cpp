@@ -13,6 +13,11 @@ using namespace racoon::kernel_userspace;
 
 struct Sink final : Output {
     void to_tun(ByteView) override {}
+    Bytes room;
+    std::span<std::uint8_t> wire_room(std::size_t size) override {
+        room.resize(size);
+        return room;
+    }
     void to_wire(const Outer&, ByteView) override {}
     void to_keeper(ByteView frame) override {
         const auto parsed = parse_frame(frame);

@@ -156,6 +156,12 @@ TEST_F(Userspace, CarriesEveryAlgorithmThatItOffers) {
              s.is_aead = 1;
              s.flags |= RACOON_SA_ESN;
          }},
+        {"ChaCha20-Poly1305",
+         [&](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "rfc7539esp(chacha20,poly1305)", 36, 128, 3);
+             s.auth = {};
+             s.is_aead = 1;
+         }},
         {"AES-128-CBC, HMAC-MD5-96 with ESN",
          [&](racoon_kernel_sa& s) {
              s.auth = integrity("hmac(md5)", 16, 96);
@@ -181,9 +187,6 @@ TEST_F(Userspace, RefusesAnAlgorithmThatItDoesNotKnow) {
     s.enc = algorithm("", "cbc(blowfish)", 16, 0, 1);
     EXPECT_EQ(a.sa_add(s), RACOON_NOT_SUPPORTED);
     EXPECT_TRUE(a.sa_dump().empty());
-    s = sa(kV4, 0, RACOON_DIR_OUT);
-    s.mode = RACOON_MODE_TRANSPORT;
-    EXPECT_EQ(a.sa_add(s), RACOON_NOT_SUPPORTED);
 }
 
 TEST_F(Userspace, DropsReplayedForgedAndTruncatedPackets) {
@@ -279,6 +282,29 @@ TEST_F(Userspace, ProtectsTrafficBetweenTheTwoHostsThemselvesWithoutALoop) {
     EXPECT_EQ(ping(f.outer[1], "-c 3 -i 0.05 -W 5"), 0);
     expect_only_esp();
     EXPECT_EQ(packets(1, sa(f, 0, RACOON_DIR_IN)), 3u);
+}
+
+TEST_F(Userspace, CarriesTransportModeBetweenTheTwoHosts) {
+    for (const Family& v : {kV4, kV6}) {
+        const std::string bits = v.outer[0] == kV4.outer[0] ? "/32" : "/128";
+        for (int i = 0; i < 2; ++i) {
+            const auto s = selector(v.outer[i] + bits, v.outer[1 - i] + bits);
+            for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+                racoon_kernel_policy p = esp_policy((bits == "/32" ? 10 : 20) + direction,
+                                                    direction, s, v.outer[i], v.outer[1 - i], 1);
+                p.templates[0].mode = RACOON_MODE_TRANSPORT;
+                p.templates[0].local = p.templates[0].remote = {};
+                ASSERT_EQ(host(i).policy_add(p), RACOON_OK) << host(i).error();
+            }
+        }
+        install(v, [](racoon_kernel_sa& s) { s.mode = RACOON_MODE_TRANSPORT; });
+        net.captured();
+        EXPECT_EQ(ping(v.outer[1], "-c 2 -i 0.05 -W 5"), 0) << a.log << b.log;
+        EXPECT_EQ(ping(v.outer[1], "-c 2 -i 0.05 -W 5 -s 4000"), 0) << "datagrams in pieces";
+        EXPECT_EQ(packets(1, sa(v, 0, RACOON_DIR_IN)), 4u) << "each sealed whole";
+        for (const auto& packet : ip_packets(net.captured()))
+            EXPECT_FALSE(contains(packet, "racoonracoon")) << "in the clear";
+    }
 }
 
 TEST_F(Userspace, LeavesTrafficOutsideTheSelectorAlone) {
