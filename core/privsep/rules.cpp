@@ -111,6 +111,13 @@ Status check_keys(const conf::SaInfo& info, const exchange::SaInstall& request) 
     return ok();
 }
 
+/// 127.0.0.0/8, also mapped into IPv6, and ::1.
+bool is_loopback(const IpAddr& a) {
+    static const IpAddr v4 = *IpAddr::parse("127.0.0.0"), v6 = *IpAddr::parse("::1"),
+                        mapped = *IpAddr::parse("::ffff:127.0.0.0");
+    return Prefix{v4, 8}.contains(a) || a == v6 || Prefix{mapped, 104}.contains(a);
+}
+
 }  // namespace
 
 Book::Book(conf::ConfigPtr config, std::uint32_t generation, const conf::HostAddresses& hosts)
@@ -257,6 +264,8 @@ Status Book::check_policy_make(const exchange::PolicyMake& request, const Phase1
         if (!theirs.is_host() || theirs.addr.is_any() || theirs.addr.is_multicast())
             return denied(theirs.text() + " of " + phase1.peer.addr.text() +
                           ": more than one host, and no sainfo names it");
+        if (is_loopback(theirs.addr))
+            return denied(theirs.addr.text() + " is every host's own address");
         for (const Prefix& net : local_nets)
             if (net.contains(theirs))
                 return denied(theirs.addr.text() + " lies in our own net " + net.text());

@@ -585,6 +585,7 @@ TEST_F(MakePolicy, NeverWidens) {
     EXPECT_THAT(says("192.168.1.0", 24, "192.168.1.9", 32), HasSubstr("our own net"));
     EXPECT_THAT(says("192.168.1.0", 24, "192.168.2.9", 32), HasSubstr("belongs to the policy"));
     EXPECT_THAT(says("192.168.1.0", 24, "224.0.0.5", 32), HasSubstr("more than one host"));
+    EXPECT_THAT(says("192.168.1.0", 24, "127.0.0.53", 32), HasSubstr("every host's own"));
     // Transport mode is for the two hosts themselves.
     EXPECT_EQ(says("10.9.0.1", 32, "10.9.0.3", 32, {{50, false}, {51, false}}), "");
     EXPECT_THAT(says("192.168.1.7", 32, "10.9.0.3", 32, {{50, false}}), HasSubstr("two hosts"));
