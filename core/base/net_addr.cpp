@@ -27,6 +27,12 @@ void clear_host_bits(IpAddr& a, unsigned length) {
     }
 }
 
+/// What cannot be one is not repeated in a message: it may be anything.
+bool may_be_interface(std::string_view name) {
+    return name.size() < IF_NAMESIZE &&
+           std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 }  // namespace
 
 bool IpAddr::is_any() const {
@@ -61,6 +67,8 @@ Result<IpAddr> IpAddr::parse(std::string_view text) {
         if (out.scope == 0 && !scope.empty() &&
             scope.find_first_not_of("0123456789") == std::string::npos && scope.size() < 10)
             out.scope = static_cast<std::uint32_t>(std::stoul(scope));
+        if (out.scope == 0 && !may_be_interface(scope))
+            return fail(Errc::Malformed, "not a numeric IPv4 or IPv6 address");
         if (out.scope == 0) return fail(Errc::NotFound, "no interface \"" + scope + "\"");
     }
     if (inet_pton(AF_INET, host.c_str(), out.bytes.data()) == 1) {

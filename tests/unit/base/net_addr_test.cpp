@@ -16,6 +16,12 @@ TEST(IpAddr, ParsesNumericAddressesOnly) {
     EXPECT_FALSE(IpAddr::parse("256.1.1.1"));
 }
 
+TEST(IpAddr, RepeatsInItsErrorOnlyWhatMayNameAnInterface) {
+    EXPECT_EQ(IpAddr::parse("fe80::1%none0").error().text(), "no interface \"none0\"");
+    for (const char* odd : {"fe80::1%a\nb", "fe80::1%\x1b[2J", "10.0.0.1%0123456789abcdefg"})
+        EXPECT_EQ(IpAddr::parse(odd).error().text(), "not a numeric IPv4 or IPv6 address");
+}
+
 TEST(Prefix, ClearsHostBitsAndContains) {
     const Prefix p = prefix("10.1.2.3", 12);
     EXPECT_EQ(p.text(), "10.0.0.0/12");
