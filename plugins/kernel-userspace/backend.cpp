@@ -190,6 +190,9 @@ bool Backend::start_data(racoon_error* err) {
         links_.erase(generation_);
         return false;
     }
+    Writer settings = begin_frame(Message::Settings, 0);
+    write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});
+    send(settings.view());
     for (const auto& [id, policy] : policies_) send_policy(policy);
     return true;
 }

@@ -23,6 +23,7 @@ struct Settings {
     int mtu = 1380;
     std::uint32_t table = 7261;
     std::uint32_t mark = 29281;
+    bool copy_df = true;
 };
 
 class Backend final : public sdk::KernelBackend {

@@ -11,6 +11,7 @@ struct Outer {
     racoon_addr src{};  // with ports: ESP in UDP
     racoon_addr dst{};
     std::uint8_t traffic_class = 0;
+    bool dont_fragment = false;
     std::uint8_t hop_limit = 64;  // or TTL; 0: as the kernel likes
 };
 

@@ -187,6 +187,21 @@ std::optional<SaNewPeer> read_move(ByteView body) {
     return move;
 }
 
+void write_settings(Writer& out, const PathSettings& s) {
+    out.u32(s.device_mtu);
+    out.u8(s.copy_df ? 1 : 0);
+}
+
+std::optional<PathSettings> read_settings(ByteView body) {
+    Reader in(body);
+    PathSettings s;
+    s.device_mtu = in.u32();
+    const std::uint8_t copy_df = in.u8();
+    s.copy_df = copy_df == 1;
+    if (!whole(in) || copy_df > 1 || s.device_mtu < 576 || s.device_mtu > 0xffff) return {};
+    return s;
+}
+
 void write_facts(Writer& out, const SaFacts& f) {
     out.u32(f.state);
     out.u64(f.bytes);

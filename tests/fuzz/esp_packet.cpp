@@ -1,11 +1,13 @@
 // fuzz: racoon_userspace_data racoon_userspace_protocol
 // Packets from the wire and from the TUN device against a data path with SAs and policies in it. A part
 // of the inputs is sealed first, so that what lies behind the ICV is reached, too.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
 #include "data_path.hpp"
+#include "tun.hpp"
 
 namespace {
 
@@ -75,7 +77,7 @@ racoon_kernel_sa sa(std::uint32_t direction, std::uint32_t spi) {
 
 struct Sink final : Output {
     std::size_t delivered = 0;
-    void to_tun(ByteView packet) override {
+    void to_tun(ByteView packet, const Flow&) override {
         // What is delivered must be a whole packet from and to the nets of the policy.
         const auto flow = parse_packet(packet);
         if (!flow || flow->size != packet.size()) std::abort();
@@ -96,6 +98,13 @@ struct Sink final : Output {
     void to_keeper(ByteView frame) override {
         if (!parse_frame(frame)) std::abort();
     }
+};
+
+// One packet twice is never one packet.
+struct Whole final : Coalescer::Sink {
+    std::size_t seen = 0;
+    std::size_t expected = 0;
+    void write(const VnetHeader&, ByteView packet) override { seen += packet.size(); }
 };
 
 void install(DataPath& path, std::uint32_t outbound) {
@@ -146,6 +155,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     outer.traffic_class = data[1];
     if (how % 3 == 0) {
         path.from_tun(input, 1);
+        // The same as a read of the device gives it, and as what came out of a tunnel.
+        VnetHeader header;
+        Bytes copy(input.begin(), input.end());
+        std::memcpy(&header, copy.data(), std::min(copy.size(), sizeof(header)));
+        Tun::take(header, copy, path, 1);
+        Whole whole;
+        Coalescer coalescer(whole);
+        for (int i = 0; i < 2; ++i) {
+            if (const auto flow = parse_packet(input)) {
+                coalescer.add(input.first(flow->size), *flow);
+                whole.expected += flow->size;
+            }
+        }
+        coalescer.flush();
+        if (whole.seen != whole.expected) std::abort();
     } else if (how % 3 == 1) {
         Bytes copy(input.begin(), input.end());
         path.from_wire(outer, copy, 1);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <racoon/kernel_backend.hpp>
+
 #include "conformance.hpp"
 #include "data_path.hpp"
 
@@ -54,7 +56,7 @@ struct Recorder final : Output {
     std::vector<Outer> outers;
     std::vector<racoon_kernel_event> events;
     std::vector<racoon_status> replies;
-    void to_tun(ByteView p) override { tun.emplace_back(p.begin(), p.end()); }
+    void to_tun(ByteView p, const Flow&) override { tun.emplace_back(p.begin(), p.end()); }
     Bytes room;
     std::span<std::uint8_t> wire_room(std::size_t size) override {
         room.resize(size);

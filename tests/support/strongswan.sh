@@ -46,12 +46,14 @@ secrets {
 CONF
 }
 
-charon_start() { # HOST: sets charon_pid when it answers
+# charon_start HOST: sets charon_pid when it answers. charon_kernel=libipsec: its own ESP in UDP through a TUN
+# device, for hosts whose kernel has none; charon_tunnel HOST then leads the protected net there.
+charon_start() {
     local dir=$work/$1
     mkdir -p "$dir"/swanctl/{x509,x509ca,private,rsa,conf.d}
     cat >"$dir/strongswan.conf" <<CONF
 charon {
-  load = random nonce aes sha1 sha2 md5 hmac drbg openssl gmp gcm ctr kdf kernel-netlink socket-default vici updown
+  load = random nonce aes sha1 sha2 md5 hmac drbg openssl gmp gcm ctr kdf ${charon_kernel:+kernel-$charon_kernel} kernel-netlink socket-default vici updown
   install_routes = no
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   retransmit_tries = 3
@@ -71,6 +73,11 @@ CONF
     STRONGSWAN_CONF=$dir/strongswan.conf on_background "$1" /usr/lib/ipsec/charon >"$dir/charon.out" 2>&1
     charon_pid=$!
     wait_until 30 test -S "$dir/charon.vici" && charon_reload "$1"
+}
+
+charon_tunnel() { # HOST
+    addresses "$1" 4
+    ip -n "$1" route replace "$peer_net" dev ipsec0 src "$own_inner"
 }
 
 swan() { # HOST SWANCTL-ARGUMENT...
