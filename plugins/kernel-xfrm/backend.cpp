@@ -201,6 +201,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
     }
     remove_leftovers(leftovers);
+    keep_.clear();
     events_ = events;
     const auto callback = [](void* arg, std::uint32_t) noexcept {
         static_cast<Backend*>(arg)->on_readable();
@@ -263,6 +264,12 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
                 ours = facts && facts->info.reqid == reqid &&
                        sdk::same_address(facts->info.src, id.src);
             });
+            const auto kept = keep_.find(key_of(id.dst, id.protocol, id.spi));
+            if (ours && kept != keep_.end() && kept->second.reqid == reqid &&
+                sdk::same_address(kept->second.id.src, id.src)) {
+                sas_.insert(*kept);
+                continue;  // it stays in the journal, too
+            }
             Request away = delete_sa(id);
             if (ours && requests_.transact(away) == 0) ++removed;
         } else if (sdk::parse_policy_entry(entry, &policy)) {
@@ -369,8 +376,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     return RACOON_OK;
 }
 
-racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
-    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+Backend::Sa Backend::entry_of(const racoon_kernel_sa& sa) {
     Sa entry;
     entry.id.struct_size = sizeof(entry.id);
     entry.id.protocol = sa.protocol;
@@ -382,6 +388,18 @@ racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, r
     entry.mode = sa.mode;
     entry.reqid = sa.reqid;
     entry.policy_id = sa.policy_id;
+    return entry;
+}
+
+racoon_status Backend::keep(const racoon_kernel_sa& sa, racoon_error* err) {
+    if (opened_) return sdk::fail(err, RACOON_STATE, "the backend is open already");
+    if (keep_.size() < kMaxSas) keep_[key_of(sa.dst, sa.protocol, sa.spi)] = entry_of(sa);
+    return RACOON_OK;
+}
+
+racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    const Sa entry = entry_of(sa);
     const std::string line = sdk::sa_entry(entry.id, entry.reqid);
     journal_.add(line);
     Request request = new_sa(type, sa);
@@ -492,12 +510,13 @@ racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
 // ---- policies
 
 std::optional<PolicyFacts> Backend::look_up_policy(const racoon_kernel_policy& policy,
-                                                   std::uint32_t direction) {
+                                                   std::uint32_t direction, int* error) {
     std::optional<PolicyFacts> facts;
     Request request = name_policy(XFRM_MSG_GETPOLICY, policy, direction);
-    requests_.transact(request, [&](const Message& m) {
+    const int result = requests_.transact(request, [&](const Message& m) {
         if (const auto read = read_policy(m)) facts = read;
     });
+    if (error != nullptr) *error = result != 0 || facts ? result : EIO;
     return facts;
 }
 
@@ -506,20 +525,26 @@ int Backend::add_policy(const racoon_kernel_policy& policy, std::uint32_t direct
     const std::string line = sdk::policy_entry(policy, direction);
     journal_.add(line);
     Request request = new_policy(XFRM_MSG_NEWPOLICY, policy, direction);
-    const int error = requests_.transact(request);
+    int error = requests_.transact(request);
     if (error != 0) {
         journal_.remove(line);
         return error;
     }
-    const auto facts = look_up_policy(policy, direction);
-    *index = facts ? facts->index : 0;
-    return 0;
+    // Without its index no acquire could be told from those of others.
+    const auto facts = look_up_policy(policy, direction, &error);
+    if (facts)
+        *index = facts->index;
+    else
+        remove_policy(policy, direction);
+    return error;
 }
 
-void Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
+int Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
     Request request = name_policy(XFRM_MSG_DELPOLICY, policy, direction);
-    requests_.transact(request);
+    const int error = requests_.transact(request);
+    if (error != 0 && error != ENOENT) return error;
     journal_.remove(sdk::policy_entry(policy, direction));
+    return 0;
 }
 
 // The inbound policy whose companion has this selector.
@@ -586,11 +611,12 @@ racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_
     const auto at = policies_.find(policy_id);
     if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
     const Policy gone = at->second;
+    int error = remove_policy(gone.policy, gone.policy.direction);
+    if (error == 0 && gone.fwd_index != 0) error = remove_policy(gone.policy, RACOON_DIR_FWD);
+    if (error != 0) return refuse(err, "deleting a policy", error);
     policies_.erase(at);
     by_index_.erase(gone.index);
     by_index_.erase(gone.fwd_index);
-    remove_policy(gone.policy, gone.policy.direction);
-    if (gone.fwd_index != 0) remove_policy(gone.policy, RACOON_DIR_FWD);
     if (gone.policy.direction == RACOON_DIR_FWD) {
         Policy* in = same_fwd(gone.policy, RACOON_DIR_IN);
         if (in != nullptr && wants_fwd(in->policy) &&

@@ -47,6 +47,8 @@ class FakeHost {
     void* impl() const { return impl_; }
     const std::string& error() const { return error_; }
     racoon_error* err();
+    /// Of the last call that failed.
+    int os_errno() const { return err_.os_errno; }
 
     // Synchronous forms: they run the loop until a PENDING operation is completed.
     racoon_status spi_get(const racoon_kernel_spi_request& request, std::uint32_t* spi);
