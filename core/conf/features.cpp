@@ -32,7 +32,7 @@ constexpr std::array kFeatures = {
     Row{Feature::StringSelectors, true, "phase 2 identities other than addresses and nets"},
     Row{Feature::BundleModes, true, "one mode for all protocols of a bundle"},
     Row{Feature::PfkeyBuffer, false, "the PF_KEY backend"},
-    Row{Feature::BackupSa, false, "a backup of SAs"},
+    Row{Feature::BackupSa, true, "a backup of SAs"},
 };
 
 constexpr bool in_order() {

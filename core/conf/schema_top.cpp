@@ -280,7 +280,8 @@ const Directive kRows[] = {
      .word = W::PathKind,
      .form = F::Text,
      .since = "KAME",
-     .help = "File of SAs that racoon -B restores at start.",
+     .help =
+         "File that the negotiated SAs are kept in, with their keys, for racoon -B. It is made with mode 0600, must belong to root, and nobody else may read it.",
      .feature = Feature::BackupSa,
      .argument = "file",
      .example = "path backupsa \"/var/lib/racoon/sa\";"},

@@ -117,11 +117,6 @@ int explain_trust(const Options& options) {
 
 int run_daemon(const Options& options, char** argv) {
     if (::geteuid() != 0) return complain(options, "must be root to run this program.");
-    if (options.restore)
-        return complain(
-            options,
-            "-B: restoring SAs from `path backupsa` is not available in this version; start "
-            "without -B, the tunnels are negotiated anew");
     ::umask(077);
     if (!options.one_process) no_core();  // that is for debugging
     Readiness readiness;

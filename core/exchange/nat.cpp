@@ -78,6 +78,7 @@ void Core::move_pair(SaPair& pair, const Endpoint& remote) {
     if (pair.remote.addr != remote.addr)
         return delete_pair(pair, Tell::Peer, false, "the peer has another address now");
     pair.remote = remote;
+    keep(pair);
     SaMove move;
     move.local = pair.local.addr;
     move.peer = pair.remote.addr;

@@ -28,6 +28,8 @@ class Phase2Owner {
     virtual void phase2_repeated(Phase2& x) = 0;
     /// Whether traffic of a peer with another identity has something in common with that of `x`.
     virtual bool overlaps_another(const Phase2& x) = 0;
+    /// Its SAs are about to be installed.
+    virtual void phase2_installs(const Phase2& x) = 0;
 
   protected:
     ~Phase2Owner() = default;

@@ -195,6 +195,7 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
 /// The SAs of one direction, the innermost last: a packet that comes meanwhile finds the template that the
 /// kernel looks for first without its SA, and does not ask for the others one by one.
 Task<Status> install(Phase2& x, bool inbound) {
+    if (inbound) x.owner().phase2_installs(x);
     for (std::size_t i = x.params().sas.size(); i-- > 0;) {
         const SaParams& sa = x.params().sas[i];
         Result<SaInstall> request = install_request(x, sa, inbound);

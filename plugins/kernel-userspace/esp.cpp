@@ -1,5 +1,7 @@
 #include "esp.hpp"
 
+#include <openssl/rand.h>
+
 #include <algorithm>
 
 #include "packet.hpp"
@@ -28,7 +30,17 @@ std::unique_ptr<EspSa> EspSa::make(const racoon_kernel_sa& sa, std::string* erro
     }
     std::unique_ptr<Transform> transform = make_transform(sa.enc, sa.auth, sa.is_aead != 0, error);
     if (!transform) return nullptr;
-    return std::unique_ptr<EspSa>(new EspSa(std::move(transform), sa));
+    std::unique_ptr<EspSa> made(new EspSa(std::move(transform), sa));
+    made->sent_ = sa.sequence;
+    if (sa.sequence != 0 && !made->esn_) {
+        std::uint32_t above = 0;
+        if (RAND_bytes(reinterpret_cast<unsigned char*>(&above), sizeof above) != 1) {
+            *error = "no random numbers";
+            return nullptr;
+        }
+        made->above_ = std::uint64_t{above | 1} << 32;
+    }
+    return made;
 }
 
 std::size_t EspSa::sealed_size(std::size_t inner) const {
@@ -64,7 +76,7 @@ bool EspSa::seal(ByteView head, ByteView body, std::uint8_t next_header,
     }
     out[trailer] = static_cast<std::uint8_t>(padding);
     out[trailer + 1] = next_header;
-    return transform_->seal(out, sequence, esn_);
+    return transform_->seal(out, sequence | above_, esn_);
 }
 
 Opened EspSa::open(std::span<std::uint8_t> packet, std::span<std::uint8_t>* inner,

@@ -55,6 +55,9 @@ class EspSa {
     bool esn_;
     bool tunnel_;
     std::uint64_t sent_ = 0;
+    // Of an SA that is made once more, without ESN: what stands above the number in an IV that is made of
+    // it, so that none comes twice under the key, even if the first SA got further than was thought.
+    std::uint64_t above_ = 0;
 };
 
 }  // namespace racoon::kernel_userspace

@@ -99,6 +99,8 @@ class KernelBackend {
     virtual racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) = 0;
     virtual racoon_status acquire_done(std::uint64_t acquire_token, racoon_status status) = 0;
     virtual racoon_status supports(const racoon_kernel_sa&, racoon_error*) { return RACOON_OK; }
+    /// One of those that open() is to take over.
+    virtual racoon_status keep(const racoon_kernel_sa&, racoon_error*) { return RACOON_OK; }
     virtual racoon_status bind_natt_socket(std::int32_t, std::uint32_t, racoon_error* err) {
         return fail(err, RACOON_NOT_SUPPORTED, "this backend does no ESP in UDP");
     }
@@ -195,6 +197,16 @@ inline const racoon_kernel& kernel_table() noexcept {
         },
         [](void* impl, const racoon_kernel_sa_id* id, const racoon_addr* peer, racoon_op op,
            racoon_error* err) noexcept { return backend(impl).sa_move(taken(id), *peer, op, err); },
+        [](void* impl, const racoon_kernel_sa* sas, std::size_t count, std::size_t stride,
+           racoon_error* err) noexcept -> racoon_status {
+            const auto* at = reinterpret_cast<const std::uint8_t*>(sas);
+            for (std::size_t i = 0; i < count; ++i, at += stride) {
+                const auto* sa = reinterpret_cast<const racoon_kernel_sa*>(at);
+                const racoon_status status = backend(impl).keep(taken(sa), err);
+                if (status != RACOON_OK) return status;
+            }
+            return RACOON_OK;
+        },
     };
     return table;
 }
