@@ -478,18 +478,18 @@ void Kernel::acquire_done(std::uint64_t token, bool success) {
     table_.acquire_done(provider_.impl, token, success ? RACOON_OK : RACOON_TIMEOUT);
 }
 
-void Kernel::policy_add(const conf::Policy& policy, Done done) {
+namespace {
+
+Result<racoon_kernel_policy> to_abi(const conf::Policy& policy) {
     auto out = stamped<racoon_kernel_policy>();
     out.id = policy.id.value;
     out.direction = direction_of(policy.direction);
     out.action = static_cast<std::uint32_t>(policy.action);
     out.priority = policy.priority;
     out.selector = selector_of(policy.selector);
-    if (policy.templates.size() > std::size(out.templates)) {
-        done(fail(Errc::TooLong,
-                  "a policy with " + std::to_string(policy.templates.size()) + " templates"));
-        return;
-    }
+    if (policy.templates.size() > std::size(out.templates))
+        return fail(Errc::TooLong,
+                    "a policy with " + std::to_string(policy.templates.size()) + " templates");
     out.template_count = static_cast<std::uint32_t>(policy.templates.size());
     for (std::size_t i = 0; i < policy.templates.size(); ++i) {
         const auto& from = policy.templates[i];
@@ -498,13 +498,21 @@ void Kernel::policy_add(const conf::Policy& policy, Done done) {
         to.mode = from.tunnel ? RACOON_MODE_TUNNEL : RACOON_MODE_TRANSPORT;
         to.level = static_cast<std::uint32_t>(from.level);
         to.reqid = from.reqid.value;
-        to.local = to_abi(from.local);
-        to.remote = to_abi(from.remote);
+        to.local = privsep::to_abi(from.local);
+        to.remote = privsep::to_abi(from.remote);
     }
+    return out;
+}
+
+}  // namespace
+
+void Kernel::policy_add(const conf::Policy& policy, Done done) {
+    const auto out = to_abi(policy);
+    if (!out) return done(fail(out.error()));
     call(
         "policy_add", fmt::format("policy {} {}", policy.id.value, policy.selector.text()), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
-            return table_.policy_add(provider_.impl, &out, op, error);
+            return table_.policy_add(provider_.impl, &*out, op, error);
         },
         [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
 }
@@ -514,6 +522,24 @@ void Kernel::policy_delete(PolicyId id, Done done) {
         "policy_delete", fmt::format("policy {}", id.value), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             return table_.policy_delete(provider_.impl, id.value, op, error);
+        },
+        [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
+}
+
+void Kernel::policy_update(const conf::Policy& before, const conf::Policy& after, Done done) {
+    if (table_.policy_update == nullptr)
+        return policy_delete(before.id, [this, before, after, done](const Status&) {
+            policy_add(after, [this, before, done](const Status& added) {
+                if (added) return done(added);
+                policy_add(before, [added, done](const Status&) { done(added); });
+            });
+        });
+    const auto out = to_abi(after);
+    if (!out) return done(fail(out.error()));
+    call(
+        "policy_update", 0,
+        [&](racoon_op op, std::uint8_t*, racoon_error* error) {
+            return table_.policy_update(provider_.impl, before.id.value, &*out, op, error);
         },
         [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
 }

@@ -62,6 +62,9 @@ class Kernel {
     void acquire_done(std::uint64_t token, bool success);
     void policy_add(const conf::Policy& policy, Done done);
     void policy_delete(PolicyId id, Done done);
+    /// `after` takes the place of `before`, which is for the same traffic in the same direction, without
+    /// an instant in between where the backend can.
+    void policy_update(const conf::Policy& before, const conf::Policy& after, Done done);
     /// Removes what it installed.
     void close();
 

@@ -508,6 +508,19 @@ int Backend::add_policy(const Policy& p, std::uint32_t direction, std::uint32_t*
     return error;
 }
 
+int Backend::replace_policy(const Policy& old, const Policy& p, std::uint32_t direction,
+                            std::uint32_t* index) {
+    const std::string was = entry_of(old, direction);
+    const std::string line = entry_of(p, direction);
+    journal_.add(line);
+    Message m = policy_message(kSpdUpdate, p.policy, direction, p.reqids.data());
+    const int error = requests_.transact(m, [&](const Message& answer) {
+        if (answer.policy() != nullptr) *index = answer.policy()->id;
+    });
+    if (line != was) journal_.remove(error == 0 ? was : line);
+    return error;
+}
+
 int Backend::remove_policy(const Policy& p, std::uint32_t direction) {
     Message m = policy_message(kSpdDelete, p.policy, direction, p.reqids.data());
     const int error = requests_.transact(m);
@@ -558,16 +571,59 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
                              error);
         return refuse_errno(err, "policy", error);
     }
-    if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {
-        const int fwd = add_policy(entry, RACOON_DIR_FWD, &entry.fwd_index);
-        if (fwd != 0)
-            log(RACOON_LOG_NOTIFY,
-                std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
-    }
-    by_index_[entry.index] = policy.id;
-    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = policy.id;
-    policies_[policy.id] = entry;
+    add_companion(&entry);
+    return keep(entry);
+}
+
+void Backend::add_companion(Policy* in) {
+    if (!wants_fwd(in->policy) || same_fwd(in->policy, RACOON_DIR_FWD) != nullptr) return;
+    const int error = add_policy(*in, RACOON_DIR_FWD, &in->fwd_index);
+    if (error != 0)
+        log(RACOON_LOG_NOTIFY,
+            std::string("no fwd policy beside an inbound one: ") + std::strerror(error));
+}
+
+racoon_status Backend::keep(const Policy& entry) {
+    by_index_[entry.index] = entry.policy.id;
+    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = entry.policy.id;
+    policies_[entry.policy.id] = entry;
     return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_policy(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
+    if (!sdk::same_place(at->second.policy, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    const Policy old = at->second;
+    Policy entry;
+    entry.policy = policy;
+    if (!take_reqids(entry))
+        return sdk::fail(err, RACOON_NO_MEMORY, "PF_KEY has no request id left");
+    const int error = replace_policy(old, entry, policy.direction, &entry.index);
+    if (error != 0) {
+        give_back_reqids(entry);
+        return refuse_errno(err, "policy", error);
+    }
+    policies_.erase(at);
+    by_index_.erase(old.index);
+    by_index_.erase(old.fwd_index);
+    if (old.fwd_index == 0) {
+        add_companion(&entry);
+    } else if (!wants_fwd(policy)) {
+        remove_policy(old, RACOON_DIR_FWD);
+    } else if (replace_policy(old, entry, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
+        remove_policy(old, RACOON_DIR_FWD);
+        add_companion(&entry);  // which tells why not
+    }
+    give_back_reqids(old);
+    return keep(entry);
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {

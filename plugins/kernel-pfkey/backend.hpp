@@ -50,6 +50,8 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op op,
                              racoon_error* err) override;
     racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                racoon_op op, racoon_error* err) override;
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
@@ -87,6 +89,10 @@ class Backend final : public sdk::KernelBackend {
     int add_policy(const Policy& policy, std::uint32_t direction, std::uint32_t* index);
     /// 0, also when it was gone already, or errno: then it stays in the journal.
     int remove_policy(const Policy& policy, std::uint32_t direction);
+    int replace_policy(const Policy& old, const Policy& policy, std::uint32_t direction,
+                       std::uint32_t* index);
+    void add_companion(Policy* in);
+    racoon_status keep(const Policy& entry);
     bool take_reqids(Policy& policy);
     void give_back_reqids(const Policy& policy);
     std::string entry_of(const Policy& policy, std::uint32_t direction) const;

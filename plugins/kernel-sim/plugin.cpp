@@ -114,6 +114,11 @@ class Sim final : public sdk::KernelBackend {
         if (fails("policy_delete")) return failed(err);
         return settle(model_->policy_delete(id), err);
     }
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy, racoon_op,
+                                racoon_error* err) override {
+        if (!opened_) return closed(err);
+        return settle(model_->policy_update(old_id, policy), err);
+    }
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override {
         if (!opened_) return closed(err);
         for (const auto& policy : model_->policy_dump()) each(arg, &policy);

@@ -534,16 +534,10 @@ racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
 
 // ---- policies
 
-racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
-                                  racoon_error* err) {
+racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
     const racoon_status valid = sdk::check_policy(policy, err);
     if (valid != RACOON_OK) return valid;
-    for (const auto& [id, other] : policies_) {
-        const bool same = other.direction == policy.direction &&
-                          sdk::same_selector(other.selector, policy.selector);
-        if (id == policy.id || same) return sdk::fail(err, RACOON_STATE, "the policy exists");
-    }
     const racoon_kernel_template& t = policy.templates[0];
     const bool tunnel = t.mode == RACOON_MODE_TUNNEL;
     if (policy.action == RACOON_POLICY_IPSEC &&
@@ -555,6 +549,16 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     if (policy.action == RACOON_POLICY_IPSEC && t.level == RACOON_LEVEL_USE) {
         log(RACOON_LOG_NOTIFY, "level use is taken as require: nothing is sent in the clear");
     }
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
+                                  racoon_error* err) {
+    const racoon_status valid = check(policy, err);
+    if (valid != RACOON_OK) return valid;
+    for (const auto& [id, other] : policies_)
+        if (id == policy.id || sdk::same_place(other, policy))
+            return sdk::fail(err, RACOON_STATE, "the policy exists");
     Failure failure;
     if (policy.direction == RACOON_DIR_OUT && !routes_.add(policy, &failure)) {
         return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
@@ -569,6 +573,29 @@ racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_
     routes_.remove(policy_id);
     Writer out = begin_frame(Message::PolicyDelete, 0);
     out.u32(policy_id);
+    send(out.view());
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    const racoon_status valid = check(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
+    if (!sdk::same_place(at->second, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    Failure failure;
+    if (policy.direction == RACOON_DIR_OUT && !routes_.replace(old_id, policy, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    policies_.erase(at);
+    policies_[policy.id] = policy;
+    Writer out = begin_frame(Message::PolicyUpdate, 0);
+    out.u32(old_id);
+    write_policy(out, policy);
     send(out.view());
     return RACOON_OK;
 }

@@ -513,6 +513,8 @@ void DataPath::command(ByteView bytes, std::int64_t now) {
             return set_policy(*frame);
         case Message::PolicyDelete:
             return delete_policy(*frame);
+        case Message::PolicyUpdate:
+            return update_policy(*frame);
         case Message::AcquireDone:
             return acquire_done(*frame, now);
         case Message::Settings:
@@ -609,10 +611,31 @@ void DataPath::set_policy(const Frame& frame) {
     if (policies_.size() >= kMaxPolicies) {
         return refuse(frame.number, RACOON_NO_MEMORY, "too many policies");
     }
+    insert_policy(*policy);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::insert_policy(const racoon_kernel_policy& policy) {
     const auto at = std::find_if(policies_.begin(), policies_.end(),
-                                 [&](const auto& p) { return p.priority < policy->priority; });
-    policies_.insert(at, *policy);
+                                 [&](const auto& p) { return p.priority < policy.priority; });
+    policies_.insert(at, policy);
     ++generation_;
+}
+
+void DataPath::update_policy(const Frame& frame) {
+    Reader in(frame.body);
+    const std::uint32_t id = in.u32();
+    const auto policy = read_policy(in.rest());
+    if (!policy || sdk::check_policy(*policy, nullptr) != RACOON_OK) {
+        return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed policy");
+    }
+    const auto at =
+        std::find_if(policies_.begin(), policies_.end(), [&](const auto& p) { return p.id == id; });
+    if (at == policies_.end()) return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
+    policies_.erase(at);
+    insert_policy(*policy);
+    acquires_.erase(id);
+    release(id, 0, false);
     reply(frame.number, RACOON_OK, {});
 }
 

@@ -129,6 +129,8 @@ class DataPath {
     void query_sa(const Frame& frame, std::int64_t now);
     void set_policy(const Frame& frame);
     void delete_policy(const Frame& frame);
+    void update_policy(const Frame& frame);
+    void insert_policy(const racoon_kernel_policy& policy);
     void acquire_done(const Frame& frame, std::int64_t now);
     void reply(std::uint32_t number, racoon_status status, ByteView body);
     void refuse(std::uint32_t number, racoon_status status, std::string_view text);

@@ -23,6 +23,7 @@ enum class Message : std::uint8_t {
     AcquireDone,   // token, 1 if the SAs are there
     SaMove,        // SaName, the peer with its new port
     Settings,      // PathSettings
+    PolicyUpdate,  // id of the one that goes, racoon_kernel_policy
     // to the keeper
     Reply = 128,  // status, then a body or an error text
     Event,        // racoon_kernel_event

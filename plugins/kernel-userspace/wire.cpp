@@ -408,7 +408,7 @@ void Wire::read_errors(int fd) {
         message.msg_iovlen = 1;
         message.msg_control = control;
         message.msg_controllen = sizeof(control);
-        if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+        if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
         for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
             const bool tells = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
                                (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
@@ -418,10 +418,6 @@ void Wire::read_errors(int fd) {
             if (error.ee_errno == EMSGSIZE && to.family != 0) sink_.path_mtu(to, error.ee_info);
         }
     }
-    // One for which the queue had no room would be polled for ever.
-    int left = 0;
-    socklen_t size = sizeof(left);
-    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &left, &size);
 }
 
 }  // namespace racoon::kernel_userspace

@@ -40,6 +40,23 @@ bool wants_fwd(const racoon_kernel_policy& p) {
            p.templates[0].mode == RACOON_MODE_TUNNEL;
 }
 
+racoon_status refuse_policy(racoon_error* err, const racoon_kernel_policy& policy, int error) {
+    if (error == EEXIST)
+        return sdk::fail(err, RACOON_STATE, "the kernel has a policy with this selector", error);
+    if (error == EINVAL && policy.direction == RACOON_DIR_OUT) {
+        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
+            const racoon_kernel_template& t = policy.templates[i];
+            if (t.mode == RACOON_MODE_TUNNEL && t.level == RACOON_LEVEL_USE) {
+                return sdk::fail(err, RACOON_INVALID_ARGUMENT,
+                                 "Linux takes no tunnel of level \"use\" in an out policy; write "
+                                 "\"require\"",
+                                 error);
+            }
+        }
+    }
+    return refuse(err, "policy", error);
+}
+
 }  // namespace
 
 Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi) {
@@ -539,6 +556,20 @@ int Backend::add_policy(const racoon_kernel_policy& policy, std::uint32_t direct
     return error;
 }
 
+int Backend::replace_policy(const racoon_kernel_policy& old, const racoon_kernel_policy& policy,
+                            std::uint32_t direction, std::uint32_t* index) {
+    const std::string was = sdk::policy_entry(old, direction);
+    const std::string line = sdk::policy_entry(policy, direction);
+    journal_.add(line);
+    Request request = new_policy(XFRM_MSG_UPDPOLICY, policy, direction);
+    const int error = requests_.transact(request);
+    if (line != was) journal_.remove(error == 0 ? was : line);
+    if (error != 0) return error;
+    const auto facts = look_up_policy(policy, direction);
+    *index = facts ? facts->index : 0;
+    return 0;
+}
+
 int Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
     Request request = name_policy(XFRM_MSG_DELPOLICY, policy, direction);
     const int error = requests_.transact(request);
@@ -579,32 +610,54 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     Policy entry;
     entry.policy = policy;
     const int error = add_policy(policy, policy.direction, &entry.index);
-    if (error == EEXIST) {
-        return sdk::fail(err, RACOON_STATE, "the kernel has a policy with this selector", error);
-    }
-    if (error == EINVAL && policy.direction == RACOON_DIR_OUT) {
-        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
-            const racoon_kernel_template& t = policy.templates[i];
-            if (t.mode == RACOON_MODE_TUNNEL && t.level == RACOON_LEVEL_USE) {
-                return sdk::fail(err, RACOON_INVALID_ARGUMENT,
-                                 "Linux takes no tunnel of level \"use\" in an out policy; write "
-                                 "\"require\"",
-                                 error);
-            }
-        }
-    }
-    if (error != 0) return refuse(err, "policy", error);
-    if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {
-        const int fwd = add_policy(policy, RACOON_DIR_FWD, &entry.fwd_index);
-        if (fwd != 0) {
-            log(RACOON_LOG_NOTIFY,
-                std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
-        }
-    }
-    by_index_[entry.index] = policy.id;
-    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = policy.id;
-    policies_[policy.id] = entry;
+    if (error != 0) return refuse_policy(err, policy, error);
+    add_companion(&entry);
+    return keep(entry);
+}
+
+void Backend::add_companion(Policy* in) {
+    if (!wants_fwd(in->policy) || same_fwd(in->policy, RACOON_DIR_FWD) != nullptr) return;
+    const int error = add_policy(in->policy, RACOON_DIR_FWD, &in->fwd_index);
+    if (error != 0)
+        log(RACOON_LOG_NOTIFY,
+            std::string("no fwd policy beside an inbound one: ") + std::strerror(error));
+}
+
+racoon_status Backend::keep(const Policy& entry) {
+    by_index_[entry.index] = entry.policy.id;
+    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = entry.policy.id;
+    policies_[entry.policy.id] = entry;
     return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_policy(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
+    if (!sdk::same_place(at->second.policy, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    const Policy old = at->second;
+    Policy entry;
+    entry.policy = policy;
+    const int error = replace_policy(old.policy, policy, policy.direction, &entry.index);
+    if (error != 0) return refuse_policy(err, policy, error);
+    policies_.erase(at);
+    by_index_.erase(old.index);
+    by_index_.erase(old.fwd_index);
+    if (old.fwd_index == 0) {
+        add_companion(&entry);
+    } else if (!wants_fwd(policy)) {
+        remove_policy(old.policy, RACOON_DIR_FWD);
+    } else if (replace_policy(old.policy, policy, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
+        remove_policy(old.policy, RACOON_DIR_FWD);
+        add_companion(&entry);  // which tells why not
+    }
+    return keep(entry);
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {

@@ -18,6 +18,23 @@ TEST_F(DataPathTest, HoldsAFewPacketsUntilTheSaArrivesAndSendsThemInOrder) {
     EXPECT_EQ(path.held(), 0u);
 }
 
+TEST_F(DataPathTest, APolicyTakesThePlaceOfAnotherInOneMessage) {
+    set_policy(1, RACOON_DIR_OUT);
+    path.from_tun(ping_packet("192.168.1.1", "192.168.2.1", 0, 28), 5);
+    EXPECT_EQ(path.held(), 1u);
+    Writer out = begin_frame(Message::PolicyUpdate, 1);
+    out.u32(1);
+    write_policy(out, esp_policy(2, RACOON_DIR_OUT, selector("192.168.1.0/24", "192.168.2.0/24"),
+                                 "10.9.0.1", "10.9.0.2", 8));
+    path.command(out.view(), 0);
+    EXPECT_EQ(path.held(), 0u) << "what waited for the SA of the old one";
+    path.from_tun(ping_packet("192.168.1.1", "192.168.2.1", 0, 28), 5);
+    ASSERT_EQ(sink.events.size(), 2u);
+    EXPECT_EQ(sink.events[1].policy_id, 2u);
+    path.command(out.view(), 0);
+    EXPECT_EQ(sink.replies, (std::vector<racoon_status>{RACOON_OK, RACOON_OK, RACOON_NOT_FOUND}));
+}
+
 TEST_F(DataPathTest, CopiesTheTrafficClassOutwards) {
     set_policy(1, RACOON_DIR_OUT);
     set_sa(esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 9, 1, 3));

@@ -59,6 +59,7 @@ class FakeHost {
     std::vector<racoon_kernel_sa_info> sa_dump();
     racoon_status policy_add(const racoon_kernel_policy& policy);
     racoon_status policy_delete(std::uint32_t id);
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy);
     std::vector<racoon_kernel_policy> policy_dump();
 
     std::vector<racoon_kernel_event> events;

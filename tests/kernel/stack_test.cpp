@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -651,6 +652,53 @@ TEST_F(Stack, PutsAForwardingPolicyBesideAnInboundOne) {
     EXPECT_NE(in_kernel(0).find("dir fwd priority 2147483648"), std::string::npos) << in_kernel(0);
     ASSERT_EQ(a.policy_delete(10 + RACOON_DIR_IN), RACOON_OK);
     EXPECT_EQ(in_kernel(0).find("dir fwd"), std::string::npos) << in_kernel(0);
+}
+
+TEST_F(Stack, APolicyTakesThePlaceOfAnotherWithoutAnInstantInBetween) {
+    policies(kV4);
+    // The kernel tells of every policy that is deleted; of one that is replaced, it does not.
+    const int monitor = net.start_in(0, "exec ip xfrm monitor policy > " + journal + "/seen");
+    std::string seen;
+    const auto watching = [&](const char* what) {
+        return a.run_until(
+            [&] {
+                net.run_in(0, "cat " + journal + "/seen", &seen);
+                return seen.find(what) != std::string::npos;
+            },
+            5s);
+    };
+    racoon_kernel_policy probe = esp_policy(90, RACOON_DIR_OUT, selector("10.3.0.0/16", kV4.net[1]),
+                                            kV4.outer[0], kV4.outer[1], 9);
+    ASSERT_TRUE(a.run_until(
+        [&] {  // until the monitor is there
+            a.policy_add(probe);
+            a.policy_delete(90);
+            net.run_in(0, "cat " + journal + "/seen", &seen);
+            return seen.find("10.3.0.0/16") != std::string::npos;
+        },
+        10s));
+    const std::size_t before = seen.size();
+    for (std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+        racoon_kernel_policy p =
+            esp_policy(70 + direction, direction, selector(kV4.net[0], kV4.net[1]), kV4.outer[0],
+                       kV4.outer[1], 77);
+        p.priority = 100;
+        ASSERT_EQ(a.policy_update(10 + direction, p), RACOON_OK) << a.error();
+    }
+    probe.selector = selector("10.4.0.0/16", kV4.net[1]);
+    ASSERT_EQ(a.policy_add(probe), RACOON_OK);
+    ASSERT_TRUE(watching("10.4.0.0/16"));
+    ::kill(monitor, SIGTERM);
+    EXPECT_EQ(seen.substr(before).find("Deleted"), std::string::npos) << seen.substr(before);
+    const std::string now = in_kernel(0);
+    for (const char* direction : {"dir out", "dir in", "dir fwd"})
+        EXPECT_NE(now.find(std::string(direction) + " priority 2147483548"), std::string::npos)
+            << now;
+    EXPECT_EQ(now.find("priority 2147483648"), now.find("dir out priority 2147483648") + 8) << now;
+    EXPECT_EQ(a.policy_delete(10 + RACOON_DIR_OUT), RACOON_NOT_FOUND);
+    for (std::uint32_t id : {90u, 70u + RACOON_DIR_OUT, 70u + RACOON_DIR_IN})
+        EXPECT_EQ(a.policy_delete(id), RACOON_OK) << id;
+    EXPECT_EQ(in_kernel(0).find("dir "), std::string::npos) << in_kernel(0);
 }
 
 TEST_F(Stack, LetsIkeSocketsPassAPolicyThatCoversThem) {

@@ -1092,6 +1092,64 @@ TEST_F(KeeperReload, AChangedPolicyTakesThePlaceOfTheOldOne) {
     EXPECT_NE(out_policy().id, id);
 }
 
+TEST_F(KeeperReload, AChangedPolicyIsReplacedInOneStep) {
+    static int deleted, updated;
+    deleted = updated = 0;
+    static racoon_kernel original;
+    const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
+    auto& table = const_cast<racoon_kernel&>(*provider->as<racoon_kernel>());
+    original = table;
+    table.policy_delete = [](void* impl, std::uint32_t id, racoon_op op,
+                             racoon_error* err) noexcept {
+        ++deleted;
+        return original.policy_delete(impl, id, op, err);
+    };
+    table.policy_update = [](void* impl, std::uint32_t id, const racoon_kernel_policy* policy,
+                             racoon_op op, racoon_error* err) noexcept {
+        ++updated;
+        return original.policy_update(impl, id, policy, op, err);
+    };
+    std::string changed = kConfig;
+    changed.replace(changed.find("-10.9.0.2/require"), 17, "-10.9.0.2/unique ");
+    write_config(changed);
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    EXPECT_EQ(updated, 0) << "before the engine is ready";
+    answer(data->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+    EXPECT_EQ(updated, 1);
+    EXPECT_EQ(deleted, 0) << "traffic would pass in the clear until the next one is there";
+
+    // A step back is one, too.
+    write_config(std::string(kConfig) +
+                 "policy spdadd 192.168.1.0/24 192.168.78.0/24 any -P out prio 1 ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n"
+                 "policy spdadd 192.168.1.0/24 192.168.78.0/24 any -P out prio 2 ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n");
+    done_.clear();
+    others_.clear();
+    const auto refused = begin();
+    ASSERT_TRUE(refused);
+    answer(refused->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_FALSE(done_[0]);
+    EXPECT_EQ(updated, 3);
+    EXPECT_EQ(deleted, 1) << "of the one that was new";
+
+    // A backend that cannot: one after the other.
+    table.policy_update = nullptr;
+    write_config(kConfig);
+    done_.clear();
+    others_.clear();
+    const auto again = begin();
+    ASSERT_TRUE(again);
+    answer(again->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+    EXPECT_EQ(deleted, 2);
+}
+
 TEST_F(KeeperReload, SocketsChangeTogetherWithTheConfiguration) {
     auto fresh = net::open_udp({ip("127.0.0.1"), 0});
     ASSERT_TRUE(fresh);

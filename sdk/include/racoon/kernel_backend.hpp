@@ -108,6 +108,8 @@ class KernelBackend {
                                   racoon_error* err) {
         return fail(err, RACOON_NOT_SUPPORTED, "this backend does no ESP in UDP");
     }
+    virtual racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                        racoon_op op, racoon_error* err) = 0;
 };
 
 namespace detail {
@@ -207,6 +209,10 @@ inline const racoon_kernel& kernel_table() noexcept {
             }
             return RACOON_OK;
         },
+        [](void* impl, uint32_t old_id, const racoon_kernel_policy* policy, racoon_op op,
+           racoon_error* err) noexcept {
+            return backend(impl).policy_update(old_id, taken(policy), op, err);
+        },
     };
     return table;
 }
@@ -253,6 +259,11 @@ inline bool same_selector(const racoon_selector& a, const racoon_selector& b) no
            a.local.port == b.local.port && a.remote.port == b.remote.port &&
            a.local_prefix == b.local_prefix && a.remote_prefix == b.remote_prefix &&
            a.protocol == b.protocol;
+}
+
+/// Policies for the same traffic in the same direction: a kernel holds one of them.
+inline bool same_place(const racoon_kernel_policy& a, const racoon_kernel_policy& b) noexcept {
+    return a.direction == b.direction && same_selector(a.selector, b.selector);
 }
 
 }  // namespace racoon::sdk

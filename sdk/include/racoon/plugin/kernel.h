@@ -248,6 +248,12 @@ typedef struct racoon_kernel {
      * bytes from one to the next. A backend without this function has nothing that outlives the daemon. */
     racoon_status (*keep)(void* impl, const racoon_kernel_sa* sas, size_t count, size_t stride,
                           racoon_error* err) RACOON_NOEXCEPT;
+    /* Optional: `policy` takes the place of the one called `old_id`, which is for the same traffic in the
+     * same direction (else INVALID_ARGUMENT). There is no instant in which traffic meets neither. When it
+     * fails, the old one is in force. NOT_FOUND without one, STATE when policy->id is another one's. A
+     * backend without this function is told to delete and to add. No result record. */
+    racoon_status (*policy_update)(void* impl, uint32_t old_id, const racoon_kernel_policy* policy,
+                                   racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus
