@@ -76,7 +76,8 @@ CookiePair without_ours(const Cookie& initiator) {
 void Core::refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why) {
     if (why.code() == Errc::NotFound) stranger_seen();
     if (!ctx_.refusals.allow(ctx_.now)) return;
-    LOGW(in.remote.addr.text(), why.text());
+    if (ctx_.refused.first(ctx_.hash(in.remote, as_bytes(cookies.text())), ctx_.now))
+        LOGW(in.remote.addr.text(), why.text());
     if (why.notify_type() == 0) return;
     isakmp::Header h;
     h.cookies = cookies;
