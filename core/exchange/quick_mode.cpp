@@ -168,7 +168,8 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     r.peer = x.phase1().remote().addr;
     r.selector = x.selector();
     if (p.compression != nullptr) r.compression = p.compression->name;
-    if (x.phase1().natt().encapsulates()) {
+    // What IPComp made goes into ESP, and only that into UDP.
+    if (x.phase1().natt().encapsulates() && p.compression == nullptr) {
         r.local_port = x.phase1().local().port;
         r.peer_port = x.phase1().remote().port;
         if (!p.tunnel) r.peer_original = n.peer_original;
