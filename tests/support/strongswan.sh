@@ -5,10 +5,18 @@
 # nets, as strongSwan spells algorithms, e.g. aes256-sha256-modp2048. Unless ike_rekey or
 # child_rekey are set, lifetimes are a day: what happens, happens because the test or the other side asked.
 # ike_aggressive=yes: aggressive mode, both ways. ike_own_id, ike_peer_id: identities other than addresses.
+# scope=hosts: transport mode between the two ends. child_proposals=ah_proposals: ESP is an integrity for AH.
+# child_ipcomp=yes: with IPComp.
 charon_configure() {
-    local host=$1 ike=$2 esp=$3
+    local host=$1 ike=$2 esp=$3 selectors
     addresses "$host" "${4:-4}"
     mkdir -p "$work/$host/swanctl/conf.d"
+    if [ "${scope-nets}" = nets ]; then
+        selectors="local_ts = $own_net
+        remote_ts = $peer_net"
+    else
+        selectors="mode = transport"
+    fi
     cat >"$work/$host/swanctl/swanctl.conf" <<CONF
 connections {
   peer {
@@ -29,9 +37,9 @@ connections {
     }
     children {
       net {
-        local_ts = $own_net
-        remote_ts = $peer_net
-        esp_proposals = $esp
+        $selectors
+        ${child_proposals:-esp_proposals} = $esp
+        ipcomp = ${child_ipcomp:-no}
         rekey_time = ${child_rekey:-23h}
         life_time = 24h
       }
