@@ -12,7 +12,7 @@ racoon_packages_demo="iproute2 iputils-ping tcpdump procps perl-base util-linux"
 racoon_packages_test="libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev
     clang-format-14 ccache mold git jq mandoc user-mode-linux kmod strongswan-charon strongswan-swanctl
     libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins gdb
-    ike-scan vpnc nftables iptables conntrack python3 libnss3-tools libldns3 libunbound8 libcurl3-nss
+    ike-scan vpnc nftables iptables conntrack python3 tshark libnss3-tools libldns3 libunbound8 libcurl3-nss
     libevent-core-2.1-7 libevent-pthreads-2.1-7"
 
 # racoon_need GROUP...: installs what is missing of the groups build, demo, test. Who is not root gets the

@@ -18,7 +18,7 @@ constexpr std::array kFeatures = {
     Row{Feature::AggressiveMode, true, "aggressive mode"},
     Row{Feature::BaseMode, true, "base mode"},
     Row{Feature::NatTraversal, true, "NAT traversal"},
-    Row{Feature::IkeFragmentation, false, "fragmentation of IKE messages"},
+    Row{Feature::IkeFragmentation, true, "fragmentation of IKE messages"},
     Row{Feature::EspFragmentation, false, "fragmentation before encapsulation"},
     Row{Feature::DistinguishedNames, false, "distinguished names as identities"},
     Row{Feature::Certificates, false, "authentication with certificates"},

@@ -151,9 +151,16 @@ class Core : public Phase1Owner, public Phase2Owner {
     void responder_ended(const Phase1& sa);
 
     // core.cpp
+    void whole_message(const Datagram& in, const isakmp::Header& header);
     bool keep_for_later(Phase1& sa, Received& in);
     void for_sa(Phase1& sa, Received in);
     void quick_mode(Phase1& sa, Received in);
+
+    // fragments.cpp
+    void fragment(const Datagram& in, const isakmp::Header& header);
+    Reassembly* reassembly_for(const Datagram& in, const CookiePair& cookies, Phase1* sa,
+                               std::uint16_t id);
+    void put_together(const Datagram& in, const isakmp::Header& wrapper, Bytes whole);
 
     // core_phase1.cpp
     void cookies_known(Phase1& sa, const Cookie& responder) override;

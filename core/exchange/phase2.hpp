@@ -107,6 +107,7 @@ class Phase2 final : public Exchange {
     std::string peer_text() const;
 
   private:
+    std::uint16_t fragment_id();
     void finished(Status status) override;
     void emit(ByteView datagram) override;
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
@@ -118,6 +119,7 @@ class Phase2 final : public Exchange {
     IvChain ivs_;
     bool initiator_;
     bool established_ = false;
+    std::uint16_t fragment_id_ = 0;  // 0: nothing was sent in pieces yet
     SettingsPtr settings_;
     const conf::Policy* policy_;
     std::shared_ptr<const conf::Policy> made_;

@@ -184,7 +184,6 @@ class SimHost final : public exchange::Output {
         switch (op.kind) {
             case OpKind::DhGenerate: {
                 RACOON_TRY(auto r, decode<DhGenerate>(op.request));
-                (void)r;
                 DhGenerate::Reply out;
                 out.handle = ++last_;
                 dh_keys.insert(out.handle);
@@ -194,6 +193,8 @@ class SimHost final : public exchange::Output {
                     y = pow_mod(3, secrets_[out.handle]);
                 } while (y < 2 || y >= kPrime - 1);
                 out.public_value = number_bytes(y);
+                if (r.group == catalog().large_group.number)
+                    out.public_value.insert(out.public_value.begin(), kLargeSize - 8, 0);
                 return reply(out);
             }
             case OpKind::DhCompute: {

@@ -3,7 +3,7 @@
 #
 #   perl capture.pl record INTERFACE FILE     says "capturing" when it does; ends on SIGTERM
 #                                              INTERFACE "any" is all of them
-#   perl capture.pl count FILE KIND           all, isakmp, esp, ah, natt, link, plain
+#   perl capture.pl count FILE KIND           all, isakmp, esp, ah, natt, link, plain; fragment: of IKE messages
 #   perl capture.pl kinds FILE FROM           all counts of what was recorded from that size of the file on: esp=3 ...
 #   perl capture.pl holds FILE HEX            exit status 0 when the bytes stand in some packet
 use strict;
@@ -97,8 +97,19 @@ sub kind {
     return 'plain';
 }
 
+# A piece of an IKE message: the next payload of its header is 132. IPv4 only.
+sub is_fragment {
+    my ($packet) = @_;
+    my $kind = kind($packet);
+    return 0 unless $kind eq 'isakmp' || $kind eq 'natt';
+    my $at = 14 + (ord(substr($packet, 14, 1)) & 15) * 4 + 8;
+    $at += 4 if $kind eq 'natt';
+    return length $packet > $at + 28 && ord(substr($packet, $at + 16, 1)) == 132;
+}
+
 sub count {
     my ($path, $wanted) = @_;
+    return scalar grep { is_fragment($_) } packets($path) if $wanted eq 'fragment';
     my @kinds = map { kind($_) } packets($path);
     return scalar @kinds if $wanted eq 'all';
     return scalar grep { $_ eq $wanted } @kinds;

@@ -136,10 +136,12 @@ capture_start() { # FILE: every packet on the wire, both ways
 }
 capture_stop() { stop_process "${capture_pid-}"; capture_pid=; }
 
-# capture_count FILE KIND: how many packets; kinds: all isakmp esp natt arp plain
+# capture_count FILE KIND: how many packets; kinds: all isakmp esp natt arp plain fragment
 capture_count() { perl "$support/capture.pl" count "$1" "$2"; }
 # capture_holds FILE HEX: whether these bytes stand anywhere in the packets
 capture_holds() { perl "$support/capture.pl" holds "$1" "$2"; }
+# capture_decoded FILE: what tshark thinks of it, one line for each ISAKMP message
+capture_decoded() { tshark -n -r "$1" -Y isakmp 2>/dev/null; }
 
 # --- a ping that counts: what got lost between the first and the last answer
 

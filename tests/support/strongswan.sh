@@ -7,6 +7,7 @@
 # ike_aggressive=yes: aggressive mode, both ways. ike_own_id, ike_peer_id: identities other than addresses.
 # scope=hosts: transport mode between the two ends. child_proposals=ah_proposals: ESP is an integrity for AH.
 # child_ipcomp=yes: with IPComp.
+# ike_fragmentation: yes, accept, force or no. charon_fragment_size, for charon_start: bytes of the IP packet.
 charon_configure() {
     local host=$1 ike=$2 esp=$3 selectors
     addresses "$host" "${4:-4}"
@@ -27,6 +28,7 @@ connections {
     rekey_time = ${ike_rekey:-24h}
     dpd_delay = 0
     aggressive = ${ike_aggressive:-no}
+    fragmentation = ${ike_fragmentation:-yes}
     local {
       auth = psk
       ${ike_own_id:+id = $ike_own_id}
@@ -65,6 +67,7 @@ charon {
   install_routes = no
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
   retransmit_tries = 3
+  ${charon_fragment_size:+fragment_size = $charon_fragment_size}
   plugins {
     vici { socket = unix://$dir/charon.vici }
   }
