@@ -537,7 +537,7 @@ void Kernel::policy_update(const conf::Policy& before, const conf::Policy& after
     const auto out = to_abi(after);
     if (!out) return done(fail(out.error()));
     call(
-        "policy_update", 0,
+        "policy_update", fmt::format("policy {}", before.id.value), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             return table_.policy_update(provider_.impl, before.id.value, &*out, op, error);
         },
