@@ -572,7 +572,7 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
         return refuse_errno(err, "policy", error);
     }
     add_companion(&entry);
-    return keep(entry);
+    return hold(entry);
 }
 
 void Backend::add_companion(Policy* in) {
@@ -583,7 +583,7 @@ void Backend::add_companion(Policy* in) {
             std::string("no fwd policy beside an inbound one: ") + std::strerror(error));
 }
 
-racoon_status Backend::keep(const Policy& entry) {
+racoon_status Backend::hold(const Policy& entry) {
     by_index_[entry.index] = entry.policy.id;
     if (entry.fwd_index != 0) by_index_[entry.fwd_index] = entry.policy.id;
     policies_[entry.policy.id] = entry;
@@ -619,11 +619,12 @@ racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_p
     } else if (!wants_fwd(policy)) {
         remove_policy(old, RACOON_DIR_FWD);
     } else if (replace_policy(old, entry, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
+        entry.fwd_index = 0;
         remove_policy(old, RACOON_DIR_FWD);
         add_companion(&entry);  // which tells why not
     }
     give_back_reqids(old);
-    return keep(entry);
+    return hold(entry);
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {

@@ -92,7 +92,7 @@ class Backend final : public sdk::KernelBackend {
     int replace_policy(const Policy& old, const Policy& policy, std::uint32_t direction,
                        std::uint32_t* index);
     void add_companion(Policy* in);
-    racoon_status keep(const Policy& entry);
+    racoon_status hold(const Policy& entry);
     bool take_reqids(Policy& policy);
     void give_back_reqids(const Policy& policy);
     std::string entry_of(const Policy& policy, std::uint32_t direction) const;

@@ -565,8 +565,8 @@ int Backend::replace_policy(const racoon_kernel_policy& old, const racoon_kernel
     const int error = requests_.transact(request);
     if (line != was) journal_.remove(error == 0 ? was : line);
     if (error != 0) return error;
-    const auto facts = look_up_policy(policy, direction);
-    *index = facts ? facts->index : 0;
+    // The new one has the index of the old one unless the kernel says otherwise.
+    if (const auto facts = look_up_policy(policy, direction)) *index = facts->index;
     return 0;
 }
 
@@ -612,7 +612,7 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     const int error = add_policy(policy, policy.direction, &entry.index);
     if (error != 0) return refuse_policy(err, policy, error);
     add_companion(&entry);
-    return keep(entry);
+    return hold(entry);
 }
 
 void Backend::add_companion(Policy* in) {
@@ -623,7 +623,7 @@ void Backend::add_companion(Policy* in) {
             std::string("no fwd policy beside an inbound one: ") + std::strerror(error));
 }
 
-racoon_status Backend::keep(const Policy& entry) {
+racoon_status Backend::hold(const Policy& entry) {
     by_index_[entry.index] = entry.policy.id;
     if (entry.fwd_index != 0) by_index_[entry.fwd_index] = entry.policy.id;
     policies_[entry.policy.id] = entry;
@@ -644,6 +644,7 @@ racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_p
     const Policy old = at->second;
     Policy entry;
     entry.policy = policy;
+    entry.index = old.index;
     const int error = replace_policy(old.policy, policy, policy.direction, &entry.index);
     if (error != 0) return refuse_policy(err, policy, error);
     policies_.erase(at);
@@ -653,11 +654,15 @@ racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_p
         add_companion(&entry);
     } else if (!wants_fwd(policy)) {
         remove_policy(old.policy, RACOON_DIR_FWD);
-    } else if (replace_policy(old.policy, policy, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
-        remove_policy(old.policy, RACOON_DIR_FWD);
-        add_companion(&entry);  // which tells why not
+    } else {
+        entry.fwd_index = old.fwd_index;
+        if (replace_policy(old.policy, policy, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
+            entry.fwd_index = 0;
+            remove_policy(old.policy, RACOON_DIR_FWD);
+            add_companion(&entry);  // which tells why not
+        }
     }
-    return keep(entry);
+    return hold(entry);
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {

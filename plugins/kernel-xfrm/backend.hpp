@@ -98,7 +98,7 @@ class Backend final : public sdk::KernelBackend {
     int replace_policy(const racoon_kernel_policy& old, const racoon_kernel_policy& policy,
                        std::uint32_t direction, std::uint32_t* index);
     void add_companion(Policy* in);
-    racoon_status keep(const Policy& entry);
+    racoon_status hold(const Policy& entry);
     Policy* same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction);
     void remove_leftovers(const std::vector<std::string>& entries);
     static Sa entry_of(const racoon_kernel_sa& sa);

@@ -38,9 +38,9 @@ for mode in main aggressive; do
         check "$label: 10 pings from l" ping_all l 192.168.1.1 192.168.2.1 10
         check "$label: 10 pings from r" ping_all r 192.168.2.1 192.168.1.1 10
         capture_stop
-        at_least "$label: pieces on the wire" "$(capture_count "$work/wire.pcap" fragment)" 8
+        at_least "$label: pieces on the wire" "$(capture_count "$work/wire.pcap" fragment)" 4
         at_least "$label: messages that racoon put together" \
-            "$(grep -c 'fragment [0-9]* completed' "$work/l/racoon/log")" 2
+            "$(grep -c 'fragment [0-9]* completed' "$work/l/racoon/log")" 1
         at_least "$label: messages that racoon sent in pieces" \
             "$(grep -c 'sending [0-9]* bytes in [0-9]* fragments' "$work/l/racoon/log")" 1
         stop_process "$racoon_pid"

@@ -147,7 +147,9 @@ TEST(Reassembly, ADamagedPieceIsMadeGoodByTheNextSending) {
             Reassembly r;
             for (unsigned i = 1; i <= 3; ++i) {
                 const Got got = Piece(i, 3, i == damaged ? 0x80 : 0).to(r).value();
-                if (got == Got::Whole) EXPECT_NE(r.take(), whole(3));
+                if (got == Got::Whole) {
+                    EXPECT_NE(r.take(), whole(3));
+                }
             }
             Got got = Got::Piece;
             for (const unsigned i : order) got = Piece(i, 3).to(r).value();
@@ -184,7 +186,9 @@ TEST(Reassemblies, TellMessagesApartByTheirIds) {
             Reassembly& r = all.of(id);
             ASSERT_EQ(with_id(Piece(i, 3, salt), id).to(r).value(),
                       i == 3 ? Got::Whole : Got::Piece);
-            if (i == 3) EXPECT_EQ(r.take(), whole(3, salt));
+            if (i == 3) {
+                EXPECT_EQ(r.take(), whole(3, salt));
+            }
         }
 }
 

@@ -73,7 +73,8 @@ TEST(Informational, WhatIsNoErrorIsShownAndChangesNothing) {
     ASSERT_TRUE(a.established);
     a.peer.heard.clear();
     std::uint32_t id = 100;
-    for (const std::uint16_t type : {16384, 24576, 24577, 40500, 31, 16383, 40000, 65535}) {
+    for (const int number : {16384, 24576, 24577, 40500, 31, 16383, 40000, 65535}) {
+        const auto type = static_cast<std::uint16_t>(number);
         const Bytes body = a.peer.notify(static_cast<NotifyType>(type), spi4(1), Bytes(8, 1));
         a.peer.say(a.peer.informational(PayloadType::Notification, body, ++id), 1ms);
         if (type == 31 || type == 16383) continue;  // errors that nobody has defined yet
@@ -129,7 +130,9 @@ TEST(Informational, AQuickModeOfAnUnknownSaIsToldSoInFewWordsAndNotForEver) {
         const Bytes m = peer.protected_message(ExchangeType::QuickMode, i,
                                                peer.quick_mode_1_payloads(0x1000 + i));
         peer.say(m, 1ms);
-        if (peer.heard.size() > out) EXPECT_LE(peer.heard.back().size(), m.size());
+        if (peer.heard.size() > out) {
+            EXPECT_LE(peer.heard.back().size(), m.size());
+        }
         out = peer.heard.size();
     }
     ASSERT_GE(out, 1u);

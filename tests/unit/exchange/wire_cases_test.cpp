@@ -44,13 +44,12 @@ const ConfigOptions kAllModes = [] {
     return o;
 }();
 
-// An offer whose attributes claim what they like, those of New Group Mode and GSS-API among them.
+// An offer whose attributes claim what they like, those of New Group Mode among them.
 TEST(WireCases, AttributesOfEveryLengthInAnOffer) {
     World w(60, kAllModes);
     ScriptedPeer peer(w);
-    for (const unsigned type : {6u, 7u, 8u, 11u, 12u, 16u, 16384u, 20000u})
-        for (const std::size_t size : {0, 1, 2, 3, 4, 8, 255, 1024, 1400, 40000}) {
-            if (type == 16384 && size == 0) continue;  // an empty GSS name is none
+    for (const unsigned type : {6u, 7u, 8u, 11u, 12u, 16u, 20000u})
+        for (const std::size_t size : {0u, 1u, 2u, 3u, 4u, 8u, 255u, 1024u, 1400u, 40000u}) {
             // The offer, with one attribute more in its only transform.
             Bytes sa = peer.sai_b();
             Writer attribute;
@@ -85,7 +84,7 @@ TEST(WireCases, AttributesOfEveryLengthInAnOffer) {
 TEST(WireCases, AuthenticationMethodsThatAreNotThere) {
     World w(61, kAllModes);
     ScriptedPeer peer(w);
-    for (const std::uint16_t method : {2, 4, 5, 64221, 65001, 65005}) {
+    for (const int method : {2, 4, 5, 64221, 65001, 65005}) {
         isakmp::Phase1Transform t;
         t.encryption = isakmp::Encryption::AesCbc;
         t.key_length = 256;
@@ -112,9 +111,9 @@ TEST(WireCases, FragmentsOfEveryShortLength) {
     ASSERT_TRUE(peer.establish());
     for (std::size_t body = 0; body <= 5; ++body)
         for (unsigned length = 0; length <= 16; ++length)
-            for (const std::uint8_t last : {0, 1}) {
+            for (const bool last : {false, true}) {
                 Bytes piece(body, 1);
-                if (body == 4) piece[3] = last;
+                if (body == 4) piece[3] = last ? 1 : 0;
                 Bytes m =
                     peer.clear(ExchangeType::IdentityProtection, {{PayloadType::Fragment, piece}});
                 m[30] = 0;
