@@ -293,8 +293,11 @@ class Choosing {
 
     bool take(Phase2Params& params, std::size_t i, const Phase2Transform& t, bool first) {
         const conf::PolicyTemplate& tmpl = rules_.templates[i];
-        const Encapsulation mode =
-            t.mode == Encapsulation::None ? Encapsulation::Transport : t.mode;
+        // libreswan says none of IPComp, which is inside of the ESP that says it.
+        const bool inside = tmpl.protocol == RACOON_IPPROTO_COMP && rules_.templates.size() > 1;
+        Encapsulation mode = t.mode;
+        if (mode == Encapsulation::None)
+            mode = inside ? mode_of(rules_, tmpl) : Encapsulation::Transport;
         if (mode != mode_of(rules_, tmpl)) {
             last_ += std::string(": the policy asks for ") + isakmp::name(mode_of(rules_, tmpl)) +
                      " mode";

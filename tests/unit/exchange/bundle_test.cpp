@@ -354,6 +354,19 @@ TEST_F(Offer, AnAnswerThatRepeatsAPartOfItselfUnderTheNextNumberIsTaken) {
     EXPECT_FALSE(check());
 }
 
+TEST_F(Offer, IpcompWithoutAModeHasThatOfTheBundle) {
+    const auto list = templates({{kComp, false}, {kEsp, false}});
+    Phase2Rules rules{info, list, true};
+    rules.modes.transport = isakmp::Encapsulation::UdpTransport;
+    for (const isakmp::ProtocolId silent : {isakmp::ProtocolId::Ipcomp, isakmp::ProtocolId::Esp}) {
+        auto offered = offer(rules);
+        for (auto& p : offered)
+            for (auto& t : p.transforms)
+                if (p.protocol == silent) t.mode = isakmp::Encapsulation::None;
+        EXPECT_EQ(bool(choose(rules, offered)), silent == isakmp::ProtocolId::Ipcomp);
+    }
+}
+
 TEST_F(Offer, OfSeveralProposalsTheFirstThatFitsWholeIsTaken) {
     const auto list = templates({{kEsp, true}, {kAh, false}});
     const Phase2Rules rules{info, list};
