@@ -231,8 +231,7 @@ const Directive kRows[] = {
      .least = 1,
      .most = 300,
      .feature = Feature::XAuth,
-     .example = "timeout 5;",
-     .lenient = true},
+     .example = "timeout 5;"},
     {.context = C::RadiusCfg,
      .keyword = "retries",
      .word = W::Retries,
@@ -244,8 +243,7 @@ const Directive kRows[] = {
      .least = 0,
      .most = 100,
      .feature = Feature::XAuth,
-     .example = "retries 2;",
-     .lenient = true},
+     .example = "retries 2;"},
 
     // --- ldapcfg ---
     {.context = C::LdapCfg,
@@ -385,8 +383,7 @@ const Directive kRows[] = {
      .least = 1,
      .most = 3600,
      .feature = Feature::XAuth,
-     .example = "timeout 10;",
-     .lenient = true},
+     .example = "timeout 10;"},
     {.context = C::LdapCfg,
      .keyword = "debug",
      .word = W::LdapDebug,
@@ -397,8 +394,7 @@ const Directive kRows[] = {
      .least = 0,
      .most = 65535,
      .feature = Feature::XAuth,
-     .example = "debug 1;",
-     .lenient = true},
+     .example = "debug 1;"},
 };
 
 }  // namespace

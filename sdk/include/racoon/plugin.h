@@ -12,6 +12,5 @@
 #include "plugin/host.h"
 #include "plugin/kernel.h"
 #include "plugin/natt.h"
-#include "plugin/state_store.h"
 
 #endif
