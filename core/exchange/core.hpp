@@ -190,7 +190,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void release_child(Phase2& x);
     void acquire(PolicyId id, const IpAddr& dst, std::uint64_t token);
     void acquired(std::uint64_t token, bool success);
-    Phase2* nearly_up(const conf::Policy& policy);
+    Phase2* nearly_up(const conf::Policy& policy, const IpAddr& peer);
     void pair_timer(SaPair& pair);
     void rekey(SaPair& pair);
     void retire(SaPair& pair);

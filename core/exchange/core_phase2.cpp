@@ -190,8 +190,8 @@ Request* Core::request_of(const Phase2& x) {
 
 /// The peer's quick mode for a policy whose SAs are being installed: the answer to its first packet may
 /// ask for what is on its way.
-Phase2* Core::nearly_up(const conf::Policy& policy) {
-    for (const Phase1* sa : sas_.all())
+Phase2* Core::nearly_up(const conf::Policy& policy, const IpAddr& peer) {
+    for (const Phase1* sa : sas_.with_peer(peer))
         for (const auto& x : sa->children)
             if (x->confirmed && x->running() && x->policy() != nullptr &&
                 x->policy()->id == policy.id && x->selector() == policy.selector)
@@ -527,12 +527,12 @@ void Core::acquire(PolicyId id, const IpAddr& dst, std::uint64_t token) {
         if (!p->replaced && p->selector == policy->selector &&
             ctx_.now - p->established < Duration(kFreshPair))
             return acquired(token, true);
-    if (Phase2* x = nearly_up(*policy); x != nullptr && x->acquires.size() < 16) {
+    IpAddr peer = peer_of(*policy);
+    if (peer.is_any()) peer = dst;
+    if (Phase2* x = nearly_up(*policy, peer); x != nullptr && x->acquires.size() < 16) {
         x->acquires.push_back(token);
         return;
     }
-    IpAddr peer = peer_of(*policy);
-    if (peer.is_any()) peer = dst;
     request(ctx_.settings, *policy, policy->selector, peer, token, {}, {});
 }
 
