@@ -12,7 +12,8 @@ racoon_packages_demo="iproute2 iputils-ping tcpdump procps perl-base util-linux"
 racoon_packages_test="libgtest-dev libgmock-dev libbenchmark-dev clang-16 libclang-rt-16-dev
     clang-format-14 ccache mold git jq mandoc user-mode-linux kmod strongswan-charon strongswan-swanctl
     libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins gdb
-    ike-scan vpnc nftables"
+    ike-scan vpnc nftables iptables conntrack python3 tshark libnss3-tools libldns3 libunbound8 libcurl3-nss
+    libevent-core-2.1-7 libevent-pthreads-2.1-7"
 
 # racoon_need GROUP...: installs what is missing of the groups build, demo, test. Who is not root gets the
 # line to type instead, and status 1. Where there is no dpkg it only says what it would have looked for.
@@ -47,4 +48,20 @@ racoon_need() {
     [ $status = 0 ] || { tail -n 30 "$log" >&2; echo "apt-get failed; see above." >&2; }
     rm -f "$log"
     return $status
+}
+
+# racoon_unpack FOLDER PACKAGE: unpacks a package that cannot be installed beside others, such as libreswan beside
+# strongSwan. Where it cannot be had, the tests that want it say so.
+racoon_unpack() {
+    local folder=$1 package=$2 download
+    [ ! -d "$folder" ] || return 0
+    command -v dpkg >/dev/null && download=$(mktemp -d) || return 0
+    if (cd "$download" && apt-get download -q "$package" && dpkg -x ./*.deb "$download/root") \
+        </dev/null >"$download/log" 2>&1; then
+        mkdir -p "$(dirname "$folder")" && mv "$download/root" "$folder"
+    else
+        tail -n 5 "$download/log" >&2
+        echo "$package could not be unpacked" >&2
+    fi
+    rm -rf "$download"
 }

@@ -107,9 +107,22 @@ std::optional<std::uint64_t> Builder::number(const Statement& s) {
     const Value& v = s.values[0];
     const Directive& d = *s.directive;
     if (v.number >= d.least && v.number <= d.most) return v.number;
+    if (d.lenient) return nearest_in_range(s, "");
     diagnostics_.error(v.where, fmt::format("{} takes a number from {} to {}, found {}",
                                             quoted(d.keyword), d.least, d.most, v.number));
     return std::nullopt;
+}
+
+/// What racoon took as it stood, although no such value makes sense.
+std::uint64_t Builder::nearest_in_range(const Statement& s, std::string_view unit) {
+    const Value& v = s.values[0];
+    const Directive& d = *s.directive;
+    const std::uint64_t used = v.number < d.least ? d.least : std::min(v.number, d.most);
+    if (used != v.number)
+        diagnostics_.warning(Warning::OddValue, v.where,
+                             fmt::format("{} takes {} to {}{}, found {}; {} is used",
+                                         quoted(d.keyword), d.least, d.most, unit, v.number, used));
+    return used;
 }
 
 std::optional<IpAddr> Builder::address(const Value& v) {
@@ -251,6 +264,14 @@ void Builder::module(const Statement& s) {
                            fmt::format("module {} is already named at {}", quoted(block.name),
                                        location(earlier->second).text()));
         return;
+    }
+    for (ModuleFinding& finding : in_.catalog.check_module(block)) {
+        Span where = s.values[0].where;
+        for (const Statement& inner : s.body)
+            if (!inner.broken && in_.sources.text(inner.where) == finding.key)
+                where =
+                    finding.in_value && !inner.values.empty() ? inner.values[0].where : inner.where;
+        diagnostics_.error(where, std::move(finding.text));
     }
     config_->modules.push_back(std::move(block));
 }

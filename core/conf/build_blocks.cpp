@@ -56,19 +56,22 @@ void Builder::admin_socket(const Statement& s) {
         dots = dots || path.substr(at, end - at) == "..";
         at = end + 1;
     }
-    if (!path.starts_with('/'))
-        diagnostics_.error(first.where,
-                           fmt::format("adminsock takes an absolute path, found {}", quoted(path)));
-    else if (dots)
+    if (dots)
         diagnostics_.error(first.where, "the path of adminsock may not hold \"..\"");
     else if (!suffix)
         diagnostics_.error(
             first.where,
             fmt::format("the path of adminsock ends in .sock or .socket, found {}", quoted(last)));
-    else if (path.size() > 107)
+    else if (path.size() > (path.starts_with('/') ? 107 : 106))
         diagnostics_.error(first.where,
                            "the path of adminsock is too long for a socket; the most is 107 bytes");
     socket.path = std::string(path);
+    if (!path.starts_with('/')) {  // where racoon was once it had gone to the background
+        socket.path.insert(0, "/");
+        diagnostics_.warning(Warning::OddValue, first.where,
+                             fmt::format("adminsock takes an absolute path, found {}; {} is used",
+                                         quoted(path), quoted(socket.path)));
+    }
     if (s.values.size() == 4) {
         socket.owner = std::string(s.values[1].text);
         socket.group = std::string(s.values[2].text);
@@ -86,17 +89,7 @@ void Builder::timer(const Statement& block) {
     t.given = true;
     for (const Statement& s : block.body) {
         if (s.broken) continue;
-        const Value& v = s.values[0];
-        const auto period = [&](seconds& out) {
-            if (v.number == 0 && s.directive->least == 0)
-                out = seconds(0);
-            else if (v.number >= 1 && v.number <= s.directive->most)
-                out = time(v);
-            else
-                diagnostics_.error(v.where,
-                                   fmt::format("{} takes 1 second to 24 hours, found {} seconds",
-                                               quoted(s.directive->keyword), v.number));
-        };
+        const auto period = [&](seconds& out) { out = seconds(nearest_in_range(s, " seconds")); };
         switch (s.directive->word) {
             case Word::Counter:
                 if (const auto n = number(s)) t.counter = static_cast<unsigned>(*n);

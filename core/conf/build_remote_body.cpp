@@ -113,10 +113,10 @@ void Builder::phase1_statement(const Statement& s, RemoteDraft& draft) {
             r.dpd.enabled = on(v);
             break;
         case Word::DpdDelay:
-            if (const auto n = number(s)) r.dpd.delay = time(v);
+            if (const auto n = number(s)) r.dpd.delay = seconds(*n);
             break;
         case Word::DpdRetry:
-            if (const auto n = number(s)) r.dpd.retry = time(v);
+            if (const auto n = number(s)) r.dpd.retry = seconds(*n);
             break;
         case Word::DpdMaxfail:
             if (const auto n = number(s)) r.dpd.max_fail = static_cast<unsigned>(*n);
@@ -162,7 +162,8 @@ void Builder::extras_statement(const Statement& s, RemoteDraft& draft) {
             if (r.ike_frag != Offer::Off) offer_only(s, "negotiations go on without");
             break;
         case Word::EspFrag:
-            if (const auto n = number(s)) r.esp_frag = static_cast<std::uint16_t>(*n);
+            if (const auto n = number(s))
+                r.esp_frag = *n == 0 ? std::uint16_t{65535} : static_cast<std::uint16_t>(*n);
             if (r.esp_frag != 65535) offer_only(s, "packets are left whole");
             break;
         case Word::CertificateType:

@@ -129,6 +129,7 @@ class Builder {
     // small things, build.cpp
     /// The statement's number when it is in the directive's range.
     std::optional<std::uint64_t> number(const Statement& s);
+    std::uint64_t nearest_in_range(const Statement& s, std::string_view unit);
     std::optional<Prefix> net(const Value& where, const Value& length);
     void offer_only(const Statement& s, std::string_view instead);
     seconds time(const Value& v) const { return seconds(static_cast<std::int64_t>(v.number)); }

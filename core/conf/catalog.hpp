@@ -121,6 +121,15 @@ struct NattInfo {
     void* impl = nullptr;
 };
 
+struct ModuleBlock;  // config.hpp
+
+/// Something wrong with the settings of a module.
+struct ModuleFinding {
+    std::string key;        // the setting; empty: one is missing
+    bool in_value = false;  // the key is right, its value is not
+    std::string text;       // what was found, what was expected
+};
+
 class Catalog {
   public:
     virtual ~Catalog() = default;
@@ -137,6 +146,9 @@ class Catalog {
     /// Every dialect of NAT traversal that is loaded in this process, the preferred first.
     virtual std::vector<const NattInfo*> natt() const { return {}; }
     virtual bool has(Kind kind, std::string_view name) const = 0;
+    /// Judges a module's settings by its manifest: all that is wrong. Of a module that is not known,
+    /// nothing.
+    virtual std::vector<ModuleFinding> check_module(const ModuleBlock&) const { return {}; }
 
     /// Every known word of a kind with its aliases, for suggestions.
     virtual std::vector<std::string> names(Kind kind) const = 0;

@@ -18,7 +18,7 @@ constexpr std::array kFeatures = {
     Row{Feature::AggressiveMode, true, "aggressive mode"},
     Row{Feature::BaseMode, true, "base mode"},
     Row{Feature::NatTraversal, true, "NAT traversal"},
-    Row{Feature::IkeFragmentation, false, "fragmentation of IKE messages"},
+    Row{Feature::IkeFragmentation, true, "fragmentation of IKE messages"},
     Row{Feature::EspFragmentation, false, "fragmentation before encapsulation"},
     Row{Feature::DistinguishedNames, false, "distinguished names as identities"},
     Row{Feature::Certificates, false, "authentication with certificates"},
@@ -32,7 +32,7 @@ constexpr std::array kFeatures = {
     Row{Feature::StringSelectors, true, "phase 2 identities other than addresses and nets"},
     Row{Feature::BundleModes, true, "one mode for all protocols of a bundle"},
     Row{Feature::PfkeyBuffer, false, "the PF_KEY backend"},
-    Row{Feature::BackupSa, false, "a backup of SAs"},
+    Row{Feature::BackupSa, true, "a backup of SAs"},
 };
 
 constexpr bool in_order() {

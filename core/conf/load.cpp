@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -70,7 +71,17 @@ class Expander {
   private:
     void file(const std::string& path, std::string bytes) {
         const std::uint32_t index = sources_.add(path, std::move(bytes));
-        for (Statement& s : parse(sources_, index, diagnostics_)) {
+        std::vector<Statement> statements = parse(sources_, index, diagnostics_, room_);
+        const bool includes =
+            std::any_of(statements.begin(), statements.end(), [](const Statement& s) {
+                return s.directive->word == Word::Include ||
+                       (s.directive->word == Word::PathKind && s.directive->keyword == "include");
+            });
+        if (!includes && out_.empty()) {  // not twice a million statements
+            out_ = std::move(statements);
+            return;
+        }
+        for (Statement& s : statements) {
             if (s.broken) {
                 out_.push_back(std::move(s));
                 continue;
@@ -142,6 +153,7 @@ class Expander {
     std::string base_;               // `path include`
     std::size_t count_ = 0;
     bool told_ = false;
+    Room room_;
 };
 
 }  // namespace

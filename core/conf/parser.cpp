@@ -27,8 +27,24 @@ std::string one_of(const std::vector<std::string>& words) {
     return out;
 }
 
-std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics) {
-    return Parser(sources, file, diagnostics).file();
+std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics,
+                             Room& room) {
+    return Parser(sources, file, diagnostics, room).file();
+}
+
+/// False: there is none left, which is told once.
+bool Parser::take_room(const Span& where, std::size_t n) {
+    if (!room_.full && room_.left >= n) {
+        room_.left -= n;
+        return true;
+    }
+    if (!room_.full)
+        diagnostics_.error(
+            where,
+            "the configuration is too large: it has more than a million statements, or "
+            "more than some 40,000 remote and as many sainfo sections");
+    room_.full = true;
+    return false;
 }
 
 std::vector<Statement> Parser::file() {
@@ -39,7 +55,7 @@ std::vector<Statement> Parser::file() {
 
 /// Statements up to the closing brace, which is taken, or the end of the file.
 void Parser::block(Context context, const Token* opened_by, std::vector<Statement>& out) {
-    while (!diagnostics_.full()) {
+    while (!diagnostics_.full() && !room_.full) {
         const Token t = lexer_.peek();
         switch (t.kind) {
             case TokenKind::End:
@@ -167,10 +183,13 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
                                              quoted(word.text), directive->instead));
             break;
     }
+    const bool section = directive->form == Form::Remote || directive->form == Form::SaInfo;
+    if (!take_room(word.span, section ? Room::kSection : Room::kStatement)) return;
     Statement s;
     s.directive = directive;
     s.where = word.span;
     bool whole = arguments(*directive, context, s);
+    if (!take_room(word.span, s.values.size() * Room::kValue)) return;
     if (is_block(s.directive->form)) {
         block_statement(*s.directive, context, word, s, whole);
         // Without its head nothing can be made of it, but it is there.
@@ -401,7 +420,11 @@ void Parser::free_key(const Token& word, std::vector<Statement>& out) {
         }
         lexer_.next();
         s.values.push_back(value_of(t));
+        if (s.values.size() <= kMaxWords) continue;
+        diagnostics_.error(t.span, fmt::format("more than {} words", kMaxWords));
+        return recover(Context::Module);
     }
+    if (!take_room(word.span, Room::kStatement + s.values.size())) return;
     if (ends_statement(module_key(), s, Context::Module)) out.push_back(std::move(s));
 }
 

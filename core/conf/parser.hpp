@@ -18,14 +18,31 @@
 
 namespace racoon::conf {
 
+/// What a load has room for, so that 16 MiB of the shortest statements take no gigabytes: a million
+/// statements, or some 40,000 `remote` and as many `sainfo`. Shared by the files of a load.
+struct Room {
+    static constexpr std::size_t kStatement = 3, kSection = 20, kValue = 1;
+    std::size_t left = 4'000'000;
+    bool full = false;  // which was told
+};
+
 /// One file; includes are left as statements. What was in error is left out.
-std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics);
+std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics,
+                             Room& room);
+inline std::vector<Statement> parse(const Sources& sources, std::uint32_t file,
+                                    Diagnostics& diagnostics) {
+    Room room;
+    return parse(sources, file, diagnostics, room);
+}
+inline constexpr std::size_t kMaxListed = 1024;    // items of one list
+inline constexpr std::size_t kMaxWords = 100'000;  // of one statement
 
 class Parser {
   public:
-    Parser(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics)
+    Parser(const Sources& sources, std::uint32_t file, Diagnostics& diagnostics, Room& room)
         : sources_(sources),
           diagnostics_(diagnostics),
+          room_(room),
           lexer_(sources, file, diagnostics, Lexer::Mode::Racoon) {}
 
     std::vector<Statement> file();
@@ -44,6 +61,7 @@ class Parser {
     bool begins_statement(Context context, const Token& token) const;
     void unclosed(const Token& string, Statement& s);
     void recover(Context context);
+    bool take_room(const Span& where, std::size_t n);
     bool body(const Directive& directive, const Token& keyword, Statement& s);
 
     // parser_forms.cpp: arguments. False: reported, the caller recovers.
@@ -99,6 +117,7 @@ class Parser {
 
     const Sources& sources_;
     Diagnostics& diagnostics_;
+    Room& room_;
     Lexer lexer_;
     std::vector<Context> open_;  // the contexts around the one that is being read
     Closed closed_;

@@ -391,6 +391,9 @@ bool Parser::choices(const Directive& directive, Context context, Statement& s) 
             return false;
         }
         s.values.push_back(value_of(lexer_.next()));
+        if (s.values.size() <= kMaxWords) continue;
+        diagnostics_.error(t.span, fmt::format("more than {} words", kMaxWords));
+        return false;
     }
     if (s.values.empty()) return expected(one_of(words), directive);
     return true;
@@ -532,7 +535,7 @@ bool Parser::algorithm(const Directive& directive, Statement& s) {
     if (!t.is(TokenKind::Word)) return expected("the name of an algorithm", directive);
     Value v = value_of(lexer_.next());
     const Token n = lexer_.peek();
-    if (n.is(TokenKind::Word) && !n.first_on_line) {
+    if (n.is(TokenKind::Word)) {
         const auto parsed = parse_number(n.text);
         if (parsed.fault == NumberFault::TooLarge) {
             diagnostics_.error(n.span, fmt::format("the number {} is too large", quoted(n.text)));
@@ -553,6 +556,10 @@ bool Parser::algorithms(const Directive& directive, Statement& s) {
     for (;;) {
         if (!algorithm(directive, s)) return false;
         const Token t = lexer_.peek();
+        if (s.values.size() > kMaxWords) {
+            diagnostics_.error(t.span, fmt::format("more than {} algorithms", kMaxWords));
+            return false;
+        }
         if (t.is(TokenKind::Comma)) {
             lexer_.next();
             continue;

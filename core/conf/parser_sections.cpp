@@ -7,12 +7,6 @@
 
 namespace racoon::conf {
 
-namespace {
-
-constexpr std::size_t kMaxListed = 1024;  // items of one list
-
-}  // namespace
-
 /// `/24` behind an address; without it nothing is set.
 bool Parser::prefix(Value& out) {
     if (!lexer_.peek().is(TokenKind::Slash)) return true;

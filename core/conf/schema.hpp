@@ -242,6 +242,8 @@ struct Directive {
     std::string_view argument = {};     // what a text, name or number is called; empty: the usual
     std::string_view example = {};      // a whole statement
     bool many = false;                  // each occurrence counts, not only the last
+    bool lenient =
+        false;  // old racoons took any number: the nearest of the range is used, and told
 };
 
 /// All rows, block by block, in the order in which they are explained.

@@ -231,7 +231,8 @@ const Directive kRows[] = {
      .least = 1,
      .most = 300,
      .feature = Feature::XAuth,
-     .example = "timeout 5;"},
+     .example = "timeout 5;",
+     .lenient = true},
     {.context = C::RadiusCfg,
      .keyword = "retries",
      .word = W::Retries,
@@ -243,7 +244,8 @@ const Directive kRows[] = {
      .least = 0,
      .most = 100,
      .feature = Feature::XAuth,
-     .example = "retries 2;"},
+     .example = "retries 2;",
+     .lenient = true},
 
     // --- ldapcfg ---
     {.context = C::LdapCfg,
@@ -383,7 +385,8 @@ const Directive kRows[] = {
      .least = 1,
      .most = 3600,
      .feature = Feature::XAuth,
-     .example = "timeout 10;"},
+     .example = "timeout 10;",
+     .lenient = true},
     {.context = C::LdapCfg,
      .keyword = "debug",
      .word = W::LdapDebug,
@@ -394,7 +397,8 @@ const Directive kRows[] = {
      .least = 0,
      .most = 65535,
      .feature = Feature::XAuth,
-     .example = "debug 1;"},
+     .example = "debug 1;",
+     .lenient = true},
 };
 
 }  // namespace

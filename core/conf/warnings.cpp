@@ -74,6 +74,9 @@ constexpr WarningInfo kTable[] = {
     {W::NattPort, "natt_port",
      "isakmp_natt without a port, which means 500 and hardly ever is meant.", ""},
     {W::HostBits, "host_bits", "A net with bits beyond its prefix, such as 10.1.2.3/8.", ""},
+    {W::OddValue, "odd_value",
+     "A value that racoon took and that makes no sense, such as counter 0; what is used instead is said.",
+     ""},
     {W::NoCompression, "no_compression",
      "A sainfo without compression_algorithm, which older racoons refuse; or a policy that asks for "
      "ipcomp when there is no algorithm for it.",
@@ -84,6 +87,9 @@ constexpr WarningInfo kTable[] = {
     {W::UnsafeFile, "unsafe_file",
      "A file with secrets that others can read, or with hooks that they "
      "can change.",
+     ""},
+    {W::UncheckedFile, "unchecked_file",
+     "A file of keys that the user who runs racoon -t may not read, so that nothing can be said of it.",
      ""},
     {W::KeyFileMode, "key_file_mode", "A file of keys with more permissions than it needs.", ""},
     {W::PskLine, "psk_line",

@@ -48,10 +48,12 @@ enum class Warning : std::uint8_t {
     TimerOrder,
     NattPort,
     HostBits,
+    OddValue,
     NoCompression,
     // files, modules, spellings
     MissingFile,
     UnsafeFile,
+    UncheckedFile,
     KeyFileMode,
     PskLine,
     MissingModule,

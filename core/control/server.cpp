@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 #include <map>
+#include <utility>
 
 #include "log/log.hpp"
 
@@ -13,6 +15,7 @@ namespace racoon::control {
 namespace {
 constexpr std::size_t kMaxClients = 16;
 constexpr auto kIdle = std::chrono::seconds(30);
+constexpr auto kPause = std::chrono::seconds(1);
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Impl> {
@@ -31,19 +34,41 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
         : loop(l), commands(engine, std::move(hooks)) {}
 
     Status listen_on(UniqueFd fd) {
-        if (listening.valid()) loop.unwatch(accept_watch);
+        stop_accepting();
         listening = std::move(fd);
         if (!listening.valid()) return ok();
         const int flags = ::fcntl(listening.get(), F_GETFL);
         if (flags < 0 || ::fcntl(listening.get(), F_SETFL, flags | O_NONBLOCK) < 0)
             return fail_os("control socket", errno);
+        return accept_more();
+    }
+
+    Status accept_more() {
         RACOON_TRY(accept_watch, loop.watch(listening.get(), loop::kReadable,
                                             [this](unsigned) { accept_all(); }));
+        accepting = true;
         return ok();
+    }
+    void stop_accepting() {
+        if (std::exchange(accepting, false)) loop.unwatch(accept_watch);
+        loop.cancel(accept_pause);
+    }
+
+    /// Out of descriptors, most likely: the connection stays where it is and keeps the socket readable, so
+    /// looking again at once would go on for ever.
+    void pause(int why) {
+        if (!std::exchange(told_pause, true))
+            LOGW("", std::string("control socket: no connection can be accepted: ") +
+                         std::strerror(why));
+        stop_accepting();
+        accept_pause = loop.arm(kPause, [this] {
+            if (const Status more = accept_more(); !more)
+                LOGE("", "control socket: " + more.error().text());
+        });
     }
 
     ~Impl() {
-        if (listening.valid()) loop.unwatch(accept_watch);
+        stop_accepting();
         for (auto& [id, c] : clients) {
             loop.unwatch(c.watch);
             loop.cancel(c.idle);
@@ -53,7 +78,12 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     void accept_all() {
         for (;;) {
             UniqueFd fd(::accept4(listening.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-            if (!fd.valid()) return;
+            if (!fd.valid()) {
+                if (errno == EINTR || errno == ECONNABORTED) continue;
+                if (errno != EAGAIN && errno != EWOULDBLOCK) pause(errno);
+                return;
+            }
+            told_pause = false;
             if (clients.size() >= kMaxClients) continue;  // closes it: the client sees an early end
             const int raw = fd.get();
             const auto id = ++last_id;
@@ -149,6 +179,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     UniqueFd listening;
     Commands commands;
     loop::WatchToken accept_watch{};
+    loop::TimerToken accept_pause{};
+    bool accepting = false, told_pause = false;
     std::map<std::uint64_t, Client> clients;
     std::uint64_t last_id = 0;
 };

@@ -34,6 +34,12 @@ Failure insufficient() {
     return fail(Errc::InvalidState, "insufficient arguments");
 }
 
+/// `words` has more than `most`: the first that is too many is named.
+Failure too_many(const std::vector<std::string>& words, std::size_t most) {
+    return fail(Errc::InvalidState,
+                "too many arguments: found \"" + words[most] + "\", expected no more");
+}
+
 /// A numeric address or a host name of the family.
 Result<IpAddr> resolve(const std::string& host, int family) {
     addrinfo hints{};
@@ -88,8 +94,10 @@ Status sa_options(Json& args, const std::vector<std::string>& words, std::size_t
     args["proto"] = proto;
     RACOON_TRY_STATUS(side(args, "src", words[at + 2], family));
     RACOON_TRY_STATUS(side(args, "dst", words[at + 3], family));
-    if (proto == "isakmp" || !need_upper) return ok();
-    if (words.size() < at + 5) return insufficient();
+    const std::size_t most = at + (proto == "isakmp" ? 4 : 5);
+    if (words.size() > most) return too_many(words, most);
+    if (proto == "isakmp" || (!need_upper && words.size() < most)) return ok();
+    if (words.size() < most) return insufficient();
     const std::string& upper = words[at + 4];
     unsigned value = 0;
     if (upper == "icmp")
@@ -116,7 +124,8 @@ Result<Command> parse_command(const std::vector<std::string>& words) {
     if (out.name.empty()) return fail(Errc::NotFound, "Invalid command [" + words[0] + "]");
 
     if (out.name == "show-sa" || out.name == "flush-sa") {
-        if (words.size() != 2) return insufficient();
+        if (words.size() < 2) return insufficient();
+        if (words.size() > 2) return too_many(words, 2);
         out.args["proto"] = words[1];
     } else if (out.name == "delete-sa") {
         RACOON_TRY_STATUS(sa_options(out.args, words, 1, false));
@@ -136,8 +145,8 @@ Result<Command> parse_command(const std::vector<std::string>& words) {
             }
         }
         RACOON_TRY_STATUS(sa_options(out.args, words, at, true));
-    } else if (words.size() != 1) {
-        return insufficient();
+    } else if (words.size() > 1) {
+        return too_many(words, 1);
     }
     return out;
 }

@@ -13,8 +13,8 @@ struct Command {
     control::Json args = control::Json::object();
 };
 
-/// `words`: the command and what follows it. Errors: InvalidState "insufficient arguments"; NotFound
-/// for an unknown command; Malformed for a bad address or word.
+/// `words`: the command and what follows it. Errors: InvalidState, "insufficient arguments" or too many;
+/// NotFound for an unknown command; Malformed for a bad address or word.
 Result<Command> parse_command(const std::vector<std::string>& words);
 
 std::string usage();

@@ -79,6 +79,9 @@ struct Daemon::Impl {
         logged = false;
         const conf::ConfigPtr config = parsed.config;
         log::set_level(effective_level(*config, options));
+        if (options.restore && !config->paths.contains("backupsa"))
+            return fail(Errc::Config, "-B: " + options.config_file +
+                                          " has no `path backupsa` to restore SAs from");
         RACOON_TRY_STATUS(host->configure(config));
         host->commit();
         RACOON_TRY_STATUS(host->start());
@@ -98,6 +101,7 @@ struct Daemon::Impl {
         how.change_ids = identity.change;
         how.chroot = identity.chroot;
         how.family = static_cast<Family>(options.family);
+        how.restore = options.restore;
         LOGI("", options.one_process
                      ? "keeper and engine share this process, with all its privileges"
                      : identity.note);

@@ -30,13 +30,15 @@ class Checker {
                     });
             });
         if (named == config_.paths.end() || !wanted) return;
-        const Status good = check({RACOON_KEY_PSK, "psk", named->second});
+        const auto found = config_.path_places.find("pre_shared_key");
+        conf::Location place;
+        if (found != config_.path_places.end()) place = found->second;
+        const Status good = check({RACOON_KEY_PSK, "psk", named->second}, place);
         if (good) return;
         const std::string what =
             "pre-shared key file " + named->second + " (`path pre_shared_key`): ";
         const int why = good.error().os_errno();
-        const auto place = config_.path_places.find("pre_shared_key");
-        add(place == config_.path_places.end() ? conf::Location{} : place->second,
+        add(place,
             what + (why == 0 ? good.error().text()
                              : std::strerror(why) + std::string("; create it with mode 0600 or "
                                                                 "correct the path")));
@@ -65,13 +67,21 @@ class Checker {
                    const conf::Location& where) {
         const std::string path = key_file_path(config_, name);
         if (!checked_.emplace(use, path).second) return;  // many sections may share a file
-        const Status good = check({use, "plain_rsa", path});
+        const Status good = check({use, "plain_rsa", path}, where);
         if (!good) add(where, directive + (": " + good.error().text()));
     }
-    Status check(const privsep::KeyFile& file) {
+    Status check(const privsep::KeyFile& file, const conf::Location& where) {
         const Status good = privsep::check_key_file(registry_, file, findings_.warnings);
-        const bool hidden = !good && good.error().os_errno() == EACCES && ::geteuid() != 0;
-        return hidden ? ok() : good;
+        if (good || good.error().os_errno() != EACCES || ::geteuid() == 0) return good;
+        privsep::KeyRemark remark;
+        remark.name = conf::about(conf::Warning::UncheckedFile).name;
+        remark.where = where;
+        if (where.line == 0) remark.where.file = config_.file;
+        remark.text = file.path +
+                      " may not be read by who tests this, and was not checked; run: racoon -t as "
+                      "root";
+        findings_.warnings.push_back(std::move(remark));
+        return ok();
     }
     void add(const conf::Location& where, std::string text) {
         conf::Diagnostic d;

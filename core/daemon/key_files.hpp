@@ -22,8 +22,8 @@ struct KeyFileFindings {
 std::string key_file_path(const conf::Config& config, const std::string& name);
 
 /// psk.txt where a proposal asks for a pre-shared key, and the plain RSA key files of each `remote`.
-/// Their content is the credential modules'. A file that only root may read is passed over by
-/// others, who test a configuration.
+/// Their content is the credential modules'. Others than root, who test a configuration, are told of
+/// those that they may not read.
 KeyFileFindings check_key_files(const conf::Config& config, const plugin::Registry& registry);
 
 }  // namespace racoon::daemon

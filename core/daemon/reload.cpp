@@ -78,12 +78,17 @@ void check_same_modules(const WantedModules& wanted, const plugin::PluginHost& h
     if (wanted.dir != host.dir())
         restart("the module folder is " + host.dir() + ", not " + wanted.dir);
     const auto loaded = host.modules();
+    const std::vector<std::string> installed = plugin::installed_modules(wanted.dir);
     for (const auto& block : wanted.blocks) {
         const bool known =
             std::any_of(loaded.begin(), loaded.end(),
                         [&](const plugin::ModuleState& m) { return m.name == block.name; });
-        if (!known && !block.optional)
-            restart(block.where.text() + ": module \"" + block.name + "\" is not loaded");
+        if (known || block.optional) continue;
+        const bool there =
+            std::find(installed.begin(), installed.end(), block.name) != installed.end();
+        restart(block.where.text() + ": module \"" + block.name + "\" is not loaded" +
+                (there ? "; it is installed, and modules are loaded at the start"
+                       : ", and none of that name is installed in " + wanted.dir));
     }
     if (wanted.blocks.empty() && !running.modules.empty())
         restart("no module is named any more, which means the standard ones");

@@ -53,8 +53,15 @@ Status try_configuration(const Options& options) {
     loop::WorkPool workers(*loop, 1, 16);
     const auto runtime = plugin::make_loop_runtime(*loop, workers);
     plugin::PluginHost host(*runtime, plugin::Zone::Both, wanted.dir);
-    RACOON_TRY_STATUS(
-        logged(options.offline ? host.load_facts(wanted.blocks) : host.load(wanted.blocks)));
+    const Status loaded =
+        logged(options.offline ? host.load_facts(wanted.blocks) : host.load(wanted.blocks));
+    if (!loaded) {
+        // What else is wrong is told as well, as far as that can be known without the module.
+        plugin::PluginHost facts(*runtime, plugin::Zone::Both, wanted.dir);
+        if (!options.offline && facts.load_facts(wanted.blocks))
+            static_cast<void>(read_config(options, facts, nullptr));
+        return loaded;
+    }
     RACOON_TRY(const auto parsed, read_config(options, host, nullptr));
     if (!options.offline) {
         RACOON_TRY_STATUS(logged(host.configure(parsed.config)));
@@ -117,11 +124,6 @@ int explain_trust(const Options& options) {
 
 int run_daemon(const Options& options, char** argv) {
     if (::geteuid() != 0) return complain(options, "must be root to run this program.");
-    if (options.restore)
-        return complain(
-            options,
-            "-B: restoring SAs from `path backupsa` is not available in this version; start "
-            "without -B, the tunnels are negotiated anew");
     ::umask(077);
     if (!options.one_process) no_core();  // that is for debugging
     Readiness readiness;

@@ -2,9 +2,11 @@
 // stands still until it returns.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "conf/config.hpp"
@@ -51,6 +53,23 @@ class RateLimit {
     TimePoint window_{};
 };
 
+/// What was said once need not be said again for a repeated message. Bounded: the oldest is forgotten.
+class Lately {
+  public:
+    /// True the first time within kSpan.
+    bool first(std::uint64_t what, TimePoint now) {
+        for (const auto& [seen, when] : seen_)
+            if (seen == what && when + kSpan > now) return false;
+        seen_[next_++ % seen_.size()] = {what, now};
+        return true;
+    }
+
+  private:
+    static constexpr Duration kSpan = std::chrono::minutes(2);
+    std::array<std::pair<std::uint64_t, TimePoint>, 128> seen_{};
+    std::size_t next_ = 0;
+};
+
 struct Context {
     Context(SettingsPtr s, Output& o);
 
@@ -65,6 +84,7 @@ struct Context {
     std::vector<Endpoint> natt_endpoints;  // our sockets that take the non-ESP marker
     RateLimit noise{10};                   // log lines about datagrams of strangers
     RateLimit refusals{10};                // unauthenticated notifies
+    Lately refused;                        // exchanges whose refusal stands in the log
 
     bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }
     /// Whether the backend has an algorithm, in ESP (50) or AH (51).

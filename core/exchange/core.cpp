@@ -81,12 +81,16 @@ void Core::datagram(const Datagram& in) {
     if (auto s = isakmp::check_ikev1(*header); !s)
         return noise(in.remote, "dropped: " + s.error().text());
     if (in.remote.port == 0) return;
+    if (header->first_payload() == isakmp::PayloadType::Fragment) return fragment(in, *header);
+    whole_message(in, *header);
+}
+
+void Core::whole_message(const Datagram& in, const isakmp::Header& header) {
     auto message = isakmp::Message::parse(to_bytes(in.bytes));
     if (!message) return noise(in.remote, "dropped: " + message.error().text());
     const std::uint64_t digest = ctx_.hash(in.bytes);
-    const CookiePair& cookies = header->cookies;
-
-    const ExchangeType exchange = header->exchange_type();
+    const CookiePair& cookies = header.cookies;
+    const ExchangeType exchange = header.exchange_type();
 
     if (cookies.responder.is_zero()) {
         if (is_phase1(exchange)) return first_message(in, std::move(*message), digest);

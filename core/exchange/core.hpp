@@ -18,6 +18,7 @@
 #include "exchange/context.hpp"
 #include "exchange/engine.hpp"
 #include "exchange/flood_guard.hpp"
+#include "exchange/pair_keep.hpp"
 #include "exchange/pair_table.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/phase2.hpp"
@@ -90,6 +91,10 @@ class Core : public Phase1Owner, public Phase2Owner {
     // --- reload.cpp ---
     ReloadCounts reconfigure(conf::ConfigPtr config, std::uint32_t generation);
 
+    // --- adopt.cpp ---
+    /// The pairs of an engine before this one, once, before anything else.
+    void adopt_pairs(const std::vector<KeptPair>& pairs);
+
     // --- hosts.cpp ---
     void set_hosts(conf::HostAddresses hosts);
 
@@ -146,9 +151,16 @@ class Core : public Phase1Owner, public Phase2Owner {
     void responder_ended(const Phase1& sa);
 
     // core.cpp
+    void whole_message(const Datagram& in, const isakmp::Header& header);
     bool keep_for_later(Phase1& sa, Received& in);
     void for_sa(Phase1& sa, Received in);
     void quick_mode(Phase1& sa, Received in);
+
+    // fragments.cpp
+    void fragment(const Datagram& in, const isakmp::Header& header);
+    Reassembly* reassembly_for(const Datagram& in, const CookiePair& cookies, Phase1* sa,
+                               std::uint16_t id);
+    void put_together(const Datagram& in, const isakmp::Header& wrapper, Bytes whole);
 
     // core_phase1.cpp
     void cookies_known(Phase1& sa, const Cookie& responder) override;
@@ -177,6 +189,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void phase2_failed(Phase2& x, const Error& error) override;
     void phase2_repeated(Phase2& x) override;
     bool overlaps_another(const Phase2& x) override;
+    void phase2_installs(const Phase2& x) override;
     const conf::Policy* policy_of(PolicyId id) const;
     void drop_made(PolicyId id);
     void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
@@ -204,6 +217,14 @@ class Core : public Phase1Owner, public Phase2Owner {
                          const Endpoint& remote, bool insist);
     using DeleteKey = std::pair<IpAddr, Spi>;  // the peer, and the SPI towards it
     void repeat_delete(const DeleteKey& key);
+
+    // adopt.cpp
+    std::unique_ptr<SaPair> pair_of(const Phase2& x) const;
+    /// The keeper learns what the next engine must know of a pair.
+    void keep(const SaPair& pair);
+    void adopt_pair(const KeptPair& kept);
+    const conf::Policy* adopt_policy(const PairKeep& record);
+    void meet_peers();
 
     // informational.cpp
     void informational(Phase1& sa, const Received& in);
@@ -301,6 +322,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::map<DeleteKey, std::unique_ptr<PendingDelete>> deletes_;
     std::unordered_map<PairId, std::unique_ptr<Timer>> settle_timers_;
     std::vector<Endpoint> local_endpoints_;
+    std::vector<std::pair<IpAddr, IpAddr>> unmet_;  // hosts of adopted pairs without an ISAKMP SA
+    Timer meet_timer_;
     std::uint64_t last_token_ = 0;
     std::size_t negotiating_responders_ = 0;
     std::map<StarterKey, std::unique_ptr<Starter>> starters_;

@@ -212,31 +212,13 @@ void Core::release_child(Phase2& x) {
 
 void Core::phase2_established(Phase2& x) {
     Phase1& sa = x.phase1();
-    auto owned = std::make_unique<SaPair>();
-    owned->settings = x.settings_ptr();
-    owned->policy = x.policy();
-    owned->made = x.made();
+    std::unique_ptr<SaPair> owned = pair_of(x);
     if (x.made() != nullptr) {
         MadePolicy& m = made_[x.policy()->id];
         m.policy = x.made();
         m.peer = sa.remote().addr;
         m.peer_id = sa.peer_id();
     }
-    owned->section = sa.section().name;
-    owned->local = sa.local();
-    owned->remote = sa.remote();
-    owned->selector = x.selector();
-    owned->local_id = x.local_id;
-    owned->remote_id = x.remote_id;
-    owned->params = x.params();
-    owned->message_id = x.id();
-    owned->phase1 = sa.cookies();
-    owned->we_behind = sa.natt().we_behind;
-    owned->peer_behind = sa.natt().peer_behind;
-    owned->initiator = x.initiator();
-    owned->phase1_initiator = sa.initiator();
-    owned->created = x.created();
-    owned->established = ctx_.now;
     Request* r = request_of(x);
     if (r != nullptr) owned->replaces = r->replaces;
     x.hand_over();
@@ -343,7 +325,10 @@ void Core::rekey(SaPair& pair) {
 }
 
 void Core::retire(SaPair& pair) {
-    pair.replaced = true;
+    if (!pair.replaced) {
+        pair.replaced = true;
+        keep(pair);
+    }
     pair.timer.arm(ctx_.timers, ctx_.now + kLinger,
                    [this, &pair] { delete_pair(pair, Tell::Peer, true, "replaced"); });
 }

@@ -46,6 +46,11 @@ void Engine::kernel_event(const KernelEvent& event, TimePoint now) {
     impl_->kernel_event(event);
 }
 
+void Engine::adopt(const std::vector<KeptPair>& pairs, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->adopt_pairs(pairs);
+}
+
 std::optional<TimePoint> Engine::next_deadline() const {
     return impl_->next_deadline();
 }

@@ -25,6 +25,7 @@
 #include "conf/config.hpp"
 #include "conf/select.hpp"
 #include "exchange/operations.hpp"
+#include "exchange/pair_keep.hpp"
 
 namespace racoon::exchange {
 
@@ -127,6 +128,9 @@ class Engine {
     /// What the host names of the configuration stand for from now on. Before each negotiation with such
     /// a peer the keeper is asked for a fresh answer (Resolve), which comes in this way.
     void hosts(conf::HostAddresses hosts, TimePoint now);
+    /// The pairs of IPsec SAs of an engine that died: this one goes on with them, and negotiates anew
+    /// for those that were not complete. Once, before everything else but capabilities and endpoints.
+    void adopt(const std::vector<KeptPair>& pairs, TimePoint now);
     /// Brings up the tunnels of remotes with `start on`, from now on; a reload sees to it by itself.
     void start_tunnels(TimePoint now);
     /// The local addresses that we may initiate from; empty: any.

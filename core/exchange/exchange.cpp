@@ -121,6 +121,7 @@ void Exchange::forget_messages() {
 
 void Exchange::transmit(Bytes datagram, Repeat repeat) {
     last_out_ = std::move(datagram);
+    sparing_ = repeat == Repeat::Sparingly;
     repeat_timer_.cancel();
     backoff_.reset();
     wait_error_.reset();

@@ -90,6 +90,8 @@ class Exchange : public OpWaiter {
     virtual const conf::Timer& timer_config() const = 0;
     /// What was sent last, once more; false: it has been forgotten.
     bool emit_again();
+    /// What is sent goes to an address that has not shown that it receives it.
+    bool sending_sparingly() const { return sparing_ && !last_out_.empty(); }
     /// The peer sent again what we had answered.
     virtual void on_duplicate() {}
     /// The messages kept for duplicates are no longer needed.
@@ -115,6 +117,7 @@ class Exchange : public OpWaiter {
     std::optional<Error> wait_error_;
 
     Bytes last_out_;
+    bool sparing_ = false;  // last_out_ is sent Repeat::Sparingly
     std::uint64_t last_in_ = 0;
     bool last_in_valid_ = false;
     std::optional<Backoff> backoff_;

@@ -71,6 +71,7 @@ void FloodGuard::erase(Place place) {
         offer_bytes_ -= place->offer->size();
         offers_.erase(hash_(*place->offer));
     }
+    if (place->has_pieces) --reassemblies_;
     (place->trusted ? trusted_ : strangers_).erase(place);
 }
 
@@ -92,6 +93,16 @@ bool FloodGuard::may_answer(HalfOpen& h, TimePoint now) {
     if (h.answers >= kAnswersPerSecond) return false;
     ++h.answers;
     return true;
+}
+
+Reassembly* FloodGuard::reassembly(HalfOpen& h) {
+    if (h.pieces == nullptr) {
+        if (reassemblies_ >= kMaxReassemblies) return nullptr;
+        ++reassemblies_;
+        h.pieces = std::make_unique<Reassembly>(kMaxMessage3);
+        h.has_pieces = true;
+    }
+    return h.pieces.get();
 }
 
 void FloodGuard::drop(const HalfOpen& h) {

@@ -18,6 +18,7 @@
 
 #include "base/clock.hpp"
 #include "exchange/admission.hpp"
+#include "exchange/reassembly.hpp"
 #include "exchange/sa_table.hpp"
 
 namespace racoon::exchange {
@@ -30,7 +31,10 @@ struct HalfOpen {
     TimePoint created{};
     const conf::NattInfo* natt = nullptr;  // the dialect agreed on; modules stay for ever
     bool peer_dpd = false;
-    std::uint8_t answers = 0;  // within the second of `answered`
+    bool peer_fragments = false;
+    bool has_pieces = false;             // counted among the reassemblies
+    std::unique_ptr<Reassembly> pieces;  // of message 3, after it has echoed our cookie
+    std::uint8_t answers = 0;            // within the second of `answered`
     TimePoint answered{};
 };
 static_assert(sizeof(HalfOpen) <= 256);
@@ -42,6 +46,9 @@ class FloodGuard {
     static constexpr std::size_t kMaxPerNet = 128;
     static constexpr std::size_t kMaxOffer = 2048;
     static constexpr std::size_t kMaxOfferBytes = 8u << 20;
+    static constexpr std::size_t kMaxReassemblies = 256;
+    static constexpr std::size_t kMaxMessage3 =
+        4096;  // in pieces: the largest group has 1,024 bytes
     static constexpr unsigned kAnswersPerSecond = 3;
     static constexpr Duration kLifetime = std::chrono::seconds(60);
 
@@ -56,11 +63,14 @@ class FloodGuard {
     HalfOpen* by_first(const Endpoint& peer, const Cookie& initiator);
     /// Whether message 2 may be sent once more: a repeated message 1 is not answered without end.
     bool may_answer(HalfOpen& h, TimePoint now);
+    /// Where the pieces of its message 3 are put together; null: too many do so already.
+    Reassembly* reassembly(HalfOpen& h);
     void drop(const HalfOpen& h);
     void expire(TimePoint now);
     void clear();
     std::optional<TimePoint> next_expiry() const;
     std::size_t size() const { return strangers_.size() + trusted_.size(); }
+    std::size_t reassemblies() const { return reassemblies_; }
     std::size_t offer_bytes() const { return offer_bytes_; }
 
   private:
@@ -84,6 +94,7 @@ class FloodGuard {
     std::unordered_map<std::pair<Endpoint, Cookie>, Place, KeyedHasher> by_first_;
     std::unordered_map<IpAddr, Source, IpAddrHash> by_net_;
     std::unordered_map<std::uint64_t, std::weak_ptr<const Bytes>> offers_;
+    std::size_t reassemblies_ = 0;
     std::size_t offer_bytes_ = 0;
 };
 

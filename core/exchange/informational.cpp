@@ -33,8 +33,35 @@ void Core::ignored_informational(Phase1& sa, const isakmp::Message& message) {
     LOGW(sa.peer_text(), "unauthenticated " + what);
 }
 
+namespace {
+
+/// What the peer says under the keys of a phase 1 that we began and it has not proved its side of. With a pre-shared
+/// key nobody else can say it, so a refusal of our identity or proof need not be waited out. False: it is no such.
+bool refused_phase1(Phase1& sa, const isakmp::Message& message) {
+    if (sa.state() != Phase1::State::Negotiating || !sa.initiator() || !sa.cipher_key().valid() ||
+        !message.header().encrypted())
+        return false;
+    const AuthSession& auth = sa.negotiation().auth;
+    if (!auth.active() || auth.skeyid_recipe() != RACOON_SKEYID_PSK) return false;
+    auto chain = sa.phase2_chain(message.header().message_id);
+    if (!chain) return false;
+    auto clear = open_message(message, sa.cipher_key(), chain->next(), sa.config().padding);
+    if (!clear) return false;
+    auto info = HashCheck(*sa.params().hash, sa.skeyid_a()).informational(std::move(*clear));
+    if (!info) return false;
+    for (const isakmp::Notification& n : (*info)->notifications) {
+        if (!n.is_error()) continue;
+        sa.abort(Error(Errc::Denied, "the peer refused with " + isakmp::name(n.type)));
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
 void Core::informational(Phase1& sa, const Received& in) {
     const isakmp::Message& message = in.message;
+    if (refused_phase1(sa, message)) return;
     if (!message.header().encrypted() || !sa.usable()) return ignored_informational(sa, message);
     const MessageId id = message.header().message_id;
     auto chain = sa.phase2_chain(id);
@@ -179,6 +206,9 @@ void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, Messag
             ++candidates;
         }
     }
+    // The peer takes back that it believes us.
+    if (candidates == 0 && n.type == NotifyType::AuthenticationFailed)
+        return delete_phase1(sa, Tell::No, "the peer does not accept our proof");
     if (candidates != 1) return;  // cannot be told which one is meant
     meant->abort(Error(Errc::Denied, "the peer refused with " + isakmp::name(n.type)));
 }

@@ -115,15 +115,17 @@ Task<Status> compute_keys(Phase1& x) {
 
 }  // namespace
 
-Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer, bool with_dpd,
-                                  const conf::NattInfo* natt) {
+Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer,
+                                  const VendorAnswers& with) {
     isakmp::Header h;
     h.cookies = cookies;
     h.exchange = isakmp::number(ExchangeType::IdentityProtection);
     MessageBuilder b(h);
     b.add(PayloadType::SecurityAssociation, sa_answer);
-    if (with_dpd) b.add(PayloadType::VendorId, dpd_vendor_id());
-    if (natt != nullptr) b.add(PayloadType::VendorId, natt->vendor_ids.front());
+    if (with.dpd) b.add(PayloadType::VendorId, dpd_vendor_id());
+    if (with.fragments)
+        b.add(PayloadType::VendorId, fragmentation_vendor_id(ExchangeType::IdentityProtection));
+    if (with.natt != nullptr) b.add(PayloadType::VendorId, with.natt->vendor_ids.front());
     return b.finish();
 }
 

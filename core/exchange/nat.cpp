@@ -78,17 +78,20 @@ void Core::move_pair(SaPair& pair, const Endpoint& remote) {
     if (pair.remote.addr != remote.addr)
         return delete_pair(pair, Tell::Peer, false, "the peer has another address now");
     pair.remote = remote;
+    keep(pair);
     SaMove move;
     move.local = pair.local.addr;
     move.peer = pair.remote.addr;
     move.peer_port = remote.port;
-    for (const SaParams& sa : pair.params.sas)
+    for (const SaParams& sa : pair.params.sas) {
+        if (sa.compression != nullptr) continue;  // has no ports
         for (const bool inbound : {false, true}) {
             move.protocol = sa.protocol;
             move.inbound = inbound;
             move.spi = inbound ? sa.spi_in : sa.spi_out;
             ctx_.ops.post(move);
         }
+    }
 }
 
 /// The kernel decrypted a packet of the peer that came from elsewhere: the NAT has a new mapping.

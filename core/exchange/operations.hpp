@@ -44,6 +44,7 @@ enum class OpKind : std::uint8_t {
     PolicyMake = 53,
     PolicyUse = 54,
     PolicyDrop = 55,  // no answer
+    PairKeep = 56,    // no answer
     SaMove = 60,      // no answer
 };
 inline bool served_by_keeper(OpKind kind) {
@@ -51,7 +52,7 @@ inline bool served_by_keeper(OpKind kind) {
 }
 inline bool has_answer(OpKind kind) {
     return kind != OpKind::DhFree && kind != OpKind::Phase1Close && kind != OpKind::Phase1Rebind &&
-           kind != OpKind::AcquireDone && kind != OpKind::PolicyDrop &&
+           kind != OpKind::AcquireDone && kind != OpKind::PolicyDrop && kind != OpKind::PairKeep &&
            kind != OpKind::Phase1Move && kind != OpKind::SaMove;
 }
 

@@ -27,6 +27,7 @@ struct SaPair {
     Endpoint local, remote;  // of the ISAKMP SA
     TrafficSelector selector;
     std::optional<LiteralId> local_id, remote_id;  // as Phase2 has them
+    std::optional<isakmp::Identity> peer_id;       // of phase 1
     Phase2Params params;
     MessageId message_id;
     CookiePair phase1;

@@ -111,12 +111,39 @@ void Phase1::follow(const Endpoint& local, const Endpoint& remote) {
     owner_.phase1_moved(*this, old);
 }
 
-void Phase1::emit(ByteView datagram) {
+/// `ike_frag on`: when the peer said that it can. A first message has to be whole, since nobody knows yet
+/// where its pieces belong; so has an answer to an address that is not proved, since it may not get more
+/// datagrams than it sent. `force` leaves only the former.
+bool Phase1::in_pieces(ByteView datagram) const {
+    if (datagram.size() <= isakmp::kWholeMessageSize) return false;
+    // Of the message, not ours: the first one may be repeated when the answer is there already.
+    const auto header = isakmp::parse_header(datagram);
+    if (!header || header->cookies.responder.is_zero()) return false;
+    switch (section_->ike_frag) {
+        case conf::Offer::Off:
+            return false;
+        case conf::Offer::On:
+            return peer_has_fragments && !sending_sparingly();
+        case conf::Offer::Force:
+            return true;
+    }
+    return false;
+}
+
+void Phase1::send(ByteView datagram, std::uint16_t fragment_id) {
     Datagram d;
     d.local = local_;
     d.remote = remote_;
     d.bytes = datagram;
-    ctx().output.send(d);
+    if (!in_pieces(datagram)) return ctx().output.send(d);
+    const auto parts = isakmp::split_message(datagram, fragment_id);
+    if (!parts) return ctx().output.send(d);
+    LOGD(peer_text(),
+         fmt::format("sending {} bytes in {} fragments", datagram.size(), parts->size()));
+    for (const Bytes& part : *parts) {
+        d.bytes = part;
+        ctx().output.send(d);
+    }
 }
 
 void Phase1::send_informational(isakmp::PayloadType type, ByteView body) {
@@ -175,6 +202,7 @@ void Phase1::set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs) {
 void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
     for (ByteView vid : extras.vendor_ids) {
         if (is_dpd_vendor_id(vid)) peer_has_dpd = true;
+        if (is_fragmentation_vendor_id(vid, exchange_)) peer_has_fragments = true;
         if (const auto name = vendor_id_name(vid); !name.empty())
             LOGD(peer_text(), fmt::format("received Vendor ID: {}", name));
     }

@@ -19,6 +19,7 @@
 #include "exchange/iv_chain.hpp"
 #include "exchange/key_material.hpp"
 #include "exchange/phase1_offer.hpp"
+#include "exchange/reassembly.hpp"
 #include "isakmp/message_builder.hpp"
 
 namespace racoon::exchange {
@@ -121,6 +122,9 @@ class Phase1 final : public Exchange {
     /// "192.0.2.1[500]-192.0.2.2[500] spi:…".
     std::string text() const;
 
+    /// Whether messages of this peer may come in pieces.
+    bool takes_fragments() const { return section_->ike_frag != conf::Offer::Off; }
+
     // --- messages of phase 2 (after establishment) ---
     Result<IvChain> phase2_chain(MessageId id) const { return ivs_.phase2(*params_.hash, id); }
     const CipherKey& cipher_key() const { return cipher_; }
@@ -128,7 +132,10 @@ class Phase1 final : public Exchange {
     ByteView skeyid_d() const { return skeyid_d_.view(); }
     /// A header of this SA.
     isakmp::Header header(isakmp::ExchangeType type, MessageId id) const;
-    void send(ByteView datagram) { emit(datagram); }
+    /// `fragment_id`: of the pieces, where it is sent in pieces.
+    void send(ByteView datagram, std::uint16_t fragment_id = isakmp::kFragmentId);
+    /// Whether it is sent in pieces, with `ike_frag`.
+    bool in_pieces(ByteView datagram) const;
     /// Sends an informational message with HASH(1): one payload of type N or D.
     void send_informational(isakmp::PayloadType type, ByteView body);
     void send_notify(isakmp::NotifyType type, isakmp::ProtocolId protocol, ByteView spi,
@@ -182,6 +189,9 @@ class Phase1 final : public Exchange {
         section_ = section;
     }
     bool peer_has_dpd = false;
+    bool peer_has_fragments = false;             // takes messages in pieces
+    std::unique_ptr<Reassemblies> reassemblies;  // of its messages, when they come so
+    Timer reassembly_timer;
     bool suspect = false;                   // a quick mode under it stayed without any answer
     bool peer_has_initial_contact = false;  // said so in a proved message
     std::vector<std::unique_ptr<Phase2>> children;
@@ -200,7 +210,7 @@ class Phase1 final : public Exchange {
   private:
     static constexpr std::size_t kMaxMessageIds = 16384;
     void finished(Status status) override;
-    void emit(ByteView datagram) override;
+    void emit(ByteView datagram) override { send(datagram); }
     void repeat_until_heard();
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
 

@@ -123,6 +123,8 @@ void add_vendor_ids(const Phase1& x, MessageBuilder& b) {
     if (x.section().dpd.enabled && (x.initiator() || x.peer_has_dpd))
         b.add(PayloadType::VendorId, dpd_vendor_id());
     add_natt_vendor_ids(x, b);
+    if (x.takes_fragments() && (x.initiator() || x.peer_has_fragments))
+        b.add(PayloadType::VendorId, fragmentation_vendor_id(x.exchange()));
 }
 
 Status answer_sparingly(Phase1& x, Bytes answer, std::size_t asked) {

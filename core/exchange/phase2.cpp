@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "exchange/natt.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/quick_mode.hpp"
@@ -75,7 +77,23 @@ std::string Phase2::peer_text() const {
 }
 
 void Phase2::emit(ByteView datagram) {
-    phase1_.send(datagram);
+    phase1_.send(datagram, phase1_.in_pieces(datagram) ? fragment_id() : isakmp::kFragmentId);
+}
+
+/// Of the quick modes that run at one time under an ISAKMP SA each has its own, or nobody could tell their pieces
+/// apart. One alone has the id that all peers send.
+std::uint16_t Phase2::fragment_id() {
+    const auto taken = [this](std::uint16_t id) {
+        return std::any_of(
+            phase1_.children.begin(), phase1_.children.end(), [&](const auto& other) {
+                return other.get() != this && other->running() && other->fragment_id_ == id;
+            });
+    };
+    if (fragment_id_ == 0) {
+        fragment_id_ = isakmp::kFragmentId;
+        while (taken(fragment_id_)) ++fragment_id_;
+    }
+    return fragment_id_;
 }
 
 void Phase2::on_duplicate() {

@@ -28,6 +28,8 @@ class Phase2Owner {
     virtual void phase2_repeated(Phase2& x) = 0;
     /// Whether traffic of a peer with another identity has something in common with that of `x`.
     virtual bool overlaps_another(const Phase2& x) = 0;
+    /// Its SAs are about to be installed.
+    virtual void phase2_installs(const Phase2& x) = 0;
 
   protected:
     ~Phase2Owner() = default;
@@ -105,6 +107,7 @@ class Phase2 final : public Exchange {
     std::string peer_text() const;
 
   private:
+    std::uint16_t fragment_id();
     void finished(Status status) override;
     void emit(ByteView datagram) override;
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
@@ -116,6 +119,7 @@ class Phase2 final : public Exchange {
     IvChain ivs_;
     bool initiator_;
     bool established_ = false;
+    std::uint16_t fragment_id_ = 0;  // 0: nothing was sent in pieces yet
     SettingsPtr settings_;
     const conf::Policy* policy_;
     std::shared_ptr<const conf::Policy> made_;

@@ -293,8 +293,11 @@ class Choosing {
 
     bool take(Phase2Params& params, std::size_t i, const Phase2Transform& t, bool first) {
         const conf::PolicyTemplate& tmpl = rules_.templates[i];
-        const Encapsulation mode =
-            t.mode == Encapsulation::None ? Encapsulation::Transport : t.mode;
+        // libreswan says none of IPComp, which is inside of the ESP that says it.
+        const bool inside = tmpl.protocol == RACOON_IPPROTO_COMP && rules_.templates.size() > 1;
+        Encapsulation mode = t.mode;
+        if (mode == Encapsulation::None)
+            mode = inside ? mode_of(rules_, tmpl) : Encapsulation::Transport;
         if (mode != mode_of(rules_, tmpl)) {
             last_ += std::string(": the policy asks for ") + isakmp::name(mode_of(rules_, tmpl)) +
                      " mode";
@@ -507,6 +510,15 @@ bool take_answered(Phase2Params& params, std::size_t i, const Phase2Rules& rules
     return false;
 }
 
+/// strongSwan that chose ESP with IPComp says the ESP proposal once more, under the next number.
+bool repeats(Bundle bundle, std::span<const isakmp::Proposal> rest) {
+    return std::all_of(rest.begin(), rest.end(), [&](const isakmp::Proposal& p) {
+        return std::any_of(bundle.begin(), bundle.end(), [&](const isakmp::Proposal& first) {
+            return first.protocol == p.protocol && std::ranges::equal(first.spi, p.spi);
+        });
+    });
+}
+
 }  // namespace
 
 Result<Phase2Choice> check_phase2_answer(const Phase2Rules& rules,
@@ -514,7 +526,7 @@ Result<Phase2Choice> check_phase2_answer(const Phase2Rules& rules,
                                          const isakmp::SaPayload& answer) {
     const Bundle bundle = bundle_at(answer, 0);
     const auto which = assign(bundle, rules.templates);
-    if (!which || bundle.size() != answer.proposals.size())
+    if (!which || !repeats(bundle, std::span(answer.proposals).subspan(bundle.size())))
         return none("the answer does not have the protocols that we offered");
     Phase2Choice out;
     out.params.sas = wanted_sas(rules.templates);

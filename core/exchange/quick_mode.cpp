@@ -168,7 +168,8 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     r.peer = x.phase1().remote().addr;
     r.selector = x.selector();
     if (p.compression != nullptr) r.compression = p.compression->name;
-    if (x.phase1().natt().encapsulates()) {
+    // What IPComp made goes into ESP, and only that into UDP.
+    if (x.phase1().natt().encapsulates() && p.compression == nullptr) {
         r.local_port = x.phase1().local().port;
         r.peer_port = x.phase1().remote().port;
         if (!p.tunnel) r.peer_original = n.peer_original;
@@ -195,6 +196,7 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
 /// The SAs of one direction, the innermost last: a packet that comes meanwhile finds the template that the
 /// kernel looks for first without its SA, and does not ask for the others one by one.
 Task<Status> install(Phase2& x, bool inbound) {
+    if (inbound) x.owner().phase2_installs(x);
     for (std::size_t i = x.params().sas.size(); i-- > 0;) {
         const SaParams& sa = x.params().sas[i];
         Result<SaInstall> request = install_request(x, sa, inbound);

@@ -165,8 +165,10 @@ std::string Core::rematch_pair(SaPair& pair, const SettingsPtr& next, Comparison
         if (!still_acceptable(*info, pair.params, check))
             return "sainfo " + info->where.text() + " no longer accepts what was agreed";
     }
+    const bool other = pair.section != section->name;
     pair.section = section->name;
     pairs_.adopt(pair, next, policy);
+    if (other) keep(pair);
     return {};
 }
 

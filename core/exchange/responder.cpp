@@ -76,7 +76,8 @@ CookiePair without_ours(const Cookie& initiator) {
 void Core::refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why) {
     if (why.code() == Errc::NotFound) stranger_seen();
     if (!ctx_.refusals.allow(ctx_.now)) return;
-    LOGW(in.remote.addr.text(), why.text());
+    if (ctx_.refused.first(ctx_.hash(in.remote, as_bytes(cookies.text())), ctx_.now))
+        LOGW(in.remote.addr.text(), why.text());
     if (why.notify_type() == 0) return;
     isakmp::Header h;
     h.cookies = cookies;
@@ -151,8 +152,11 @@ void Core::main_mode_first(const Datagram& in, const isakmp::Message& message,
                                trusted(*choice->section, in.remote.addr), ctx_.now);
     if (h == nullptr) return noise(in.remote, "dropped: the offer is too long");
     arm_guard();
-    for (ByteView vid : view->extras.vendor_ids)
+    for (ByteView vid : view->extras.vendor_ids) {
         if (is_dpd_vendor_id(vid)) h->peer_dpd = true;
+        if (is_fragmentation_vendor_id(vid, ExchangeType::IdentityProtection))
+            h->peer_fragments = true;
+    }
     const std::vector<ByteView> ids(view->extras.vendor_ids.begin(), view->extras.vendor_ids.end());
     h->natt =
         choose_natt(ctx_, *ctx_.settings->config, *choice->section, in.local.addr.family, ids);
@@ -176,8 +180,11 @@ void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
     if (!offer) return;
     auto choice = choose_phase1(ctx_.settings->index, main_mode_offer(h.remote.addr, *offer));
     if (!choice) return;
-    const bool with_dpd = h.peer_dpd && choice->section->dpd.enabled;
-    auto datagram = main_mode_message_2(h.cookies, choice->answer, with_dpd, h.natt);
+    VendorAnswers with;
+    with.dpd = h.peer_dpd && choice->section->dpd.enabled;
+    with.fragments = h.peer_fragments && choice->section->ike_frag != conf::Offer::Off;
+    with.natt = h.natt;
+    auto datagram = main_mode_message_2(h.cookies, choice->answer, with);
     if (!datagram || datagram->size() > in.bytes.size()) return;  // never an amplifier
     Datagram out;
     out.local = h.local;
@@ -218,6 +225,11 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
     sa->set_cookies(h.cookies);
     sa->set_params(choice->params);
     sa->peer_has_dpd = h.peer_dpd;
+    sa->peer_has_fragments = h.peer_fragments;
+    if (h.pieces != nullptr) {
+        sa->reassemblies = std::make_unique<Reassemblies>();
+        sa->reassemblies->adopt(std::move(*h.pieces));
+    }
     if (h.natt != nullptr) {
         Natt natt;
         natt.dialect = h.natt;

@@ -49,7 +49,25 @@ bool begins_with(ByteView vid, ByteView known) {
     return vid.size() >= known.size() && std::equal(known.begin(), known.end(), vid.begin());
 }
 
+/// The bit for an exchange: base mode has its own.
+std::uint32_t fragmentation_capability(isakmp::ExchangeType exchange) {
+    return exchange == isakmp::ExchangeType::Base ? 0x40000000u : 0x80000000u;
+}
+
 }  // namespace
+
+Bytes fragmentation_vendor_id(isakmp::ExchangeType exchange) {
+    Writer out;
+    out.bytes(kFragmentation);
+    out.u32(fragmentation_capability(exchange));
+    return std::move(out).take();
+}
+
+bool is_fragmentation_vendor_id(ByteView vid, isakmp::ExchangeType exchange) {
+    if (!begins_with(vid, kFragmentation)) return false;
+    const auto word = Reader(vid.subspan(kFragmentation.size())).u32();
+    return word && (*word & fragmentation_capability(exchange)) != 0;
+}
 
 ByteView dpd_vendor_id() {
     return kDpd;

@@ -1,5 +1,10 @@
 #include "isakmp/fragment.hpp"
 
+#include <algorithm>
+#include <string>
+
+#include "isakmp/message_builder.hpp"
+
 namespace racoon::isakmp {
 
 Result<Fragment> Fragment::parse(const Payload& p) {
@@ -17,6 +22,17 @@ Result<Fragment> Fragment::parse(const Payload& p) {
     return f;
 }
 
+Result<Fragment> Fragment::parse_datagram(ByteView datagram) {
+    RACOON_TRY(const Header header, parse_header(datagram));
+    if (header.first_payload() != PayloadType::Fragment)
+        return fail(Errc::Malformed, "the first payload is not a fragment");
+    const Reader in(datagram.subspan(kHeaderSize), kHeaderSize);
+    RACOON_TRY(const PayloadChain chain,
+               PayloadChain::parse(in, PayloadType::Fragment, Trailing::Alignment));
+    if (chain.size() != 1) return fail(Errc::Malformed, "a fragment that is not alone");
+    return parse(chain[0]);
+}
+
 Bytes Fragment::body() const {
     Writer out;
     out.u16(id);
@@ -24,6 +40,31 @@ Bytes Fragment::body() const {
     out.u8(last ? kFragmentLast : 0);
     out.bytes(data);
     return std::move(out).take();
+}
+
+Result<std::vector<Bytes>> split_message(ByteView message, std::uint16_t id) {
+    RACOON_TRY(const Header whole, parse_header(message));
+    if (message.size() > kMaxFragments * kFragmentDataSize)
+        return fail(Errc::TooLong, "too long for " + std::to_string(kMaxFragments) + " fragments");
+    Header header;
+    header.cookies = whole.cookies;
+    header.exchange = whole.exchange;
+    header.flags =
+        whole.flags & kFlagEncryption;  // as racoon has it, though the wrapper is in clear
+    std::vector<Bytes> out;
+    Fragment f;
+    f.id = id;
+    while (!message.empty()) {
+        f.data = message.first(std::min(message.size(), kFragmentDataSize));
+        message = message.subspan(f.data.size());
+        ++f.index;
+        f.last = message.empty();
+        MessageBuilder b(header);
+        b.add(PayloadType::Fragment, f.body());
+        RACOON_TRY(Bytes datagram, b.finish());
+        out.push_back(std::move(datagram));
+    }
+    return out;
 }
 
 }  // namespace racoon::isakmp

@@ -187,10 +187,6 @@ Status PluginHost::load_facts(const std::vector<conf::ModuleBlock>& blocks) {
     scan_installed();
     RACOON_TRY_STATUS(sort_and_check());
     registry_.finish();
-    for (const conf::ModuleBlock& block : blocks)
-        for (const Entry& e : entries_)
-            if (e.facts && e.file.name == block.name)
-                RACOON_TRY_STATUS(check_section(e.file.manifest, &block));
     return ok();
 }
 

@@ -43,8 +43,8 @@ class PluginHost {
     /// Once. What is named must load, unless its block says optional; without names those whose
     /// manifest says "standard" are loaded, and a broken one is an error too.
     Status load(const std::vector<conf::ModuleBlock>& blocks);
-    /// Takes the facts alone and runs no code; a module that is not there is only warned of, settings are
-    /// judged where its manifest is (`racoon -t --offline`, tests).
+    /// Takes the facts alone and runs no code; a module that is not there is only warned of
+    /// (`racoon -t --offline`, tests).
     Status load_facts(const std::vector<conf::ModuleBlock>& blocks);
 
     /// Offers the new configuration to every module; on the first refusal all are rolled back.

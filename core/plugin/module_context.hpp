@@ -71,8 +71,10 @@ struct Section {
     }
 };
 
-/// Checks a module's block against its manifest: known keys, types, ranges, required ones. The text
-/// begins with the place in racoon.conf.
+/// Holds a module's block against its manifest: known keys, types, ranges, required ones.
+std::vector<conf::ModuleFinding> judge_section(const Manifest& manifest,
+                                               const conf::ModuleBlock* block);
+/// The same as an error, each in a line that begins with the place in racoon.conf.
 Status check_section(const Manifest& manifest, const conf::ModuleBlock* block);
 
 }  // namespace racoon::plugin

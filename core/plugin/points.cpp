@@ -44,6 +44,10 @@ constexpr std::array kNatt = {
     RACOON_F(racoon_natt, describe),        RACOON_F(racoon_natt, vendor_id),
     RACOON_F(racoon_natt, match_vendor_id), RACOON_F(racoon_natt, natd_input),
     RACOON_F(racoon_natt, natoa_write),     RACOON_F(racoon_natt, natoa_read)};
+constexpr std::array kStateStore = {
+    RACOON_F(racoon_state_store, open),   RACOON_F(racoon_state_store, close),
+    RACOON_F(racoon_state_store, load),   RACOON_F(racoon_state_store, save),
+    RACOON_F(racoon_state_store, remove), RACOON_F(racoon_state_store, clear)};
 #undef RACOON_F
 
 constexpr std::array kPoints = {
@@ -57,6 +61,8 @@ constexpr std::array kPoints = {
               false},
     PointInfo{RACOON_POINT_NATT, Zone::Engine, sizeof(racoon_natt), kNatt, false, false},
     PointInfo{RACOON_POINT_KERNEL, Zone::Keeper, sizeof(racoon_kernel), kKernel, false, false},
+    PointInfo{RACOON_POINT_STATE_STORE, Zone::Keeper, sizeof(racoon_state_store), kStateStore,
+              false, false},
     PointInfo{RACOON_POINT_CREDENTIAL, Zone::Keeper, sizeof(racoon_credential), kCredential, false,
               false},
 };

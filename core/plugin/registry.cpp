@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "log/log.hpp"
 #include "plugin/messages.hpp"
+#include "plugin/module_context.hpp"
 
 namespace racoon::plugin {
 
@@ -40,6 +41,7 @@ Status Registry::add_module(const Manifest& manifest) {
                             "install a newer racoon, or an older {}",
                             log::escaped(offer.point, 60), manifest.name));
     }
+    modules_.push_back(manifest);
     for (const Offer& offer : manifest.provides) {
         Provider& p = providers_.emplace_back();
         p.point = find_point(offer.point);
@@ -51,6 +53,13 @@ Status Registry::add_module(const Manifest& manifest) {
 
 void Registry::remove_module(std::string_view module) {
     std::erase_if(providers_, [&](const Provider& p) { return p.module == module; });
+    std::erase_if(modules_, [&](const Manifest& m) { return m.name == module; });
+}
+
+std::vector<conf::ModuleFinding> Registry::check_module(const conf::ModuleBlock& block) const {
+    for (const Manifest& m : modules_)
+        if (m.name == block.name) return judge_section(m, &block);
+    return {};
 }
 
 Status Registry::bind(std::string_view module, std::string_view point, std::string_view key,

@@ -85,6 +85,7 @@ class Registry final : public conf::Catalog {
     const conf::TransformInfo* compression(std::string_view name) const override;
     std::vector<const conf::NattInfo*> natt() const override;
     bool has(conf::Kind kind, std::string_view name) const override;
+    std::vector<conf::ModuleFinding> check_module(const conf::ModuleBlock& block) const override;
     std::vector<std::string> names(conf::Kind kind) const override;
     std::optional<std::string> module_offering(conf::Kind kind,
                                                std::string_view name) const override;
@@ -110,7 +111,8 @@ class Registry final : public conf::Catalog {
     std::vector<const Provider*> active_;
     std::vector<const Provider*> shadowed_;
     std::map<std::string, std::string> preferred_;  // "point key" -> module
-    std::vector<Manifest> installed_;
+    std::vector<Manifest> modules_;                 // added
+    std::vector<Manifest> installed_;               // and not added
     Words<conf::CipherInfo> ciphers_;
     Words<conf::HashInfo> hashes_;
     Words<conf::GroupInfo> groups_;

@@ -27,6 +27,8 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxPhase1 = 400'000;
 constexpr std::size_t kMaxSas = 1'000'000;
 constexpr std::size_t kMaxPending = 8192;
+constexpr std::size_t kMaxPairRecord = 8192;         // bytes of what is told of one pair
+constexpr std::size_t kMaxPairRecords = 256u << 20;  // and of all
 // An exchange needs one SKEYID; a second try with another nonce can only be a mistake or an attack. But
 // the initiator of aggressive mode has to try the proof of each answer, and some may be forged.
 constexpr unsigned kSkeyidsPerUse = 1;
@@ -66,11 +68,19 @@ struct SaKeyHash {
         return IpAddrHash{}(k.dst) * 31 + k.spi * 7 + k.protocol;
     }
 };
+/// A pair as its engine told of it. Encoded: there may be very many.
+struct KeptRecord {
+    Bytes bytes;
+    TimePoint established;
+    bool renew = false;
+};
 struct SaFacts {
     IpAddr src;
     PolicyId policy;
     std::uint64_t larval_of = 0;  // the use that got this SPI and has not installed it yet; else 0
     bool encapsulated = false;    // in UDP
+    // Of the pair whose innermost inbound SA this is; null: the engine told of none.
+    std::unique_ptr<KeptRecord> pair = nullptr;
     bool installed() const { return larval_of == 0; }
 };
 
@@ -93,12 +103,15 @@ struct Desk::Impl {
     std::function<void(const OpResult&)> send_result;
     std::shared_ptr<const Book> book, previous_book;
     Kernel* kernel = nullptr;
+    SavedSas* saved = nullptr;
     ResolveHost resolve_host;
     MadePolicies made;
 
     std::unordered_map<std::uint64_t, Use> uses;
     std::uint64_t next_use = 1;
     std::unordered_map<SaKey, SaFacts, SaKeyHash> sas;
+    std::size_t pair_bytes = 0;     // of all records of pairs
+    std::vector<PairKeep> cut_off;  // pairs that the end of an engine left incomplete
     Acquires acquires{loop, [this](std::uint64_t token, bool success) {
                           if (kernel) kernel->acquire_done(token, success);
                       }};
@@ -288,6 +301,11 @@ struct Desk::Impl {
                 malformed("a request", r.error());
             else
                 acquires.done(r->acquire_token, r->success);
+        } else if (raw.kind == OpKind::PairKeep) {
+            if (auto r = exchange::decode<PairKeep>(raw.request))
+                static_cast<void>(judged(raw.kind, r->remote.addr.text(), keep_pair(*r)));
+            else
+                malformed("a request", r.error());
         } else {
             malformed("an operation", Error(Errc::Malformed, "not one of the keeper"));
         }
@@ -379,6 +397,7 @@ struct Desk::Impl {
                                      Error(Errc::Denied, "an SA that is not behind a NAT moves")));
             return;
         }
+        if (saved != nullptr) saved->sa_moved(request);
         kernel->sa_move(request, [peer = request.peer.text()](const Status& status) {
             if (!status) LOGW(peer, "NAT-T: an SA stays at the old port: " + status.error().text());
         });
@@ -394,7 +413,7 @@ struct Desk::Impl {
             const auto sa = sas.find(key);
             if (sa == sas.end()) continue;
             give_back(key, sa->second.src);
-            sas.erase(sa);
+            forget_sa(sa);
         }
     }
 
@@ -408,11 +427,139 @@ struct Desk::Impl {
         kernel->sa_delete(gone, [](const Status&) {});
     }
 
+    using SaTable = std::unordered_map<SaKey, SaFacts, SaKeyHash>;
+
     /// Nothing is left of an SA, also not in the account of who reserved its SPI.
-    void forget_sa(std::unordered_map<SaKey, SaFacts, SaKeyHash>::iterator sa) {
-        if (auto use = uses.find(sa->second.larval_of); use != uses.end())
-            use->second.larval.erase(sa->first);
+    void forget_sa(SaTable::iterator sa) {
+        const auto& [key, facts] = *sa;
+        if (auto use = uses.find(facts.larval_of); use != uses.end()) use->second.larval.erase(key);
+        if (saved != nullptr) {
+            saved->sa_gone(key.protocol, Spi{key.spi}, key.dst);
+            if (facts.pair) saved->pair_gone(key.protocol, Spi{key.spi}, key.dst);
+        }
+        if (facts.pair) pair_bytes -= facts.pair->bytes.size();
         sas.erase(sa);
+    }
+
+    // --- pairs
+    // ------------------------------------------------------------------------------------
+
+    Result<PolicyId> keep_pair(const PairKeep& record) {
+        const SaKey key{record.sas[0].protocol, record.sas[0].spi_in.value, record.local.addr};
+        const auto found = sas.find(key);
+        if (found == sas.end()) return record.policy;  // it may have ended a moment ago
+        SaFacts& facts = found->second;
+        if (facts.policy != record.policy || facts.src != record.remote.addr)
+            return fail(Errc::Denied, fmt::format("SPI 0x{:08x} for a pair of policy {}", key.spi,
+                                                  record.policy.value));
+        Bytes bytes = encode(record);
+        const std::size_t before = facts.pair ? facts.pair->bytes.size() : 0;
+        if (bytes.size() > kMaxPairRecord || pair_bytes - before + bytes.size() > kMaxPairRecords)
+            return fail(Errc::Denied, fmt::format("{} bytes about a pair", bytes.size()));
+        if (saved != nullptr) saved->pair(record);
+        pair_bytes += bytes.size() - before;
+        if (!facts.pair) {
+            facts.pair = std::make_unique<KeptRecord>();
+            facts.pair->established = loop.now();
+        }
+        facts.pair->bytes = std::move(bytes);
+        return record.policy;
+    }
+
+    void restored(const SavedSas::Pair& pair, Duration age, bool anew) {
+        for (const SavedSas::Sa& sa : pair.sas) {
+            const SaInstall& r = sa.request;
+            SaFacts facts{r.inbound ? r.peer : r.local, r.policy, 0, r.peer_port != 0};
+            sas.insert_or_assign(SaKey{r.protocol, r.spi.value, r.inbound ? r.local : r.peer},
+                                 std::move(facts));
+        }
+        const PairKeep::Sa& first = pair.record.sas[0];
+        SaFacts& facts = sas.at(SaKey{first.protocol, first.spi_in.value, pair.record.local.addr});
+        facts.pair = std::make_unique<KeptRecord>();
+        facts.pair->bytes = encode(pair.record);
+        facts.pair->established = loop.now() - age;
+        facts.pair->renew = anew;
+        pair_bytes += facts.pair->bytes.size();
+    }
+
+    std::vector<KernelEvent> reconcile(const std::vector<Kernel::DumpedSa>& there) {
+        std::unordered_set<SaKey, SaKeyHash> present;
+        for (const Kernel::DumpedSa& sa : there)
+            present.insert(SaKey{sa.protocol, sa.spi.value, sa.dst});
+        std::vector<KernelEvent> out;
+        for (auto sa = sas.begin(); sa != sas.end();) {
+            const auto at = sa++;
+            if (!at->second.installed() || present.contains(at->first)) continue;
+            KernelEvent event;
+            event.type = RACOON_KERNEL_SA_DELETED;
+            event.policy = at->second.policy;
+            event.protocol = at->first.protocol;
+            event.spi = Spi{at->first.spi};
+            event.src.addr = at->second.src;
+            event.dst.addr = at->first.dst;
+            out.push_back(event);
+            give_back(at->first, at->second.src);
+            forget_sa(at);
+        }
+        return out;
+    }
+
+    bool is_installed(const SaKey& key, PolicyId policy) const {
+        const auto found = sas.find(key);
+        return found != sas.end() && found->second.installed() && found->second.policy == policy;
+    }
+
+    /// Its SAs as they are named here; empty: one of them is missing.
+    std::vector<SaKey> sas_of(const PairKeep& record) const {
+        std::vector<SaKey> out;
+        for (const PairKeep::Sa& sa : record.sas)
+            for (const bool inbound : {true, false}) {
+                const SaKey key{sa.protocol, (inbound ? sa.spi_in : sa.spi_out).value,
+                                inbound ? record.local.addr : record.remote.addr};
+                if (!is_installed(key, record.policy)) return {};
+                out.push_back(key);
+            }
+        return out;
+    }
+
+    std::vector<KeptPair> kept_pairs() {
+        std::vector<KeptPair> out;
+        for (const auto& [key, facts] : sas) {
+            if (!facts.pair) continue;
+            auto record = exchange::decode<PairKeep>(facts.pair->bytes);
+            if (!record || sas_of(*record).empty()) continue;
+            KeptPair kept;
+            kept.record = std::move(*record);
+            kept.whole = true;
+            kept.renew = facts.pair->renew;
+            kept.age = loop.now() - facts.pair->established;
+            out.push_back(std::move(kept));
+        }
+        for (PairKeep& record : std::exchange(cut_off, {})) {
+            KeptPair kept;
+            kept.record = std::move(record);
+            out.push_back(std::move(kept));
+        }
+        return out;
+    }
+
+    /// The next engine goes on with pairs that are whole. Other SAs would be known to nobody.
+    void drop_incomplete() {
+        std::unordered_set<SaKey, SaKeyHash> whole;
+        for (const auto& [key, facts] : sas) {
+            if (!facts.pair) continue;
+            auto record = exchange::decode<PairKeep>(facts.pair->bytes);
+            if (!record) continue;
+            const std::vector<SaKey> all = sas_of(*record);
+            whole.insert(all.begin(), all.end());
+            if (all.empty() && facts.installed()) cut_off.push_back(std::move(*record));
+        }
+        for (auto sa = sas.begin(); sa != sas.end();) {
+            const auto at = sa++;
+            if (whole.contains(at->first)) continue;
+            give_back(at->first, at->second.src);
+            forget_sa(at);
+        }
     }
 
     /// Names come from the configuration only: an engine cannot ask for others.
@@ -470,7 +617,8 @@ struct Desk::Impl {
                 answer(engine, token, fail(Errc::Cancelled, "the phase 1 was closed"));
                 return;
             }
-            sas.insert_or_assign(key, SaFacts{request.peer, request.policy, request.use, false});
+            if (const auto old = sas.find(key); old != sas.end()) forget_sa(old);
+            sas.emplace(key, SaFacts{request.peer, request.policy, request.use, false});
             found->second.larval.insert(key);
             SpiGet::Reply reply;
             reply.spi = *spi;
@@ -507,13 +655,24 @@ struct Desk::Impl {
         }
         const SaKey key{request.protocol, request.spi.value,
                         request.inbound ? request.local : request.peer};
-        const SaFacts facts{request.inbound ? request.peer : request.local, request.policy, 0,
-                            request.peer_port != 0};
-        kernel->sa_install(request, [this, engine, token, key, facts](const Status& status) {
-            if (status) {
-                if (const auto sa = sas.find(key); sa != sas.end()) forget_sa(sa);
-                sas.emplace(key, facts);
+        const IpAddr src = request.inbound ? request.peer : request.local;
+        if (saved != nullptr) saved->sa(request);
+        kernel->sa_install(request, [this, engine, token, key, src, policy = request.policy,
+                                     in_udp = request.peer_port != 0](const Status& status) {
+            if (status && engine != engine_number) {
+                // Nobody is left who knows of it.
+                give_back(key, src);
+            } else if (status) {
+                SaFacts& facts = sas[key];
+                if (auto use = uses.find(facts.larval_of); use != uses.end())
+                    use->second.larval.erase(key);
+                facts.src = src;
+                facts.policy = policy;
+                facts.larval_of = 0;
+                facts.encapsulated = in_udp;
             }
+            if (saved != nullptr && (!status || engine != engine_number))
+                saved->sa_gone(key.protocol, Spi{key.spi}, key.dst);
             answer(engine, token, empty_reply(status));
         });
     }
@@ -553,6 +712,7 @@ struct Desk::Impl {
         std::vector<std::uint64_t> open;
         for (const auto& [id, use] : uses) open.push_back(id);
         for (const std::uint64_t id : open) close_phase1(id);
+        drop_incomplete();
         acquires.forget_all();
         made.forget_engine();
     }
@@ -578,6 +738,15 @@ void Desk::set_kernel(Kernel* kernel) {
     impl_->kernel = kernel;
     impl_->made.set_kernel(kernel);
 }
+void Desk::set_saved(SavedSas* saved) {
+    impl_->saved = saved;
+}
+void Desk::restored(const SavedSas::Pair& pair, Duration age, bool anew) {
+    impl_->restored(pair, age, anew);
+}
+std::vector<KeptPair> Desk::kept_pairs() {
+    return impl_->kept_pairs();
+}
 void Desk::operation(ByteView body) {
     impl_->operation(body);
 }
@@ -595,6 +764,10 @@ bool Desk::hand_out_acquire(std::uint64_t token, PolicyId policy) {
 void Desk::sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst) {
     if (const auto sa = impl_->sas.find(SaKey{protocol, spi.value, dst}); sa != impl_->sas.end())
         impl_->forget_sa(sa);
+}
+
+std::vector<KernelEvent> Desk::reconcile(const std::vector<Kernel::DumpedSa>& there) {
+    return impl_->reconcile(there);
 }
 
 void Desk::forget_engine() {

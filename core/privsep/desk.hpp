@@ -17,6 +17,7 @@
 #include "privsep/kernel.hpp"
 #include "privsep/protocol.hpp"
 #include "privsep/rules.hpp"
+#include "privsep/saved_sas.hpp"
 
 namespace racoon::privsep {
 
@@ -44,6 +45,13 @@ class Desk {
     void set_resolve(ResolveHost resolve);
     /// Null: none is open.
     void set_kernel(Kernel* kernel);
+    /// Null: nothing is saved.
+    void set_saved(SavedSas* saved);
+    /// A pair of an earlier run is in the kernel. `anew`: its SAs had to be made once more.
+    void restored(const SavedSas::Pair& pair, Duration age, bool anew);
+    /// What the next engine is told of the pairs of those before it, and of what their end cut off;
+    /// the latter once.
+    std::vector<exchange::KeptPair> kept_pairs();
 
     void operation(ByteView body);
     void cancel(OpToken token);
@@ -54,7 +62,10 @@ class Desk {
     bool hand_out_acquire(std::uint64_t token, PolicyId policy);
     /// The kernel says that an SA is no more.
     void sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst);
-    /// Everything that an engine had under way; its SAs stay.
+    /// Events of the kernel were lost, and these SAs are what it has: forgets those of ours that are not
+    /// among them, and has the backend forget them. For each, what the engine would have been told.
+    std::vector<exchange::KernelEvent> reconcile(const std::vector<Kernel::DumpedSa>& there);
+    /// Everything that an engine had under way; pairs that had come up whole stay, other SAs go.
     void forget_engine();
 
     DeskCounters counters() const;

@@ -123,6 +123,7 @@ struct EngineProcess::Impl final : exchange::Output {
     std::vector<Endpoint> wildcards;
     UniqueFd control_fd;
     std::unique_ptr<exchange::Engine> engine;
+    std::vector<exchange::KeptPair> kept;  // pairs of an engine before, until this one serves
     std::unique_ptr<ControlService> control;
     std::map<std::uint64_t, std::function<void(Result<std::string>)>> reloads;
     std::string last_change;  // what the newest configuration changed
@@ -231,6 +232,11 @@ struct EngineProcess::Impl final : exchange::Output {
                 break;
             case Kind::Sockets:
                 handled = on<SocketList>(m, [&](SocketList list) { take_sockets(list, m.fds); });
+                break;
+            case Kind::Pair:
+                handled = on<exchange::KeptPair>(m, [&](exchange::KeptPair pair) {
+                    if (!engine) kept.push_back(std::move(pair));
+                });
                 break;
             case Kind::Serve:
                 serve();
@@ -425,6 +431,7 @@ struct EngineProcess::Impl final : exchange::Output {
         engine = std::make_unique<exchange::Engine>(config, generation, *this);
         if (capabilities) engine->kernel_capabilities(*capabilities);
         tell_endpoints();
+        engine->adopt(std::exchange(kept, {}), loop.now());
         serve_control();
         privsep::send(*keeper, Kind::Serving);
         engine->start_tunnels(loop.now());

@@ -8,6 +8,7 @@
 #include "privsep/kernel.hpp"
 #include "privsep/policies.hpp"
 #include "privsep/resolver.hpp"
+#include "privsep/restore.hpp"
 #include "privsep/rules.hpp"
 
 namespace racoon::privsep {
@@ -46,6 +47,7 @@ struct Keeper::Impl {
     ParsedConfig parsed;
     std::shared_ptr<const Book> book, previous_book;
     std::unique_ptr<Kernel> kernel;
+    std::unique_ptr<SavedSas> saved;  // null: the configuration names no file for it
     Desk desk;
     Resolver resolver;
     bool hosts_pending = false;  // addresses that are not in force yet
@@ -76,9 +78,39 @@ struct Keeper::Impl {
     std::optional<Ending> ending;
 
     std::uint64_t acquires_lost = 0;
+    bool reconciling = false;  // is about to
 
     // --- the kernel
     // -------------------------------------------------------------------------------
+
+    void open_kernel(std::function<void(Status)> done) {
+        auto restore = open_saved();
+        if (!restore) return done(fail(restore.error()));
+        auto opened = Kernel::open(
+            host, parsed.config->kernel, [this](const KernelEvent& e) { kernel_event(e); },
+            *restore ? (*restore)->keep() : std::vector<const SaInstall*>());
+        if (!opened) return done(fail(opened.error()));
+        kernel = std::move(*opened);
+        desk.set_kernel(kernel.get());
+        kernel->learn(*parsed.config);
+        const conf::Config none;
+        const auto policies = PolicyChange::make(*kernel, none, *parsed.config);
+        policies->prepare(
+            [this, done = std::move(done), restore = std::move(*restore)](Status status) {
+                if (!status || !restore) return done(std::move(status));
+                restore->run(*kernel, desk, [done] { done(ok()); });
+            });
+    }
+
+    /// Null: nothing comes back.
+    Result<std::shared_ptr<Restore>> open_saved() {
+        RACOON_TRY(saved, SavedSas::open(host, *parsed.config));
+        desk.set_saved(saved.get());
+        if (saved && options.restore) return Restore::make(*saved, *book);
+        // What an earlier run had is not taken up, and the backend clears it away.
+        if (saved) saved->clear();
+        return std::shared_ptr<Restore>();
+    }
 
     void kernel_event(KernelEvent event) {
         switch (event.type) {
@@ -97,6 +129,16 @@ struct Keeper::Impl {
             case RACOON_KERNEL_SA_DELETED:
                 desk.sa_gone(event.protocol, event.spi, event.dst.addr);
                 break;
+            case RACOON_KERNEL_OVERRUN:
+                // Not now: the backend is in the middle of its events.
+                if (std::exchange(reconciling, true)) return;
+                loop.post([this] { reconcile(); });
+                return;
+            case RACOON_KERNEL_POLICY_CHANGED:
+                LOGW("", fmt::format("policy {} was removed from the kernel by somebody else: its "
+                                     "traffic is not protected until racoon is started again",
+                                     without_forward(event.policy).value));
+                return;
             case RACOON_KERNEL_FAILED:
                 LOGE("", "the kernel backend " +
                              (kernel ? kernel->capabilities().backend : std::string()) +
@@ -106,6 +148,25 @@ struct Keeper::Impl {
                 break;
         }
         if (serving && channel) send(*channel, Kind::KernelEvent, event);
+    }
+
+    /// Events were lost. What the kernel has is compared with what is known here, and the engine is told
+    /// what it was not.
+    void reconcile() {
+        reconciling = false;
+        if (!kernel) return;
+        const auto there = kernel->sa_dump();
+        if (!there) {
+            LOGE("", "events of the kernel were lost, and its SAs cannot be read: " +
+                         there.error().text());
+            return;
+        }
+        const std::vector<KernelEvent> gone = desk.reconcile(*there);
+        LOGI("", fmt::format("events of the kernel were lost: {} SAs are there, {} had gone "
+                             "unnoticed",
+                             there->size(), gone.size()));
+        if (!serving || !channel) return;
+        for (const KernelEvent& event : gone) send(*channel, Kind::KernelEvent, event);
     }
 
     // --- the engine's life
@@ -287,6 +348,7 @@ struct Keeper::Impl {
         book = taken.book;
         desk.use(book, previous_book);
         parsed = std::move(taken.parsed);
+        follow_saved();
         // The engine must not offer by the new configuration what the backend cannot do.
         if (kernel && kernel->learn(*parsed.config))
             send(*channel, Kind::Capabilities, kernel->capabilities());
@@ -326,6 +388,25 @@ struct Keeper::Impl {
         list.has_control = control.valid();
         if (control.valid()) fds.push_back(std::move(control));
         flush();
+    }
+
+    /// Another file is the module's affair; one at all, or none, is ours.
+    void follow_saved() {
+        if (!parsed.config->paths.contains("backupsa")) {
+            desk.set_saved(nullptr);
+            saved.reset();
+            return;
+        }
+        if (saved) return;
+        auto opened = SavedSas::open(host, *parsed.config);
+        if (!opened) {
+            LOGE("", opened.error().text());
+            return;
+        }
+        saved = std::move(*opened);
+        saved->clear();
+        desk.set_saved(saved.get());
+        LOGI("", "path backupsa: SAs are saved from now on; those that are up are not");
     }
 
     // --- names of hosts ---
@@ -390,6 +471,8 @@ struct Keeper::Impl {
         ending.reset();
         forget_engine();
         if (kernel) kernel->close();
+        // In good order nothing is left that a start could bring back.
+        if (saved) saved->clear();
         done();
     }
 };
@@ -416,19 +499,7 @@ const ParsedConfig& Keeper::parsed() const {
 }
 
 void Keeper::open_kernel(std::function<void(Status)> done) {
-    auto kernel =
-        Kernel::open(impl_->host, impl_->parsed.config->kernel,
-                     [impl = impl_.get()](const KernelEvent& e) { impl->kernel_event(e); });
-    if (!kernel) {
-        done(fail(kernel.error()));
-        return;
-    }
-    impl_->kernel = std::move(*kernel);
-    impl_->desk.set_kernel(impl_->kernel.get());
-    impl_->kernel->learn(*impl_->parsed.config);
-    const conf::Config none;
-    const auto change = PolicyChange::make(*impl_->kernel, none, *impl_->parsed.config);
-    change->prepare([done = std::move(done)](Status status) { done(std::move(status)); });
+    impl_->open_kernel(std::move(done));
 }
 
 Status Keeper::bind_socket(int fd, Family family, bool natt) {
@@ -447,6 +518,7 @@ void Keeper::hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control) 
     if (!impl_->channel) return;
     if (impl_->kernel) send(*impl_->channel, Kind::Capabilities, impl_->kernel->capabilities());
     impl_->send_sockets(std::move(sockets), std::move(control));
+    for (const KeptPair& pair : impl_->desk.kept_pairs()) send(*impl_->channel, Kind::Pair, pair);
     send(*impl_->channel, Kind::Serve);
 }
 

@@ -52,6 +52,7 @@ struct KeeperOptions {
     bool change_ids = false;
     std::string chroot;
     Family family = Family::None;  // of the addresses that host names are taken for; None: both
+    bool restore = false;          // -B
 };
 
 /// What a new configuration changes at the sockets; carried out when it comes into force.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 
 #include "base/secret.hpp"
+#include "exchange/phase2_params.hpp"
 #include "log/log.hpp"
 #include "plugin/callout.hpp"
 
@@ -102,7 +104,8 @@ Result<Endpoint> from_abi(const racoon_addr& addr) {
 }
 
 Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std::string& wanted,
-                                             Events events) {
+                                             Events events,
+                                             const std::vector<const exchange::SaInstall*>& keep) {
     const auto backends = host.registry().ranked(RACOON_POINT_KERNEL);
     std::string rejected;
     for (const plugin::Provider* provider : backends) {
@@ -121,7 +124,7 @@ Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std
         }
         if (why.empty()) {
             std::unique_ptr<Kernel> kernel(new Kernel(host, *provider, events));
-            Status started = kernel->start();
+            Status started = kernel->start(keep);
             if (started) {
                 LOGI("", "kernel backend " + provider->offer.key + " (module " + provider->module +
                              ")");
@@ -162,9 +165,40 @@ Kernel::~Kernel() {
     *alive_ = false;
 }
 
-Status Kernel::start() {
+namespace {
+
+/// What names an SA, without its keys.
+racoon_kernel_sa outline_of(const exchange::SaInstall& request) {
+    auto sa = stamped<racoon_kernel_sa>();
+    sa.direction = request.inbound ? RACOON_DIR_IN : RACOON_DIR_OUT;
+    sa.protocol = request.protocol;
+    sa.mode = request.tunnel ? RACOON_MODE_TUNNEL : RACOON_MODE_TRANSPORT;
+    sa.spi = request.spi.value;
+    sa.reqid = request.reqid.value;
+    sa.src = to_abi(request.inbound ? request.peer : request.local);
+    sa.dst = to_abi(request.inbound ? request.local : request.peer);
+    if (request.peer_port != 0) {
+        (request.inbound ? sa.src : sa.dst).port = request.peer_port;
+        (request.inbound ? sa.dst : sa.src).port = request.local_port;
+        sa.peer_original = to_abi(request.peer_original);
+    }
+    sa.policy_id = request.policy.value;
+    return sa;
+}
+
+}  // namespace
+
+Status Kernel::start(const std::vector<const exchange::SaInstall*>& keep) {
     auto caps = stamped<racoon_kernel_caps>();
     racoon_error error = plugin::empty_error();
+    if (table_.keep != nullptr && !keep.empty()) {
+        std::vector<racoon_kernel_sa> sas;
+        for (const exchange::SaInstall* sa : keep) sas.push_back(outline_of(*sa));
+        const Callout callout(provider_.module, "keep");
+        const racoon_status status = plugin::known_status(
+            table_.keep(provider_.impl, sas.data(), sas.size(), sizeof(racoon_kernel_sa), &error));
+        if (status != RACOON_OK) return plugin::plugin_failure(error, status);
+    }
     {
         auto events = stamped<racoon_kernel_events>();
         events.arg = this;
@@ -231,8 +265,23 @@ void Kernel::on_event(void* self, const racoon_kernel_event* event) noexcept {
     kernel->events_(out);
 }
 
+namespace {
+
+std::string sa_text(std::uint8_t protocol, const IpAddr& src, const IpAddr& dst, Spi spi) {
+    return fmt::format("{} {}->{} spi={}(0x{:x})", exchange::protocol_text(protocol), src.text(),
+                       dst.text(), spi.value, spi.value);
+}
+
+/// What a failure is about: the request, its object and the system's number, if there is one.
+std::string failed_request(const char* what, const std::string& about, int os_errno) {
+    return os_errno == 0 ? fmt::format("{} of {}", what, about)
+                         : fmt::format("{} of {} (errno {})", what, about, os_errno);
+}
+
+}  // namespace
+
 template <typename Call>
-void Kernel::call(const char* what, std::size_t result_size, Call plugin_call,
+void Kernel::call(const char* what, std::string about, std::size_t result_size, Call plugin_call,
                   std::function<void(Result<Bytes>)> done) {
     if (!open_) {
         done(fail(Errc::InvalidState, "the kernel backend is closed"));
@@ -240,10 +289,11 @@ void Kernel::call(const char* what, std::size_t result_size, Call plugin_call,
     }
     auto op = host_.ops().create(
         provider_.module, what, kMaxInFlight, kCallTimeout,
-        [done, result_size, alive = alive_](racoon_status status, Bytes result) {
+        [done, result_size, what, about, alive = alive_](racoon_status status, Bytes result) {
             if (!*alive) return;
             if (status != RACOON_OK)
-                done(plugin::plugin_failure(plugin::empty_error(), plugin::known_status(status)));
+                done(plugin::plugin_failure(plugin::empty_error(), plugin::known_status(status))
+                         .with(failed_request(what, about, 0)));
             else if (result.size() < result_size)
                 done(fail(Errc::Plugin, "the kernel backend completed with a short record"));
             else
@@ -265,7 +315,8 @@ void Kernel::call(const char* what, std::size_t result_size, Call plugin_call,
     if (status == RACOON_OK)
         done(std::move(result));
     else
-        done(plugin::plugin_failure(error, status));
+        done(plugin::plugin_failure(error, status)
+                 .with(failed_request(what, about, error.os_errno)));
 }
 
 void Kernel::spi_get(const exchange::SpiGet& request, std::function<void(Result<Spi>)> done) {
@@ -281,7 +332,10 @@ void Kernel::spi_get(const exchange::SpiGet& request, std::function<void(Result<
     query.max_spi = request.protocol == RACOON_IPPROTO_COMP ? 61439 : 0xffffffff;
     query.acquire_token = request.acquire_token;
     call(
-        "spi_get", sizeof(racoon_kernel_spi_result),
+        "spi_get",
+        fmt::format("{} {}->{}", exchange::protocol_text(request.protocol), request.peer.text(),
+                    request.local.text()),
+        sizeof(racoon_kernel_spi_result),
         [&](racoon_op op, std::uint8_t* out, racoon_error* error) {
             racoon_kernel_spi_result result{};
             const racoon_status status = table_.spi_get(provider_.impl, &query, op, &result, error);
@@ -303,20 +357,9 @@ void Kernel::spi_get(const exchange::SpiGet& request, std::function<void(Result<
         });
 }
 
-void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
-    auto sa = stamped<racoon_kernel_sa>();
-    sa.direction = request.inbound ? RACOON_DIR_IN : RACOON_DIR_OUT;
-    sa.protocol = request.protocol;
-    sa.mode = request.tunnel ? RACOON_MODE_TUNNEL : RACOON_MODE_TRANSPORT;
-    sa.spi = request.spi.value;
-    sa.reqid = request.reqid.value;
-    sa.src = to_abi(request.inbound ? request.peer : request.local);
-    sa.dst = to_abi(request.inbound ? request.local : request.peer);
-    if (request.peer_port != 0) {
-        (request.inbound ? sa.src : sa.dst).port = request.peer_port;
-        (request.inbound ? sa.dst : sa.src).port = request.local_port;
-        sa.peer_original = to_abi(request.peer_original);
-    }
+void Kernel::sa_install(const exchange::SaInstall& request, Done done, std::uint64_t sequence) {
+    racoon_kernel_sa sa = outline_of(request);
+    sa.sequence = sequence;
     sa.selector = selector_of(request.selector);
     Status filled = ok();
     if (!request.encryption.empty()) {
@@ -339,13 +382,15 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
         sa.replay_window = std::min(request.replay_window, caps_.max_replay_window);
     sa.flags =
         (request.esn ? RACOON_SA_ESN : 0u) | (request.peer_port != 0 ? RACOON_SA_UDP_ENCAP : 0u);
-    sa.policy_id = request.policy.value;
     sa.soft_ns = ns_of(request.soft_seconds);
     sa.hard_ns = ns_of(request.hard_seconds);
     sa.soft_bytes = request.soft_bytes;
     sa.hard_bytes = request.hard_bytes;
     call(
-        request.inbound ? "sa_update" : "sa_add", 0,
+        request.inbound ? "sa_update" : "sa_add",
+        sa_text(request.protocol, request.inbound ? request.peer : request.local,
+                request.inbound ? request.local : request.peer, request.spi),
+        0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             return (request.inbound ? table_.sa_update : table_.sa_add)(provider_.impl, &sa, op,
                                                                         error);
@@ -358,7 +403,7 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done) {
 void Kernel::sa_delete(const exchange::SaDelete& request, Done done) {
     const auto id = sa_id(request.protocol, request.spi, request.src, request.dst);
     call(
-        "sa_delete", 0,
+        "sa_delete", sa_text(request.protocol, request.src, request.dst, request.spi), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             return table_.sa_delete(provider_.impl, &id, op, error);
         },
@@ -371,7 +416,7 @@ void Kernel::sa_move(const exchange::SaMove& request, Done done) {
     const auto id = sa_id(request.protocol, request.spi, src, dst);
     const racoon_addr peer = to_abi(request.peer, request.peer_port);
     call(
-        "sa_move", 0,
+        "sa_move", sa_text(request.protocol, src, dst, request.spi), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             if (table_.sa_move == nullptr) return racoon_status{RACOON_NOT_SUPPORTED};
             return table_.sa_move(provider_.impl, &id, &peer, op, error);
@@ -383,7 +428,8 @@ void Kernel::sa_query(const exchange::SaQuery& request,
                       std::function<void(Result<exchange::SaQuery::Reply>)> done) {
     const auto id = sa_id(request.protocol, request.spi, request.src, request.dst);
     call(
-        "sa_query", sizeof(racoon_kernel_sa_info),
+        "sa_query", sa_text(request.protocol, request.src, request.dst, request.spi),
+        sizeof(racoon_kernel_sa_info),
         [&](racoon_op op, std::uint8_t* out, racoon_error* error) {
             auto info = stamped<racoon_kernel_sa_info>();
             const racoon_status status = table_.sa_query(provider_.impl, &id, op, &info, error);
@@ -406,24 +452,44 @@ void Kernel::sa_query(const exchange::SaQuery& request,
         });
 }
 
+Result<std::vector<Kernel::DumpedSa>> Kernel::sa_dump() {
+    if (!open_) return fail(Errc::InvalidState, "the kernel backend is closed");
+    if (table_.sa_dump == nullptr) return fail(Errc::Unsupported, "the backend has no sa_dump");
+    std::vector<DumpedSa> out;
+    const auto each = [](void* arg, const racoon_kernel_sa_info* info) noexcept {
+        racoon_kernel_sa_info copy{};
+        plugin::copy_sized(&copy, sizeof copy, info);
+        const auto dst = from_abi(copy.dst);
+        if (!dst) return;
+        static_cast<std::vector<DumpedSa>*>(arg)->push_back(
+            {static_cast<std::uint8_t>(copy.protocol), Spi{copy.spi}, dst->addr});
+    };
+    racoon_error error = plugin::empty_error();
+    const Callout callout(provider_.module, "sa_dump", Callout::Budget::None);
+    const racoon_status status =
+        plugin::known_status(table_.sa_dump(provider_.impl, each, &out, &error));
+    if (status != RACOON_OK) return plugin::plugin_failure(error, status);
+    return out;
+}
+
 void Kernel::acquire_done(std::uint64_t token, bool success) {
     if (!open_) return;
     const Callout callout(provider_.module, "acquire_done");
     table_.acquire_done(provider_.impl, token, success ? RACOON_OK : RACOON_TIMEOUT);
 }
 
-void Kernel::policy_add(const conf::Policy& policy, Done done) {
+namespace {
+
+Result<racoon_kernel_policy> to_abi(const conf::Policy& policy) {
     auto out = stamped<racoon_kernel_policy>();
     out.id = policy.id.value;
     out.direction = direction_of(policy.direction);
     out.action = static_cast<std::uint32_t>(policy.action);
     out.priority = policy.priority;
     out.selector = selector_of(policy.selector);
-    if (policy.templates.size() > std::size(out.templates)) {
-        done(fail(Errc::TooLong,
-                  "a policy with " + std::to_string(policy.templates.size()) + " templates"));
-        return;
-    }
+    if (policy.templates.size() > std::size(out.templates))
+        return fail(Errc::TooLong,
+                    "a policy with " + std::to_string(policy.templates.size()) + " templates");
     out.template_count = static_cast<std::uint32_t>(policy.templates.size());
     for (std::size_t i = 0; i < policy.templates.size(); ++i) {
         const auto& from = policy.templates[i];
@@ -432,22 +498,48 @@ void Kernel::policy_add(const conf::Policy& policy, Done done) {
         to.mode = from.tunnel ? RACOON_MODE_TUNNEL : RACOON_MODE_TRANSPORT;
         to.level = static_cast<std::uint32_t>(from.level);
         to.reqid = from.reqid.value;
-        to.local = to_abi(from.local);
-        to.remote = to_abi(from.remote);
+        to.local = privsep::to_abi(from.local);
+        to.remote = privsep::to_abi(from.remote);
     }
+    return out;
+}
+
+}  // namespace
+
+void Kernel::policy_add(const conf::Policy& policy, Done done) {
+    const auto out = to_abi(policy);
+    if (!out) return done(fail(out.error()));
     call(
-        "policy_add", 0,
+        "policy_add", fmt::format("policy {} {}", policy.id.value, policy.selector.text()), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
-            return table_.policy_add(provider_.impl, &out, op, error);
+            return table_.policy_add(provider_.impl, &*out, op, error);
         },
         [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
 }
 
 void Kernel::policy_delete(PolicyId id, Done done) {
     call(
-        "policy_delete", 0,
+        "policy_delete", fmt::format("policy {}", id.value), 0,
         [&](racoon_op op, std::uint8_t*, racoon_error* error) {
             return table_.policy_delete(provider_.impl, id.value, op, error);
+        },
+        [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
+}
+
+void Kernel::policy_update(const conf::Policy& before, const conf::Policy& after, Done done) {
+    if (table_.policy_update == nullptr)
+        return policy_delete(before.id, [this, before, after, done](const Status&) {
+            policy_add(after, [this, before, done](const Status& added) {
+                if (added) return done(added);
+                policy_add(before, [added, done](const Status&) { done(added); });
+            });
+        });
+    const auto out = to_abi(after);
+    if (!out) return done(fail(out.error()));
+    call(
+        "policy_update", fmt::format("policy {}", before.id.value), 0,
+        [&](racoon_op op, std::uint8_t*, racoon_error* error) {
+            return table_.policy_update(provider_.impl, before.id.value, &*out, op, error);
         },
         [done = std::move(done)](Result<Bytes> r) { done(r ? ok() : Status(fail(r.error()))); });
 }

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "conf/config.hpp"
 #include "exchange/operations.hpp"
@@ -28,8 +29,10 @@ class Kernel {
     /// `wanted`: a backend's name, or "auto": the first by manifest priority whose probe says that
     /// it can work here; the log says which were rejected and why. Errors: Config, Plugin; the text
     /// has the remedy.
-    static Result<std::unique_ptr<Kernel>> open(plugin::PluginHost& host, const std::string& wanted,
-                                                Events events);
+    /// `keep`: SAs of an earlier run that are not cleared away where the kernel still has them.
+    static Result<std::unique_ptr<Kernel>> open(
+        plugin::PluginHost& host, const std::string& wanted, Events events,
+        const std::vector<const exchange::SaInstall*>& keep = {});
     ~Kernel();
     Kernel(const Kernel&) = delete;
     Kernel& operator=(const Kernel&) = delete;
@@ -44,23 +47,35 @@ class Kernel {
     void sa_move(const exchange::SaMove& request, Done done);
 
     void spi_get(const exchange::SpiGet& request, std::function<void(Result<Spi>)> done);
-    void sa_install(const exchange::SaInstall& request, Done done);
+    /// `sequence`: the number after which an outbound SA begins that is made once more.
+    void sa_install(const exchange::SaInstall& request, Done done, std::uint64_t sequence = 0);
     void sa_delete(const exchange::SaDelete& request, Done done);
     void sa_query(const exchange::SaQuery& request,
                   std::function<void(Result<exchange::SaQuery::Reply>)> done);
+    /// The SAs that are really there, of those that this backend installed.
+    struct DumpedSa {
+        std::uint8_t protocol = 50;
+        Spi spi;
+        IpAddr dst;
+    };
+    Result<std::vector<DumpedSa>> sa_dump();
     void acquire_done(std::uint64_t token, bool success);
     void policy_add(const conf::Policy& policy, Done done);
     void policy_delete(PolicyId id, Done done);
+    /// `after` takes the place of `before`, which is for the same traffic in the same direction, without
+    /// an instant in between where the backend can.
+    void policy_update(const conf::Policy& before, const conf::Policy& after, Done done);
     /// Removes what it installed.
     void close();
 
   private:
     Kernel(plugin::PluginHost& host, const plugin::Provider& provider, Events events);
-    Status start();
+    Status start(const std::vector<const exchange::SaInstall*>& keep);
     void try_algorithm(std::uint8_t protocol, const conf::TransformInfo& info,
                        const racoon_kernel_alg& alg, const std::string& where);
+    /// `about`: the SA or policy, for what is told of a failure.
     template <typename Call>
-    void call(const char* what, std::size_t result_size, Call plugin_call,
+    void call(const char* what, std::string about, std::size_t result_size, Call plugin_call,
               std::function<void(Result<Bytes>)> done);
     static void on_event(void* self, const racoon_kernel_event* event) noexcept;
 

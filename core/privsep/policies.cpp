@@ -65,12 +65,16 @@ std::shared_ptr<PolicyChange> PolicyChange::make(Kernel& kernel, const conf::Con
         if (!kept(fresh, id, policy)) gone.emplace(place_of(policy), &policy);
     for (const auto& [id, policy] : fresh) {
         if (kept(old, id, policy)) continue;
-        const auto [first, last] = gone.equal_range(place_of(policy));
-        for (auto at = first; at != last; ++at) change->prepare_.push_back({false, *at->second});
-        gone.erase(first, last);
-        change->prepare_.push_back({true, policy});
+        const auto replaced = gone.find(place_of(policy));
+        Step step;
+        step.add = policy;
+        if (replaced != gone.end()) {
+            step.remove = *replaced->second;
+            gone.erase(replaced);
+        }
+        change->prepare_.push_back(std::move(step));
     }
-    for (const auto& [place, policy] : gone) change->commit_.push_back({false, *policy});
+    for (const auto& [place, policy] : gone) change->commit_.push_back({*policy, std::nullopt});
     return change;
 }
 
@@ -89,7 +93,7 @@ void PolicyChange::commit(std::function<void()> done) {
 
 void PolicyChange::rollback(std::function<void()> done) {
     std::vector<Step> back(taken_.rbegin(), taken_.rend());
-    for (Step& step : back) step.add = !step.add;
+    for (Step& step : back) std::swap(step.remove, step.add);
     taken_.clear();
     begin(std::move(back), true, [done = std::move(done)](const Status&) { done(); });
 }
@@ -124,14 +128,17 @@ void PolicyChange::run() {
 }
 
 void PolicyChange::take(const Step& step, std::function<void(const Status&)> done) {
-    const std::string text = step.policy.selector.text();
-    if (step.add)
-        return kernel_.policy_add(step.policy, [text, done](const Status& status) {
+    const std::string text = (step.add ? step.add : step.remove)->selector.text();
+    if (step.add) {
+        const auto installed = [text, done](const Status& status) {
             done(status ? ok()
                         : Status(fail(Errc::Io, "installing the policy " + text + ": " +
                                                     status.error().text())));
-        });
-    kernel_.policy_delete(step.policy.id, [text, done](const Status& status) {
+        };
+        if (step.remove) return kernel_.policy_update(*step.remove, *step.add, installed);
+        return kernel_.policy_add(*step.add, installed);
+    }
+    kernel_.policy_delete(step.remove->id, [text, done](const Status& status) {
         // What cannot be removed is most likely gone already.
         if (!status) LOGW("", "removing the policy " + text + ": " + status.error().text());
         done(ok());

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "conf/config.hpp"
@@ -30,8 +31,9 @@ class PolicyChange : public std::enable_shared_from_this<PolicyChange> {
     static std::shared_ptr<PolicyChange> make(Kernel& kernel, const conf::Config& before,
                                               const conf::Config& after);
 
-    /// Adds what is new; a policy in its place, for the same traffic in the same direction, is removed
-    /// just before. When one is refused, the steps taken are undone, and `done` gets the reason.
+    /// Adds what is new; it replaces a policy in its place, for the same traffic in the same direction,
+    /// so that no packet finds neither. When one is refused, the steps taken are undone, and `done` gets
+    /// the reason.
     void prepare(std::function<void(Status)> done);
     /// Removes what no new policy has replaced; a failure is logged.
     void commit(std::function<void()> done);
@@ -39,9 +41,9 @@ class PolicyChange : public std::enable_shared_from_this<PolicyChange> {
     void rollback(std::function<void()> done);
 
   private:
+    /// Both: the one takes the other's place.
     struct Step {
-        bool add;
-        conf::Policy policy;
+        std::optional<conf::Policy> remove, add;
     };
     explicit PolicyChange(Kernel& kernel) : kernel_(kernel) {}
     void begin(std::vector<Step> steps, bool go_on, std::function<void(Status)> done);

@@ -59,6 +59,8 @@ const char* kind_name(Kind kind) {
             return "reload-done";
         case Kind::Shutdown:
             return "shutdown";
+        case Kind::Pair:
+            return "pair";
         case Kind::Hosts:
             return "hosts";
         case Kind::Ready:

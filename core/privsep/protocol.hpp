@@ -5,7 +5,7 @@
 //     …
 //     auto ready = decode<Ready>(message.body);
 //
-// Life of an engine: Start → Ready → Capabilities, Sockets → Serve; then operations
+// Life of an engine: Start → Ready → Capabilities, Sockets, Pairs → Serve; then operations
 // and events; Shutdown → Drained, and the process ends. A reload: ConfigPrepare → Prepared →
 // Sockets (new ones), ConfigCommit; or ConfigAbort.
 #pragma once
@@ -20,6 +20,7 @@
 #include "conf/file_source.hpp"
 #include "conf/select.hpp"
 #include "exchange/operations.hpp"
+#include "exchange/pair_keep.hpp"
 #include "log/log.hpp"
 #include "privsep/channel.hpp"
 
@@ -39,6 +40,7 @@ enum class Kind : std::uint8_t {
     ReloadDone = 10,    // Outcome
     Shutdown = 11,      // empty
     Hosts = 12,         // HostList
+    Pair = 13,          // exchange::KeptPair, before Serve: one of an engine before
     // engine to keeper
     Ready = 64,            // Outcome: modules loaded, configuration parsed, privileges dropped
     Serving = 65,          // empty: sockets and control socket are in use

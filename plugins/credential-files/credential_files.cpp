@@ -129,8 +129,8 @@ racoon_status psk_find(void* impl, const racoon_psk_query* query, void** handle,
             plugin.services, err,
             file_name + " has no line for \"" + printable(tried) + "\": couldn't find the pskey");
     if (entry->problem)
-        return report(err, RACOON_CONFIG, 0,
-                      file_name + ":" + std::to_string(entry->line) + ": " + entry->problem);
+        return credential_files::report_at(err, RACOON_CONFIG, file_name, entry->line,
+                                           entry->column, entry->problem);
     *handle = static_cast<Handle*>(new PskHandle(std::move(file), entry));
     return RACOON_OK;
 }

@@ -58,8 +58,10 @@ racoon_status check_psk(Plugin& plugin, const std::string& path, const Remarks& 
                         racoon_error* err) {
     const auto file = plugin.psk.current_quietly(path, err);
     if (!file) return refused(err);
-    for (const PskRemark& r : file->index().remarks()) remarks.tell(r.line, 0, kPskLine, r.text);
-    for (const PskRemark& r : file->index().weak_keys()) remarks.tell(r.line, 0, kWeakPsk, r.text);
+    for (const PskRemark& r : file->index().remarks())
+        remarks.tell(r.line, r.column, kPskLine, r.text);
+    for (const PskRemark& r : file->index().weak_keys())
+        remarks.tell(r.line, r.column, kWeakPsk, r.text);
     return RACOON_OK;
 }
 

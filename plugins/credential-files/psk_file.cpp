@@ -24,14 +24,23 @@ std::string_view text_of(std::span<const std::uint8_t> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// Decodes the digits behind "0x" into the place where they stand. What is wrong, or null.
-const char* decode_hex(std::span<std::uint8_t> key, std::span<const std::uint8_t>& out) {
+/// Decodes the digits behind "0x" into the place where they stand. What is wrong, and where in the key;
+/// or null.
+const char* decode_hex(std::span<std::uint8_t> key, std::span<const std::uint8_t>& out,
+                       std::size_t& at) {
     const std::span<std::uint8_t> digits = key.subspan(2);
-    if (digits.empty()) return "no hex digits after 0x";
-    if (digits.size() % 2 != 0) return "an odd number of hex digits after 0x";
-    for (const std::uint8_t c : digits)
-        if (hex_digit(c) < 0)
-            return "a character that is no hex digit after 0x (a trailing blank?)";
+    if (digits.empty()) return "found no hex digits after 0x, expected an even number of them";
+    const auto wrong =
+        std::find_if(digits.begin(), digits.end(), [](std::uint8_t c) { return hex_digit(c) < 0; });
+    if (wrong != digits.end()) {
+        at = static_cast<std::size_t>(wrong - key.begin());
+        return std::all_of(wrong, digits.end(), is_space)
+                   ? "found a blank after the hex digits, expected the end of the line; remove it"
+                   : "found a character that is no hex digit, expected 0-9 and a-f after 0x; write a "
+                     "key that is text without 0x";
+    }
+    if (digits.size() % 2 != 0)
+        return "found an odd number of hex digits after 0x, expected an even number";
     for (std::size_t i = 0; i < digits.size() / 2; ++i)
         key[i] =
             static_cast<std::uint8_t>(hex_digit(digits[2 * i]) << 4 | hex_digit(digits[2 * i + 1]));
@@ -89,8 +98,8 @@ const char* why_weak(const PskEntry& entry) {
 
 }  // namespace
 
-void PskIndex::remark(unsigned line, const char* text) {
-    if (remarks_.size() < kMaxRemarks) remarks_.push_back({line, text});
+void PskIndex::remark(unsigned line, unsigned column, const char* text) {
+    if (remarks_.size() < kMaxRemarks) remarks_.push_back({line, column, text});
 }
 
 PskIndex PskIndex::parse(std::span<std::uint8_t> text) {
@@ -101,7 +110,7 @@ PskIndex PskIndex::parse(std::span<std::uint8_t> text) {
         const auto size = static_cast<std::size_t>(newline - text.begin());
         const bool last = newline == text.end();
         if (index.entries_.size() == kMaxEntries) {
-            index.remark(number + 1,
+            index.remark(number + 1, 1,
                          "too many entries: this line and all that follow are not read");
             break;
         }
@@ -117,33 +126,45 @@ void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
     const auto key_start = std::find_if_not(id_end, line.end(), is_space);
     const std::span<std::uint8_t> id(line.begin(), id_end);
     const std::span<std::uint8_t> key(key_start, line.end());
+    const auto column = [&](auto at) { return static_cast<unsigned>(at - line.begin()) + 1; };
     if (id.empty()) {
-        if (!key.empty()) remark(number, "skipped: the identifier must stand in the first column");
+        if (!key.empty())
+            remark(
+                number, 1,
+                "found a blank, expected the identifier in the first column: the line is skipped");
         return;
     }
-    if (key.empty()) return remark(number, "skipped: no key after the identifier");
+    if (key.empty())
+        return remark(number, column(id_end),
+                      "found no key after the identifier, expected one: the line is skipped");
 
-    PskEntry entry{number, text_of(id), key, nullptr, false};
+    PskEntry entry{number, column(key_start), text_of(id), key, nullptr, false};
     if (line.size() > kMaxLine) {
-        entry.problem = "the line is longer than 1023 bytes";
-    } else if (std::find(line.begin(), line.end(), std::uint8_t{0}) != line.end()) {
-        entry.problem = "a NUL character; write keys that are no text in hex, as 0x...";
+        entry.problem = "found a line of more than 1023 bytes, which is the most";
+        entry.column = kMaxLine + 1;
+    } else if (const auto nul = std::find(line.begin(), line.end(), std::uint8_t{0});
+               nul != line.end()) {
+        entry.problem = "found a NUL character, expected text; write other keys in hex, as 0x...";
+        entry.column = column(nul);
     } else if (key.size() >= 2 && key[0] == '0' && key[1] == 'x') {
-        entry.problem = decode_hex(key, entry.key);
+        std::size_t at = 0;
+        entry.problem = decode_hex(key, entry.key, at);
+        entry.column += static_cast<unsigned>(at);
         entry.hex = true;
     } else if (key.size() >= 2 && key[0] == '0' && key[1] == 'X') {
-        remark(number, "the key is taken as text; write 0x in lower case if it is meant as hex");
+        remark(number, entry.column,
+               "the key is taken as text; write 0x in lower case if it is meant as hex");
     } else if (key.back() == '\r') {
         // As racoon takes it, but hardly what anybody wants.
-        remark(number,
+        remark(number, column(line.end()) - 1,
                "the key ends in a carriage return, which is part of it; remove it (DOS text)");
     }
     if (entry.problem) {
         entry.key = {};
-        remark(number, entry.problem);
+        remark(number, entry.column, entry.problem);
     }
     if (is_other_spelling(entry.id))
-        remark(number,
+        remark(number, 1,
                "never looked up: write the address in its short form with lower case letters");
     entries_.push_back(entry);
     if (entry.id == "*") {
@@ -164,7 +185,7 @@ std::vector<PskRemark> PskIndex::weak_keys() const {
     for (const PskEntry& entry : entries_) {
         if (weak.size() == kMaxRemarks) break;
         if (entry.problem) continue;
-        if (const char* why = why_weak(entry)) weak.push_back({entry.line, why});
+        if (const char* why = why_weak(entry)) weak.push_back({entry.line, entry.column, why});
     }
     return weak;
 }

@@ -26,7 +26,8 @@ inline constexpr std::size_t kMaxEntries = 200'000;
 inline constexpr std::size_t kMaxRemarks = 20;  // more are counted, not kept
 
 struct PskEntry {
-    unsigned line = 0;  // from 1
+    unsigned line = 0;    // from 1
+    unsigned column = 0;  // of the key, from 1; with a problem: of what is wrong
     std::string_view id;
     std::span<const std::uint8_t> key;
     const char* problem = nullptr;  // not null: the line cannot be used
@@ -36,6 +37,7 @@ struct PskEntry {
 /// Something the administrator should know; never holds key material.
 struct PskRemark {
     unsigned line = 0;
+    unsigned column = 0;
     const char* text = nullptr;
 };
 
@@ -57,7 +59,7 @@ class PskIndex {
 
   private:
     void add_line(std::span<std::uint8_t> line, unsigned number);
-    void remark(unsigned line, const char* text);
+    void remark(unsigned line, unsigned column, const char* text);
 
     static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
     std::vector<PskEntry> entries_;

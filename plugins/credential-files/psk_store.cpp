@@ -11,7 +11,8 @@ std::shared_ptr<const LoadedFile> PskStore::current(const std::string& path, rac
     if (still_valid(path)) return loaded_;
     if (!current_quietly(path, err)) return nullptr;
     for (const PskRemark& remark : loaded_->index().remarks())
-        services_.write(RACOON_LOG_WARNING, place(path, remark.line, 0) + ": " + remark.text);
+        services_.write(RACOON_LOG_WARNING,
+                        place(path, remark.line, remark.column) + ": " + remark.text);
     return loaded_;
 }
 

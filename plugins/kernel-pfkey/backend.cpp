@@ -174,6 +174,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     if (journal == sdk::Journal::Opened::No)
         log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
     remove_leftovers(leftovers);
+    keep_.clear();
     // Acquires come to those who registered for the protocol. One that the kernel lacks is no failure.
     int registered = 0;
     for (const std::uint8_t satype : {kSaEsp, kSaAh, kSaIpComp}) {
@@ -237,6 +238,16 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
                 ours = m.sa2 && m.sa2->reqid == reqid && m.src &&
                        sdk::same_address(m.src->addr, id.src);
             });
+            const auto kept = keep_.find(key_of(id.dst, id.protocol, id.spi));
+            if (ours && kept != keep_.end() && sdk::same_address(kept->second.id.src, id.src)) {
+                Sa taken = kept->second;
+                taken.kernel_reqid = reqids_.take(taken.reqid);
+                if (taken.kernel_reqid == reqid) {
+                    sas_[kept->first] = taken;
+                    continue;  // it stays in the journal, too
+                }
+                reqids_.give_back(taken.reqid);
+            }
             Message away = name_sa(kDelete, id);
             if (ours && requests_.transact(away) == 0) ++removed;
         } else if (sdk::parse_policy_entry(entry, &policy)) {
@@ -328,10 +339,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     return RACOON_OK;
 }
 
-racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, racoon_error* err) {
-    const std::string lack = cannot(sa, requests_.dialect());
-    if (!lack.empty()) return sdk::fail(err, RACOON_NOT_SUPPORTED, lack);
-    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+Backend::Sa Backend::entry_of(const racoon_kernel_sa& sa) {
     Sa entry;
     entry.id.struct_size = sizeof(entry.id);
     entry.id.protocol = sa.protocol;
@@ -343,6 +351,23 @@ racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, ra
     entry.mode = sa.mode;
     entry.reqid = sa.reqid;
     entry.policy_id = sa.policy_id;
+    return entry;
+}
+
+racoon_status Backend::keep(const racoon_kernel_sa& sa, racoon_error* err) {
+    if (opened_) return sdk::fail(err, RACOON_STATE, "the backend is open already");
+    if (keep_.size() < kMaxSas) keep_[key_of(sa.dst, sa.protocol, sa.spi)] = entry_of(sa);
+    return RACOON_OK;
+}
+
+racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, racoon_error* err) {
+    const std::string lack = cannot(sa, requests_.dialect());
+    if (!lack.empty()) return sdk::fail(err, RACOON_NOT_SUPPORTED, lack);
+    if (sa.sequence != 0)
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "PF_KEY cannot say where the sequence numbers of an SA begin");
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    Sa entry = entry_of(sa);
     entry.kernel_reqid = reqids_.take(sa.reqid);
     if (entry.kernel_reqid == 0 && sa.reqid != 0)
         return sdk::fail(err, RACOON_NO_MEMORY, "PF_KEY has no request id left");
@@ -483,10 +508,25 @@ int Backend::add_policy(const Policy& p, std::uint32_t direction, std::uint32_t*
     return error;
 }
 
-void Backend::remove_policy(const Policy& p, std::uint32_t direction) {
+int Backend::replace_policy(const Policy& old, const Policy& p, std::uint32_t direction,
+                            std::uint32_t* index) {
+    const std::string was = entry_of(old, direction);
+    const std::string line = entry_of(p, direction);
+    journal_.add(line);
+    Message m = policy_message(kSpdUpdate, p.policy, direction, p.reqids.data());
+    const int error = requests_.transact(m, [&](const Message& answer) {
+        if (answer.policy() != nullptr) *index = answer.policy()->id;
+    });
+    if (line != was) journal_.remove(error == 0 ? was : line);
+    return error;
+}
+
+int Backend::remove_policy(const Policy& p, std::uint32_t direction) {
     Message m = policy_message(kSpdDelete, p.policy, direction, p.reqids.data());
-    requests_.transact(m);
+    const int error = requests_.transact(m);
+    if (error != 0 && error != ENOENT && error != ESRCH) return error;
     journal_.remove(entry_of(p, direction));
+    return 0;
 }
 
 // The inbound policy whose companion has this selector.
@@ -531,27 +571,72 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
                              error);
         return refuse_errno(err, "policy", error);
     }
-    if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {
-        const int fwd = add_policy(entry, RACOON_DIR_FWD, &entry.fwd_index);
-        if (fwd != 0)
-            log(RACOON_LOG_NOTIFY,
-                std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
-    }
-    by_index_[entry.index] = policy.id;
-    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = policy.id;
-    policies_[policy.id] = entry;
+    add_companion(&entry);
+    return hold(entry);
+}
+
+void Backend::add_companion(Policy* in) {
+    if (!wants_fwd(in->policy) || same_fwd(in->policy, RACOON_DIR_FWD) != nullptr) return;
+    const int error = add_policy(*in, RACOON_DIR_FWD, &in->fwd_index);
+    if (error != 0)
+        log(RACOON_LOG_NOTIFY,
+            std::string("no fwd policy beside an inbound one: ") + std::strerror(error));
+}
+
+racoon_status Backend::hold(const Policy& entry) {
+    by_index_[entry.index] = entry.policy.id;
+    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = entry.policy.id;
+    policies_[entry.policy.id] = entry;
     return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_policy(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
+    if (!sdk::same_place(at->second.policy, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    const Policy old = at->second;
+    Policy entry;
+    entry.policy = policy;
+    if (!take_reqids(entry))
+        return sdk::fail(err, RACOON_NO_MEMORY, "PF_KEY has no request id left");
+    const int error = replace_policy(old, entry, policy.direction, &entry.index);
+    if (error != 0) {
+        give_back_reqids(entry);
+        return refuse_errno(err, "policy", error);
+    }
+    policies_.erase(at);
+    by_index_.erase(old.index);
+    by_index_.erase(old.fwd_index);
+    if (old.fwd_index == 0) {
+        add_companion(&entry);
+    } else if (!wants_fwd(policy)) {
+        remove_policy(old, RACOON_DIR_FWD);
+    } else if (replace_policy(old, entry, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
+        entry.fwd_index = 0;
+        remove_policy(old, RACOON_DIR_FWD);
+        add_companion(&entry);  // which tells why not
+    }
+    give_back_reqids(old);
+    return hold(entry);
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {
     const auto at = policies_.find(policy_id);
     if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
     const Policy gone = at->second;
+    int error = remove_policy(gone, gone.policy.direction);
+    if (error == 0 && gone.fwd_index != 0) error = remove_policy(gone, RACOON_DIR_FWD);
+    if (error != 0) return refuse_errno(err, "deleting a policy", error);
     policies_.erase(at);
     by_index_.erase(gone.index);
     by_index_.erase(gone.fwd_index);
-    remove_policy(gone, gone.policy.direction);
-    if (gone.fwd_index != 0) remove_policy(gone, RACOON_DIR_FWD);
     give_back_reqids(gone);
     if (gone.policy.direction == RACOON_DIR_FWD) {
         Policy* in = same_fwd(gone.policy, RACOON_DIR_IN);

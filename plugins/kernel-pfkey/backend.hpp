@@ -50,9 +50,12 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op op,
                              racoon_error* err) override;
     racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                racoon_op op, racoon_error* err) override;
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
+    racoon_status keep(const racoon_kernel_sa& sa, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -84,12 +87,18 @@ class Backend final : public sdk::KernelBackend {
     int try_sa(std::uint8_t family, racoon_kernel_sa sa);
     racoon_status install(std::uint8_t type, const racoon_kernel_sa& sa, racoon_error* err);
     int add_policy(const Policy& policy, std::uint32_t direction, std::uint32_t* index);
-    void remove_policy(const Policy& policy, std::uint32_t direction);
+    /// 0, also when it was gone already, or errno: then it stays in the journal.
+    int remove_policy(const Policy& policy, std::uint32_t direction);
+    int replace_policy(const Policy& old, const Policy& policy, std::uint32_t direction,
+                       std::uint32_t* index);
+    void add_companion(Policy* in);
+    racoon_status hold(const Policy& entry);
     bool take_reqids(Policy& policy);
     void give_back_reqids(const Policy& policy);
     std::string entry_of(const Policy& policy, std::uint32_t direction) const;
     Policy* same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction);
     void remove_leftovers(const std::vector<std::string>& entries);
+    static Sa entry_of(const racoon_kernel_sa& sa);
     void forget(std::map<SaKey, Sa>::iterator at);
 
     void on_readable();
@@ -97,6 +106,9 @@ class Backend final : public sdk::KernelBackend {
     void on_acquire(const pfkey::Message& m);
     void on_expire(const pfkey::Message& m, std::map<SaKey, Sa>::iterator at);
     void on_sas_flushed(std::uint8_t satype);
+    void find_lost();
+    void tell_acquire(std::uint64_t token, std::uint32_t policy_id,
+                      const racoon_kernel_spi_request& larval);
     void on_policy_lost(std::uint32_t index);
     void emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id = 0);
     void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
@@ -111,6 +123,8 @@ class Backend final : public sdk::KernelBackend {
     sdk::Journal journal_;
     RequestIds reqids_;
     std::map<SaKey, Sa> sas_;
+    std::map<SaKey, Sa> keep_;  // what open() takes over of an earlier run
+    bool overrun_ = false;      // events were lost, and the tables have not been looked at since
     std::map<std::uint32_t, Policy> policies_;
     std::map<std::uint32_t, std::uint32_t> by_index_;  // kernel's index → policy
     std::map<std::uint64_t, Acquire> acquires_;        // by token

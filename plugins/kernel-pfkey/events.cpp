@@ -1,4 +1,8 @@
 // What the kernel says by itself, and which of it concerns us.
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "backend.hpp"
@@ -15,10 +19,15 @@ void Backend::on_readable() {
         Message m;
         switch (event_socket_.receive(&m)) {
             case Socket::Got::Nothing:
+                // What was left in the buffer has been read: now the rest can be told from the tables.
+                if (std::exchange(overrun_, false)) {
+                    find_lost();
+                    emit(RACOON_KERNEL_OVERRUN, nullptr);
+                }
                 return;
             case Socket::Got::Overrun:
                 log(RACOON_LOG_WARNING, "events of the kernel were lost: its buffer overran");
-                emit(RACOON_KERNEL_OVERRUN, nullptr);
+                overrun_ = true;
                 continue;
             case Socket::Got::Broken:
                 log(RACOON_LOG_ERROR, "the kernel's event socket is broken");
@@ -135,16 +144,84 @@ void Backend::on_acquire(const Message& m) {
     Message getspi = spi_message(larval, reqid);
     getspi.seq = m.seq;
     acquires_[token] = {getspi};
+    tell_acquire(token, at->second, larval);
+}
+
+void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id,
+                           const racoon_kernel_spi_request& larval) {
     racoon_kernel_event out{};
     out.struct_size = sizeof(out);
     out.type = RACOON_KERNEL_ACQUIRE;
     out.acquire_token = token;
-    out.policy_id = at->second;
+    out.policy_id = policy_id;
     out.protocol = larval.protocol;
     // PF_KEY tells the SA's ends, not the packet's: in transport mode they are the same.
     out.src = larval.src;
     out.dst = larval.dst;
     events_.event(events_.arg, &out);
+}
+
+// An acquire that was lost left a larval SA without an SPI, which keeps the kernel from asking again. Its
+// request id tells whose it is. Policies that are gone are found by their numbers.
+void Backend::find_lost() {
+    std::vector<std::pair<std::uint32_t, racoon_kernel_spi_request>> larval;  // by request id
+    Message question;
+    question.type = kDump;
+    requests_.transact(question, [&](const Message& m) {
+        if (!m.sa || m.sa->spi != 0 || !m.sa2 || m.sa2->reqid == 0 || !m.src || !m.dst) return;
+        racoon_kernel_spi_request r{};
+        r.protocol = protocol_of(m.satype);
+        r.src = m.src->addr;
+        r.dst = m.dst->addr;
+        r.min_spi = 0x100;
+        r.max_spi = 0x0fffffff;
+        larval.emplace_back(m.sa2->reqid, r);
+    });
+    std::set<std::uint32_t> present;
+    question = {};
+    question.type = kSpdDump;
+    const int error = requests_.transact(question, [&](const Message& m) {
+        if (const pfkey::Policy* p = m.policy()) present.insert(p->id);
+    });
+    std::vector<std::uint32_t> lost;
+    for (const auto& [index, id] : by_index_)
+        if ((error == 0 || error == ENOENT) && present.count(index) == 0) lost.push_back(index);
+    for (const std::uint32_t index : lost) {
+        if (opened_) on_policy_lost(index);
+    }
+    const auto same = [](const Acquire& a, std::uint32_t reqid,
+                         const racoon_kernel_spi_request& r) {
+        return a.larval.sa2 && a.larval.sa2->reqid == reqid && a.larval.src && a.larval.dst &&
+               sdk::same_address(a.larval.src->addr, r.src) &&
+               sdk::same_address(a.larval.dst->addr, r.dst);
+    };
+    std::map<std::uint32_t, std::vector<const Acquire*>> known;
+    for (const auto& [token, acquire] : acquires_)
+        if (acquire.larval.sa2) known[acquire.larval.sa2->reqid].push_back(&acquire);
+    std::size_t found = 0;
+    for (auto& [reqid, r] : larval) {
+        const auto owner = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
+            const Policy& p = entry.second;
+            if (p.policy.direction != RACOON_DIR_OUT) return false;
+            for (std::uint32_t i = 0; i < p.policy.template_count; ++i) {
+                if (p.reqids[i] != reqid || p.policy.templates[i].protocol != r.protocol) continue;
+                r.mode = p.policy.templates[i].mode;
+                return true;
+            }
+            return false;
+        });
+        const auto& mine = known[reqid];
+        if (owner == policies_.end() || acquires_.size() >= kMaxAcquires ||
+            std::any_of(mine.begin(), mine.end(),
+                        [&](const Acquire* a) { return same(*a, reqid, r); }))
+            continue;
+        const std::uint64_t token = ++tokens_;
+        acquires_[token] = {spi_message(r, reqid)};
+        ++found;
+        tell_acquire(token, owner->first, r);
+        if (!opened_) return;
+    }
+    if (found != 0) log(RACOON_LOG_NOTIFY, std::to_string(found) + " acquires had been lost");
 }
 
 // A flush is one message, whatever it hit.

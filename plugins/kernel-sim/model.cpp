@@ -252,9 +252,7 @@ racoon_status Model::policy_add(const racoon_kernel_policy& policy) {
     if (valid != RACOON_OK) return valid;
     if (policies_.size() >= kMaxPolicies) return RACOON_NO_MEMORY;
     for (const auto& p : policies_) {
-        const bool same =
-            p.direction == policy.direction && sdk::same_selector(p.selector, policy.selector);
-        if (p.id == policy.id || same) return RACOON_STATE;
+        if (p.id == policy.id || sdk::same_place(p, policy)) return RACOON_STATE;
     }
     const auto at = std::find_if(policies_.begin(), policies_.end(),
                                  [&](const auto& p) { return p.priority < policy.priority; });
@@ -268,6 +266,19 @@ racoon_status Model::policy_delete(std::uint32_t policy_id) {
     if (at == policies_.end()) return RACOON_NOT_FOUND;
     policies_.erase(at);
     return RACOON_OK;
+}
+
+racoon_status Model::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy) {
+    const racoon_status valid = sdk::check_policy(policy, nullptr);
+    if (valid != RACOON_OK) return valid;
+    const auto old = std::find_if(policies_.begin(), policies_.end(),
+                                  [&](const auto& p) { return p.id == old_id; });
+    if (old == policies_.end()) return RACOON_NOT_FOUND;
+    if (!sdk::same_place(*old, policy)) return RACOON_INVALID_ARGUMENT;
+    for (const auto& p : policies_)
+        if (p.id == policy.id && p.id != old_id) return RACOON_STATE;
+    policies_.erase(old);
+    return policy_add(policy);
 }
 
 std::vector<racoon_kernel_policy> Model::policy_dump() const {

@@ -74,6 +74,7 @@ class Model {
     std::vector<racoon_kernel_sa_info> sa_dump(std::int64_t now) const;
     racoon_status policy_add(const racoon_kernel_policy& policy);
     racoon_status policy_delete(std::uint32_t policy_id);
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy);
     std::vector<racoon_kernel_policy> policy_dump() const;
     racoon_status acquire_done(std::uint64_t token);
 

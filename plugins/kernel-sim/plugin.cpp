@@ -1,6 +1,8 @@
 // kernel-sim: the model behind the ABI. Nothing leaves the process; one timer of the host drives all
 // lifetimes. `traffic_every` imagines packets, so that whole daemons can be tried without traffic.
+#include <cerrno>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <racoon/kernel_backend.hpp>
@@ -16,6 +18,7 @@ constexpr std::uint32_t kImaginedPacketBytes = 100;
 
 struct Settings {
     std::int64_t traffic_every_ns = 0;
+    std::string fail;
 };
 
 class Sim final : public sdk::KernelBackend {
@@ -62,18 +65,22 @@ class Sim final : public sdk::KernelBackend {
     racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op,
                           racoon_kernel_spi_result* out, racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("spi_get")) return failed(err);
         return settle(model_->spi_get(now(), request, &out->spi), err);
     }
     racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op, racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("sa_update")) return failed(err);
         return settle(model_->sa_update(now(), sa), err);
     }
     racoon_status sa_add(const racoon_kernel_sa& sa, racoon_op, racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("sa_add")) return failed(err);
         return settle(model_->sa_add(now(), sa), err);
     }
     racoon_status sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("sa_delete")) return failed(err);
         return settle(model_->sa_delete(id), err);
     }
     racoon_status bind_natt_socket(std::int32_t, std::uint32_t, racoon_error*) override {
@@ -82,11 +89,13 @@ class Sim final : public sdk::KernelBackend {
     racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op,
                           racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("sa_move")) return failed(err);
         return settle(model_->sa_move(id, peer), err);
     }
     racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_op, racoon_kernel_sa_info* out,
                            racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("sa_query")) return failed(err);
         return settle(model_->sa_query(now(), id, out), err);
     }
     racoon_status sa_dump(EachSa each, void* arg, racoon_error* err) override {
@@ -97,11 +106,18 @@ class Sim final : public sdk::KernelBackend {
     racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op,
                              racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("policy_add")) return failed(err);
         return settle(model_->policy_add(policy), err);
     }
     racoon_status policy_delete(std::uint32_t id, racoon_op, racoon_error* err) override {
         if (!opened_) return closed(err);
+        if (fails("policy_delete")) return failed(err);
         return settle(model_->policy_delete(id), err);
+    }
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy, racoon_op,
+                                racoon_error* err) override {
+        if (!opened_) return closed(err);
+        return settle(model_->policy_update(old_id, policy), err);
     }
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override {
         if (!opened_) return closed(err);
@@ -116,6 +132,10 @@ class Sim final : public sdk::KernelBackend {
     std::int64_t now() const { return host_.now_ns(); }
     static racoon_status closed(racoon_error* err) {
         return sdk::fail(err, RACOON_STATE, "the model is not open");
+    }
+    bool fails(const char* request) const { return settings_.fail == request; }
+    static racoon_status failed(racoon_error* err) {
+        return sdk::fail(err, RACOON_NO_MEMORY, "told to fail", ENOBUFS);
     }
     racoon_status settle(racoon_status status, racoon_error* err) {
         rearm();
@@ -210,6 +230,9 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
     if (conf != nullptr && host.conf != nullptr) {
         host.conf->get_duration_ns(host.host->ctx, conf, "traffic_every",
                                    &settings->traffic_every_ns);
+        racoon_span name{};
+        if (host.conf->get_text(host.host->ctx, conf, "fail", &name) == RACOON_OK)
+            settings->fail.assign(name.data, name.data + name.size);
     }
     *pending = settings.release();
     return RACOON_OK;

@@ -17,7 +17,7 @@ class Aead final : public Transform {
         std::string error;
         const Algorithm* algorithm = find_encryption(enc, true, &error);
         if (algorithm == nullptr) return error;
-        encrypts_ = algorithm->method == Method::Gcm;
+        encrypts_ = algorithm->method != Method::Gmac;
         tag_ = enc.icv_bits / 8;
         std::memcpy(salt_.data(), enc.key + enc.key_size - salt_.size(), salt_.size());
         const std::string name = openssl_name(*algorithm, enc.key_size);

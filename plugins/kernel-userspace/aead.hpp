@@ -1,4 +1,5 @@
-// AES-GCM (RFC 4106) and, without encryption, AES-GMAC (RFC 4543).
+// AES-GCM (RFC 4106), ChaCha20-Poly1305 (RFC 7634, which puts a packet together in the same way) and,
+// without encryption, AES-GMAC (RFC 4543).
 #pragma once
 
 #include <memory>

@@ -18,6 +18,8 @@ constexpr Algorithm kEncryption[] = {
 constexpr Algorithm kAead[] = {
     {"rfc4106(gcm(aes))", Method::Gcm, "AES-*-GCM", 16, 32, 8, 4, 8, 4, 64, 128},
     {"rfc4543(gcm(aes))", Method::Gmac, "AES-*-GCM", 16, 32, 8, 4, 8, 4, 128, 128},
+    {"rfc7539esp(chacha20,poly1305)", Method::ChaCha, "ChaCha20-Poly1305", 32, 32, 8, 4, 8, 4, 128,
+     128},
 };
 // Keys of an HMAC may have any length; what is negotiated has the digest's.
 constexpr Algorithm kIntegrity[] = {

@@ -10,7 +10,7 @@
 
 namespace racoon::kernel_userspace {
 
-enum class Method : std::uint8_t { Cbc, Counter, Null, Gcm, Gmac, Hmac, Xcbc };
+enum class Method : std::uint8_t { Cbc, Counter, Null, Gcm, Gmac, ChaCha, Hmac, Xcbc };
 
 struct Algorithm {
     const char* xfrm_name;

@@ -51,7 +51,7 @@ racoon_status Backend::probe(racoon_error* err) {
 void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
     out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_IPV6 | RACOON_CAP_ESN |
-                 RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME;
+                 RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_TRANSPORT_MODE;
 }
 
 racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
@@ -190,6 +190,9 @@ bool Backend::start_data(racoon_error* err) {
         links_.erase(generation_);
         return false;
     }
+    Writer settings = begin_frame(Message::Settings, 0);
+    write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});
+    send(settings.view());
     for (const auto& [id, policy] : policies_) send_policy(policy);
     return true;
 }
@@ -438,9 +441,8 @@ void Backend::on_larval_timer() {
 }
 
 racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
-    if (sa.protocol != RACOON_IPPROTO_ESP || sa.mode != RACOON_MODE_TUNNEL) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         "kernel-userspace does ESP in tunnel mode only");
+    if (sa.protocol != RACOON_IPPROTO_ESP) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP only");
     }
     if (sa.dst.family == 6 && !raw6_) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED, "no ESP over IPv6 on this machine");
@@ -532,27 +534,31 @@ racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
 
 // ---- policies
 
-racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
-                                  racoon_error* err) {
+racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
     const racoon_status valid = sdk::check_policy(policy, err);
     if (valid != RACOON_OK) return valid;
-    for (const auto& [id, other] : policies_) {
-        const bool same = other.direction == policy.direction &&
-                          sdk::same_selector(other.selector, policy.selector);
-        if (id == policy.id || same) return sdk::fail(err, RACOON_STATE, "the policy exists");
-    }
     const racoon_kernel_template& t = policy.templates[0];
+    const bool tunnel = t.mode == RACOON_MODE_TUNNEL;
     if (policy.action == RACOON_POLICY_IPSEC &&
         (policy.template_count != 1 || t.protocol != RACOON_IPPROTO_ESP ||
-         t.mode != RACOON_MODE_TUNNEL || t.local.family == 0 ||
-         t.local.family != t.remote.family)) {
+         (tunnel && (t.local.family == 0 || t.local.family != t.remote.family)))) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         "kernel-userspace does policies of one ESP tunnel only");
+                         "kernel-userspace does policies of one ESP rule only");
     }
     if (policy.action == RACOON_POLICY_IPSEC && t.level == RACOON_LEVEL_USE) {
         log(RACOON_LOG_NOTIFY, "level use is taken as require: nothing is sent in the clear");
     }
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
+                                  racoon_error* err) {
+    const racoon_status valid = check(policy, err);
+    if (valid != RACOON_OK) return valid;
+    for (const auto& [id, other] : policies_)
+        if (id == policy.id || sdk::same_place(other, policy))
+            return sdk::fail(err, RACOON_STATE, "the policy exists");
     Failure failure;
     if (policy.direction == RACOON_DIR_OUT && !routes_.add(policy, &failure)) {
         return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
@@ -567,6 +573,29 @@ racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_
     routes_.remove(policy_id);
     Writer out = begin_frame(Message::PolicyDelete, 0);
     out.u32(policy_id);
+    send(out.view());
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    const racoon_status valid = check(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
+    if (!sdk::same_place(at->second, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    Failure failure;
+    if (policy.direction == RACOON_DIR_OUT && !routes_.replace(old_id, policy, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    policies_.erase(at);
+    policies_[policy.id] = policy;
+    Writer out = begin_frame(Message::PolicyUpdate, 0);
+    out.u32(old_id);
+    write_policy(out, policy);
     send(out.view());
     return RACOON_OK;
 }

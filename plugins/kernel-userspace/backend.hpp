@@ -23,6 +23,7 @@ struct Settings {
     int mtu = 1380;
     std::uint32_t table = 7261;
     std::uint32_t mark = 29281;
+    bool copy_df = true;
 };
 
 class Backend final : public sdk::KernelBackend {
@@ -52,6 +53,8 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op op,
                              racoon_error* err) override;
     racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                racoon_op op, racoon_error* err) override;
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
@@ -87,6 +90,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err);
     bool start_data(racoon_error* err);
     bool send(ByteView frame);
+    racoon_status check(const racoon_kernel_policy& policy, racoon_error* err);
     void send_policy(const racoon_kernel_policy& policy);
     void on_message(ByteView bytes);
     void on_reply(const Frame& frame);

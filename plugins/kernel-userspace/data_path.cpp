@@ -5,12 +5,17 @@
 
 #include <racoon/kernel_backend.hpp>
 
+#include "icmp.hpp"
+#include "tcp.hpp"
+
 namespace racoon::kernel_userspace {
 namespace {
 
 std::int64_t after(std::int64_t now, std::int64_t delay) {
     return delay > kNever - now ? kNever : now + delay;
 }
+
+constexpr std::size_t kUdpHeader = 8;
 
 bool encapsulated(const racoon_kernel_sa& sa) {
     return (sa.flags & RACOON_SA_UDP_ENCAP) != 0;
@@ -26,11 +31,46 @@ DataPath::SaKey DataPath::key_of(const racoon_addr& dst, std::uint32_t spi) {
     return key;
 }
 
+std::size_t DataPath::KeyHash::operator()(const SaKey& key) const {
+    // SPIs are random, or chosen by us.
+    std::uint32_t spi = 0;
+    std::memcpy(&spi, key.data() + 1, sizeof(spi));
+    return spi;
+}
+
 // ---- packets
 
 const racoon_kernel_policy* DataPath::policy_for(bool outbound, const racoon_addr& local,
                                                  const racoon_addr& remote,
                                                  const Flow& flow) const {
+    const auto same_end = [](const racoon_addr& a, const racoon_addr& b) {
+        return a.port == b.port && sdk::same_address(a, b);
+    };
+    std::uint64_t hash = flow.protocol;
+    for (const racoon_addr* end : {&local, &remote}) {
+        std::uint64_t words[2];
+        std::memcpy(words, end->bytes, sizeof(words));
+        hash = (hash ^ words[0] ^ end->port) * 0x9e3779b97f4a7c15u;
+        hash = (hash ^ words[1] ^ hash >> 29) * 0x9e3779b97f4a7c15u;
+    }
+    Known& known = known_[(hash >> 40 ^ (outbound ? 1u : 0u)) % kKnown];
+    if (known.generation == generation_ && known.outbound == outbound &&
+        known.ports_known == flow.ports_known && known.protocol == flow.protocol &&
+        same_end(known.local, local) && same_end(known.remote, remote)) {
+        return known.policy;
+    }
+    known = {generation_,
+             outbound,
+             flow.ports_known,
+             flow.protocol,
+             local,
+             remote,
+             look_up(outbound, local, remote, flow)};
+    return known.policy;
+}
+
+const racoon_kernel_policy* DataPath::look_up(bool outbound, const racoon_addr& local,
+                                              const racoon_addr& remote, const Flow& flow) const {
     for (const auto& p : policies_) {
         if ((p.direction == RACOON_DIR_OUT) == outbound &&
             covers(p.selector, local, remote, flow)) {
@@ -38,6 +78,19 @@ const racoon_kernel_policy* DataPath::policy_for(bool outbound, const racoon_add
         }
     }
     return nullptr;
+}
+
+// Where policies decide by ports, or want transport mode, a fragment alone says too little.
+bool DataPath::wants_whole(const Flow& fragment) const {
+    for (const auto& p : policies_) {
+        if (p.direction != RACOON_DIR_OUT) continue;
+        racoon_selector s = p.selector;
+        s.local.port = s.remote.port = 0;
+        if (!covers(s, fragment.source, fragment.destination, fragment)) continue;
+        return p.selector.local.port != 0 || p.selector.remote.port != 0 ||
+               (p.action == RACOON_POLICY_IPSEC && p.templates[0].mode == RACOON_MODE_TRANSPORT);
+    }
+    return false;
 }
 
 // The youngest SA that is not about to end. A template without a request id takes any SA between its
@@ -51,8 +104,10 @@ DataPath::Sa* DataPath::sa_for(const racoon_kernel_policy& policy, const Flow& f
         const auto at = sas_.find(it->second);
         if (at == sas_.end()) continue;
         Sa& sa = at->second;
-        if (!sdk::same_address(sa.facts.src, t.local) ||
-            !sdk::same_address(sa.facts.dst, t.remote)) {
+        const bool tunnel = t.mode == RACOON_MODE_TUNNEL;
+        if (sa.facts.mode != t.mode ||
+            !sdk::same_address(sa.facts.src, tunnel ? t.local : flow.source) ||
+            !sdk::same_address(sa.facts.dst, tunnel ? t.remote : flow.destination)) {
             continue;
         }
         const bool limited = sa.facts.selector.local.family != 0;
@@ -70,37 +125,155 @@ void DataPath::from_tun(ByteView packet, std::int64_t now) {
         ++drops_.malformed;
         return;
     }
-    const ByteView whole = packet.first(flow->size);
-    const racoon_kernel_policy* policy = policy_for(true, flow->source, flow->destination, *flow);
+    if (!flow->fragment || !wants_whole(*flow)) {
+        return outbound(packet.first(flow->size), *flow, now);
+    }
+    const Bytes datagram = fragments_.add(packet, *flow, now);
+    auto whole = parse_packet(datagram);
+    if (!whole) return;
+    whole->may_fragment = true;  // its sender has shown it, in IPv6 too
+    outbound(datagram, *whole, now);
+}
+
+void DataPath::outbound(ByteView packet, const Flow& flow, std::int64_t now) {
+    const racoon_kernel_policy* policy = policy_for(true, flow.source, flow.destination, flow);
     if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC || policy->template_count != 1) {
         ++drops_.no_policy;
         return;
     }
-    if (Sa* sa = sa_for(*policy, *flow)) {
-        protect(*sa, whole, *flow, now);
+    if (Sa* sa = sa_for(*policy, flow)) {
+        protect(*sa, packet, flow, now);
         return;
     }
-    hold(policy->id, whole);
-    acquire(*policy, *flow, now);
+    hold(policy->id, packet);
+    acquire(*policy, flow, now);
 }
 
-// DSCP and ECN go to the outer header as they are (RFC 4301 5.1.2.1, RFC 6040 4.1); TTL was lowered
-// by whoever routed the packet here.
+void DataPath::from_tun_large(ByteView packet, std::size_t segment, std::int64_t now) {
+    const auto flow = parse_packet(packet);
+    auto segments = flow ? TcpSegments::cut(packet, *flow, segment) : std::nullopt;
+    if (!segments) {
+        ++drops_.malformed;
+        return;
+    }
+    const racoon_kernel_policy* policy = policy_for(true, flow->source, flow->destination, *flow);
+    const bool sends =
+        policy != nullptr && policy->action == RACOON_POLICY_IPSEC && policy->template_count == 1;
+    Sa* sa = sends ? sa_for(*policy, *flow) : nullptr;
+    ByteView head;
+    ByteView payload;
+    if (sa == nullptr) {  // each is refused, or waits, by itself
+        while (segments->next(&head, &payload)) {
+            Bytes one(head.begin(), head.end());
+            one.insert(one.end(), payload.begin(), payload.end());
+            from_tun(one, now);
+        }
+        return;
+    }
+    const std::size_t longest =
+        std::min(segments->head_size() + segments->payload_size(), flow->size);
+    bool dont_fragment = false;
+    if (!transport_ready(*sa, *flow) || !fits(*sa, packet, *flow, longest, now, &dont_fragment)) {
+        return;
+    }
+    while (segments->next(&head, &payload)) {
+        // An SA that has ended takes the rest with it; TCP sends that again.
+        if (!seal(*sa, head, payload, *flow, dont_fragment, now)) return;
+    }
+}
+
+// In transport mode the header is the packet's own, but the kernel writes it, without options. Those for
+// hosts on the way cannot go inside; IPv6's for the destination can.
+bool DataPath::transport_ready(const Sa& sa, const Flow& flow) {
+    if (sa.facts.mode == RACOON_MODE_TUNNEL) return true;
+    const bool plain = flow.source.family == 4
+                           ? flow.header == kIpv4Header
+                           : flow.header == kIpv6Header || flow.next == kProtoDestination;
+    if (!plain) ++drops_.has_options;
+    return plain;
+}
+
+// The longest packet that the way to (or from) the peer takes without fragments, once it is sealed; 0: not
+// known.
+std::size_t DataPath::room_for(const Sa& sa, const Flow& flow, std::int64_t now) const {
+    const bool inbound = sa.facts.direction == RACOON_DIR_IN;
+    const std::size_t way = path_mtus_.of(inbound ? sa.facts.src : sa.facts.dst, now);
+    if (way == 0) return 0;
+    std::size_t around = sa.facts.dst.family == 4 ? kIpv4Header : kIpv6Header;
+    if (encapsulated(sa.facts)) around += kUdpHeader;
+    const std::size_t inside = sa.esp->most_inside(way - around);
+    if (sa.facts.mode == RACOON_MODE_TUNNEL) return inside;
+    return inside + (flow.source.family == 4 ? kIpv4Header : kIpv6Header);
+}
+
+// RFC 4301 8: who may not be fragmented and is too long is told so; what a packet of IPv6 may always have
+// (RFC 8200 5), and IPv4's least, goes in fragments of the outer packet then.
+bool DataPath::fits(const Sa& sa, ByteView packet, const Flow& flow, std::size_t size,
+                    std::int64_t now, bool* dont_fragment) {
+    *dont_fragment = settings_.copy_df && !flow.may_fragment;
+    const std::size_t room = *dont_fragment ? room_for(sa, flow, now) : 0;
+    if (room == 0 || size <= room) return true;
+    const std::size_t told = std::max<std::size_t>(room, PathMtus::least(flow.source.family));
+    if (size <= told) {
+        *dont_fragment = false;
+        return true;
+    }
+    ++drops_.too_big;
+    const Bytes answer = too_big(packet, flow, static_cast<std::uint32_t>(told));
+    if (answer.empty()) return false;
+    if (const auto back = parse_packet(answer)) output_.to_tun(answer, *back);
+    return false;
+}
+
+// What TCP on either side may count on.
+std::size_t DataPath::inner_mtu(const Sa& sa, const Flow& flow, std::int64_t now) const {
+    const std::size_t room = room_for(sa, flow, now);
+    const std::size_t least = PathMtus::least(flow.source.family);
+    if (room == 0) return settings_.device_mtu;
+    return std::min<std::size_t>(settings_.device_mtu, std::max(room, least));
+}
+
 void DataPath::protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t now) {
-    Bytes esp;
-    const std::uint8_t next = flow.source.family == 4 ? kProtoIpv4 : kProtoIpv6;
-    if (!sa.esp->seal(packet, next, &esp)) {
+    bool dont_fragment = false;
+    if (!transport_ready(sa, flow) || !fits(sa, packet, flow, packet.size(), now, &dont_fragment)) {
+        return;
+    }
+    if (is_syn(packet, flow)) {
+        Bytes copy(packet.begin(), packet.end());
+        clamp_segment_size(copy, flow, inner_mtu(sa, flow, now));
+        seal(sa, copy, {}, flow, dont_fragment, now);
+        return;
+    }
+    seal(sa, packet, {}, flow, dont_fragment, now);
+}
+
+// `head` and then `body` are the packet. DSCP and ECN go to the outer header as they are (RFC 4301 5.1.2.1,
+// RFC 6040 4.1); in tunnel mode TTL was lowered by whoever routed the packet here. False: the SA has ended.
+bool DataPath::seal(Sa& sa, ByteView head, ByteView body, const Flow& flow, bool dont_fragment,
+                    std::int64_t now) {
+    const bool v4 = flow.source.family == 4;
+    const bool tunnel = sa.facts.mode == RACOON_MODE_TUNNEL;
+    std::uint8_t next = v4 ? kProtoIpv4 : kProtoIpv6;
+    if (!tunnel) {
+        next = flow.next;
+        head = head.subspan(v4 ? kIpv4Header : kIpv6Header);
+    }
+    const std::size_t inner = head.size() + body.size();
+    const std::span<std::uint8_t> room = output_.wire_room(sa.esp->sealed_size(inner));
+    if (!sa.esp->seal(head, body, next, room)) {
         ++drops_.no_sa;
         end_sa(key_of(sa.facts.dst, sa.facts.spi), true);
-        return;
+        return false;
     }
     Outer outer;
     outer.src = sa.facts.src;
     outer.dst = sa.facts.dst;
     outer.traffic_class = flow.traffic_class;
+    outer.hop_limit = tunnel ? 0 : flow.hop_limit;
+    outer.dont_fragment = dont_fragment;
     if (!encapsulated(sa.facts)) outer.src.port = outer.dst.port = 0;
-    output_.to_wire(outer, esp);
-    count(sa, packet.size(), now);
+    output_.to_wire(outer, room);
+    return count(sa, inner, now);
 }
 
 bool DataPath::admits(const Sa& sa, const Flow& flow) const {
@@ -110,8 +283,10 @@ bool DataPath::admits(const Sa& sa, const Flow& flow) const {
     const racoon_kernel_policy* policy = policy_for(false, flow.destination, flow.source, flow);
     if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC) return false;
     const racoon_kernel_template& t = policy->templates[0];
-    return (t.reqid == 0 || t.reqid == sa.facts.reqid) &&
-           sdk::same_address(t.local, sa.facts.dst) && sdk::same_address(t.remote, sa.facts.src);
+    if (t.mode != sa.facts.mode || (t.reqid != 0 && t.reqid != sa.facts.reqid)) return false;
+    // In transport mode the packet's addresses are the SA's, as deliver() made it.
+    return t.mode == RACOON_MODE_TRANSPORT ||
+           (sdk::same_address(t.local, sa.facts.dst) && sdk::same_address(t.remote, sa.facts.src));
 }
 
 void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now) {
@@ -131,7 +306,7 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
         return;
     }
     Sa& sa = at->second;
-    ByteView inner;
+    std::span<std::uint8_t> inner;
     std::uint8_t next = 0;
     const Opened opened = sa.esp->open(esp, &inner, &next);
     if (opened == Opened::Replayed) ++drops_.replayed;
@@ -139,8 +314,22 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
     if (opened == Opened::Malformed) ++drops_.malformed;
     if (opened == Opened::Packet || opened == Opened::Dummy) follow(sa, outer);
     if (opened != Opened::Packet) return;
+    if (sa.facts.mode == RACOON_MODE_TRANSPORT) {
+        Bytes packet = make_packet(outer, next, inner);
+        // The peer made the checksum for the addresses on its side of the NAT. The ICV has vouched for the
+        // packet, so a new one is as good (RFC 3948 3.1.2).
+        const auto flow = outer.src.port != 0 ? parse_packet(packet) : std::nullopt;
+        if (flow) renew_checksum(packet, *flow);
+        return deliver(sa, outer, packet, 0, now);
+    }
+    deliver(sa, outer, inner, next, now);
+}
+
+// `next`: what ESP called the packet in tunnel mode, else 0.
+void DataPath::deliver(Sa& sa, const Outer& outer, std::span<std::uint8_t> inner, std::uint8_t next,
+                       std::int64_t now) {
     const auto flow = parse_packet(inner);
-    if (!flow || flow->source.family != (next == kProtoIpv4 ? 4 : 6)) {
+    if (!flow || (next != 0 && flow->source.family != (next == kProtoIpv4 ? 4 : 6))) {
         ++drops_.malformed;
         return;
     }
@@ -148,14 +337,16 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
         ++drops_.not_selected;
         return;
     }
-    const auto ecn = ecn_after_tunnel(outer.traffic_class, flow->traffic_class);
+    const auto ecn = next == 0 ? std::optional<std::uint8_t>(flow->traffic_class)
+                               : ecn_after_tunnel(outer.traffic_class, flow->traffic_class);
     if (!ecn) {
         ++drops_.malformed;
         return;
     }
-    Bytes packet(inner.begin(), inner.begin() + static_cast<std::ptrdiff_t>(flow->size));
+    const std::span<std::uint8_t> packet = inner.first(flow->size);
     if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
-    output_.to_tun(packet);
+    if (is_syn(packet, *flow)) clamp_segment_size(packet, *flow, inner_mtu(sa, *flow, now));
+    output_.to_tun(packet, *flow);
     count(sa, packet.size(), now);
 }
 
@@ -182,16 +373,20 @@ void DataPath::follow(Sa& sa, const Outer& outer) {
     output_.to_keeper(out.view());
 }
 
-void DataPath::count(Sa& sa, std::size_t bytes, std::int64_t now) {
+// False: that was the SA's end.
+bool DataPath::count(Sa& sa, std::size_t bytes, std::int64_t now) {
     sa.bytes += bytes;
     sa.packets += 1;
     sa.last_used = now;
     if (sa.facts.hard_bytes != 0 && sa.bytes >= sa.facts.hard_bytes) {
         end_sa(key_of(sa.facts.dst, sa.facts.spi), true);
-    } else if (sa.facts.soft_bytes != 0 && sa.bytes >= sa.facts.soft_bytes && sa.state == 1) {
+        return false;
+    }
+    if (sa.facts.soft_bytes != 0 && sa.bytes >= sa.facts.soft_bytes && sa.state == 1) {
         sa.state = 2;
         tell(RACOON_KERNEL_EXPIRE_SOFT, sa);
     }
+    return true;
 }
 
 // ---- acquires and the packets that wait for them
@@ -318,8 +513,13 @@ void DataPath::command(ByteView bytes, std::int64_t now) {
             return set_policy(*frame);
         case Message::PolicyDelete:
             return delete_policy(*frame);
+        case Message::PolicyUpdate:
+            return update_policy(*frame);
         case Message::AcquireDone:
             return acquire_done(*frame, now);
+        case Message::Settings:
+            if (const auto settings = read_settings(frame->body)) settings_ = *settings;
+            return;
         default:
             return refuse(frame->number, RACOON_NOT_SUPPORTED, "unknown message");
     }
@@ -411,9 +611,31 @@ void DataPath::set_policy(const Frame& frame) {
     if (policies_.size() >= kMaxPolicies) {
         return refuse(frame.number, RACOON_NO_MEMORY, "too many policies");
     }
+    insert_policy(*policy);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::insert_policy(const racoon_kernel_policy& policy) {
     const auto at = std::find_if(policies_.begin(), policies_.end(),
-                                 [&](const auto& p) { return p.priority < policy->priority; });
-    policies_.insert(at, *policy);
+                                 [&](const auto& p) { return p.priority < policy.priority; });
+    policies_.insert(at, policy);
+    ++generation_;
+}
+
+void DataPath::update_policy(const Frame& frame) {
+    Reader in(frame.body);
+    const std::uint32_t id = in.u32();
+    const auto policy = read_policy(in.rest());
+    if (!policy || sdk::check_policy(*policy, nullptr) != RACOON_OK) {
+        return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed policy");
+    }
+    const auto at =
+        std::find_if(policies_.begin(), policies_.end(), [&](const auto& p) { return p.id == id; });
+    if (at == policies_.end()) return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
+    policies_.erase(at);
+    insert_policy(*policy);
+    acquires_.erase(id);
+    release(id, 0, false);
     reply(frame.number, RACOON_OK, {});
 }
 
@@ -426,6 +648,7 @@ void DataPath::delete_policy(const Frame& frame) {
         return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
     }
     policies_.erase(at);
+    ++generation_;
     acquires_.erase(id);
     release(id, 0, false);
     reply(frame.number, RACOON_OK, {});

@@ -4,6 +4,7 @@
 //     DataPath path(output);
 //     path.command(frame, now);
 //     path.from_tun(packet, now);
+//     path.path_mtu(peer, 1400, now);
 //     path.from_wire({src, dst, traffic_class}, esp, now);
 //     if (path.next_deadline() <= now) path.advance(now);
 //
@@ -17,14 +18,18 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include <racoon/plugin/kernel.h>
 
 #include "bytes.hpp"
 #include "esp.hpp"
+#include "outer.hpp"
 #include "packet.hpp"
+#include "path_mtu.hpp"
 #include "protocol.hpp"
+#include "reassembly.hpp"
 
 namespace racoon::kernel_userspace {
 
@@ -36,16 +41,12 @@ inline constexpr std::size_t kMaxPolicies = 1u << 15;
 inline constexpr std::size_t kHeldPerPolicy = 8;
 inline constexpr std::size_t kHeldInAll = 1024;
 
-struct Outer {
-    racoon_addr src{};  // with ports: ESP in UDP
-    racoon_addr dst{};
-    std::uint8_t traffic_class = 0;
-};
-
 class Output {
   public:
     virtual ~Output() = default;
-    virtual void to_tun(ByteView packet) = 0;
+    virtual void to_tun(ByteView packet, const Flow& flow) = 0;
+    /// Memory for a packet of that size, until it goes to_wire or the next one is asked for.
+    virtual std::span<std::uint8_t> wire_room(std::size_t size) = 0;
     virtual void to_wire(const Outer& outer, ByteView esp) = 0;
     virtual void to_keeper(ByteView frame) = 0;
 };
@@ -57,6 +58,8 @@ struct Drops {
     std::uint64_t no_sa = 0;
     std::uint64_t replayed = 0;
     std::uint64_t forged = 0;
+    std::uint64_t too_big = 0;      // and may not be fragmented: its sender was told
+    std::uint64_t has_options = 0;  // in transport mode: options that cannot go with the new header
     std::uint64_t not_selected = 0;  // decapsulated, but outside the SA's selector or every policy
     std::uint64_t held_too_many = 0;
 };
@@ -67,6 +70,13 @@ class DataPath {
 
     void command(ByteView frame, std::int64_t now);
     void from_tun(ByteView packet, std::int64_t now);
+    /// TCP of more than one packet, to be cut into those with at most `segment` bytes of payload each. Its
+    /// checksum is not looked at.
+    void from_tun_large(ByteView packet, std::size_t segment, std::int64_t now);
+    /// Packets to `peer` may have so many bytes with their outer header. False: known.
+    bool path_mtu(const racoon_addr& peer, std::uint32_t mtu, std::int64_t now) {
+        return path_mtus_.learn(peer, mtu, now);
+    }
     /// `esp` begins with the SPI and is decrypted in place.
     void from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now);
     void advance(std::int64_t now);
@@ -78,6 +88,9 @@ class DataPath {
 
   private:
     using SaKey = std::array<std::uint8_t, 21>;  // family, SPI, destination
+    struct KeyHash {
+        std::size_t operator()(const SaKey& key) const;
+    };
     struct Sa {
         racoon_kernel_sa facts{};  // keys wiped
         std::unique_ptr<EspSa> esp;
@@ -116,29 +129,60 @@ class DataPath {
     void query_sa(const Frame& frame, std::int64_t now);
     void set_policy(const Frame& frame);
     void delete_policy(const Frame& frame);
+    void update_policy(const Frame& frame);
+    void insert_policy(const racoon_kernel_policy& policy);
     void acquire_done(const Frame& frame, std::int64_t now);
     void reply(std::uint32_t number, racoon_status status, ByteView body);
     void refuse(std::uint32_t number, racoon_status status, std::string_view text);
 
     const racoon_kernel_policy* policy_for(bool outbound, const racoon_addr& local,
                                            const racoon_addr& remote, const Flow& flow) const;
+    const racoon_kernel_policy* look_up(bool outbound, const racoon_addr& local,
+                                        const racoon_addr& remote, const Flow& flow) const;
+    bool wants_whole(const Flow& fragment) const;
     Sa* sa_for(const racoon_kernel_policy& policy, const Flow& flow);
     bool admits(const Sa& sa, const Flow& flow) const;
+    void outbound(ByteView packet, const Flow& flow, std::int64_t now);
     void protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t now);
+    bool transport_ready(const Sa& sa, const Flow& flow);
+    std::size_t room_for(const Sa& sa, const Flow& flow, std::int64_t now) const;
+    bool fits(const Sa& sa, ByteView packet, const Flow& flow, std::size_t size, std::int64_t now,
+              bool* dont_fragment);
+    std::size_t inner_mtu(const Sa& sa, const Flow& flow, std::int64_t now) const;
+    bool seal(Sa& sa, ByteView head, ByteView body, const Flow& flow, bool dont_fragment,
+              std::int64_t now);
+    void deliver(Sa& sa, const Outer& outer, std::span<std::uint8_t> inner, std::uint8_t next,
+                 std::int64_t now);
     void acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now);
     void hold(std::uint32_t policy_id, ByteView packet);
     void release(std::uint32_t policy_id, std::int64_t now, bool send);
-    void count(Sa& sa, std::size_t bytes, std::int64_t now);
+    bool count(Sa& sa, std::size_t bytes, std::int64_t now);
     void end_sa(const SaKey& key, bool tell);
     void tell(std::uint32_t type, const Sa& sa);
 
     Output& output_;
-    std::map<SaKey, Sa> sas_;
+    std::unordered_map<SaKey, Sa, KeyHash> sas_;
     std::multimap<std::uint32_t, SaKey> outbound_;  // by request id
     std::set<Deadline> deadlines_;
     std::vector<racoon_kernel_policy> policies_;  // by priority, then age
-    std::map<std::uint32_t, Acquire> acquires_;   // by policy id
-    std::deque<Held> held_;                       // oldest first
+    // What look_up found for a flow; worth nothing once the policies have changed.
+    struct Known {
+        std::uint64_t generation = 0;
+        bool outbound = false;
+        bool ports_known = false;
+        std::uint8_t protocol = 0;
+        racoon_addr local{};
+        racoon_addr remote{};
+        const racoon_kernel_policy* policy = nullptr;
+    };
+    static constexpr std::size_t kKnown = 1024;
+    mutable std::vector<Known> known_ = std::vector<Known>(kKnown);
+    std::uint64_t generation_ = 1;
+    std::map<std::uint32_t, Acquire> acquires_;  // by policy id
+    std::deque<Held> held_;                      // oldest first
+    Reassembly fragments_;
+    PathMtus path_mtus_;
+    PathSettings settings_;
     std::uint64_t serial_ = 0;
     std::uint64_t tokens_ = 0;
     Drops drops_;

@@ -15,7 +15,8 @@
 namespace racoon::kernel_userspace {
 namespace {
 
-constexpr int kReceiveBuffer = 1 << 20;
+// A burst of large segments is hundreds of packets, and each occupies more than its bytes.
+constexpr int kReceiveBuffer = 8 << 20;
 
 bool fail(Failure* failure, const std::string& text) {
     failure->os_errno = errno;
@@ -28,6 +29,25 @@ void write_setting(const std::string& path, const char* value) {
     const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file) return;
     if (::write(file.get(), value, std::strlen(value)) < 0) return;
+}
+
+// Errors about packets come through the socket's queue, with the MTU that would have done. Whether a packet
+// may be fragmented the data process says for each.
+bool hear_of_path(const Fd& fd, bool v4) {
+    const int on = 1;
+    const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
+    const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+    return ::setsockopt(fd.get(), level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &fragment,
+                        sizeof(fragment)) == 0 &&
+           ::setsockopt(fd.get(), level, v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on)) == 0;
+}
+
+// Beyond net.core.rmem_max with CAP_NET_ADMIN, which the keeper has (not under `unshare -r`).
+void enlarge_buffer(const Fd& fd) {
+    const int size = kReceiveBuffer;
+    if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0) {
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    }
 }
 
 bool set_name(ifreq* request, const std::string& name) {
@@ -54,11 +74,15 @@ Fd open_tun(const std::string& name, Failure* failure) {
         fail(failure, "/dev/net/tun (load the module tun, or give the container the device)");
         return Fd();
     }
-    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
     if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
         fail(failure, "TUN device \"" + name + "\" (needs CAP_NET_ADMIN and a free name)");
         return Fd();
     }
+    // Large packets and open checksums come only where the kernel has been told that we do the rest; one
+    // that will not gives plain ones.
+    constexpr unsigned long kOffload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    if (::ioctl(fd.get(), TUNSETOFFLOAD, kOffload) != 0) errno = 0;
     return fd;
 }
 
@@ -93,19 +117,17 @@ Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure) {
         return Fd();
     }
     const int on = 1;
-    // Fragment what grows beyond the path's MTU: the inner packet has been let through already.
-    const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
     const bool set =
         ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0 &&
-        ::setsockopt(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
-                     v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &fragment, sizeof(fragment)) == 0 &&
+        hear_of_path(fd, v4) &&
         (v4 || (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) == 0 &&
-                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) == 0));
+                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) == 0 &&
+                ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof(on)) == 0));
     if (!set) {
         fail(failure, what);
         return Fd();
     }
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
+    enlarge_buffer(fd);
     return fd;
 }
 
@@ -118,23 +140,21 @@ Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure) {
         return Fd();
     }
     const int on = 1;
-    const int fragment = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
     const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
     const auto set = [&](int at, int name, const void* value, socklen_t size) {
         return ::setsockopt(fd.get(), at, name, value, size) == 0;
     };
-    const bool ready =
-        set(SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) &&
-        set(SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) &&
-        set(level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &fragment, sizeof(fragment)) &&
-        set(level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof(on)) &&
-        set(level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, &on, sizeof(on)) &&
-        (v4 || set(IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+    const bool ready = set(SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) &&
+                       set(SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) && hear_of_path(fd, v4) &&
+                       set(level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof(on)) &&
+                       set(level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, &on, sizeof(on)) &&
+                       set(level, v4 ? IP_RECVTTL : IPV6_RECVHOPLIMIT, &on, sizeof(on)) &&
+                       (v4 || set(IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
     if (!ready) {
         fail(failure, what);
         return Fd();
     }
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof(kReceiveBuffer));
+    enlarge_buffer(fd);
     return fd;
 }
 

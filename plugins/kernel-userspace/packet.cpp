@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "checksum.hpp"
+#include "outer.hpp"
+
 namespace racoon::kernel_userspace {
 namespace {
 
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kIcmp6 = 58;
 constexpr std::uint8_t kDccp = 33;
 constexpr std::uint8_t kSctp = 132;
 constexpr std::uint8_t kUdpLite = 136;
@@ -42,16 +46,21 @@ std::optional<Flow> parse_ipv4(ByteView packet) {
     const std::size_t header = std::size_t{in.u8()} % 16 * 4;
     flow.traffic_class = in.u8();
     flow.size = in.u16();
-    in.skip(2);
-    const std::uint16_t fragment = in.u16() & 0x1fffu;
-    in.skip(1);
-    flow.protocol = in.u8();
+    flow.fragment_id = in.u16();
+    const std::uint16_t fragment = in.u16();
+    flow.may_fragment = (fragment & 0x4000) == 0;
+    flow.more_fragments = (fragment & 0x2000) != 0;
+    flow.fragment_offset = static_cast<std::uint16_t>((fragment & 0x1fff) * 8);
+    flow.fragment = flow.more_fragments || flow.fragment_offset != 0;
+    flow.hop_limit = in.u8();
+    flow.protocol = flow.next = flow.fragment_next = in.u8();
+    flow.header = header;
     in.skip(2);
     set_address(&flow.source, 4, in.bytes(4));
     set_address(&flow.destination, 4, in.bytes(4));
     if (!in.ok() || header < 20 || flow.size < header || flow.size > packet.size()) return {};
     Reader body(packet.first(flow.size).subspan(header));
-    if (fragment == 0) read_ports(body, flow);
+    if (flow.fragment_offset == 0) read_ports(body, flow);
     return flow;
 }
 
@@ -60,8 +69,8 @@ std::optional<Flow> parse_ipv6(ByteView packet) {
     Flow flow;
     flow.traffic_class = static_cast<std::uint8_t>(in.u32() >> 20);
     flow.size = std::size_t{in.u16()} + 40;
-    flow.protocol = in.u8();
-    in.skip(1);
+    flow.protocol = flow.next = in.u8();
+    flow.hop_limit = in.u8();
     set_address(&flow.source, 6, in.bytes(16));
     set_address(&flow.destination, 6, in.bytes(16));
     if (!in.ok() || flow.size > packet.size()) return {};
@@ -71,11 +80,15 @@ std::optional<Flow> parse_ipv6(ByteView packet) {
         if (type == 44) {  // fragment
             const std::uint8_t next = body.u8();
             body.skip(1);
-            const std::uint16_t offset = body.u16() >> 3;
-            body.skip(4);
+            const std::uint16_t offset = body.u16();
+            flow.fragment_id = body.u32();
             if (!body.ok()) return {};
-            flow.protocol = next;
-            if (offset != 0) return flow;
+            flow.protocol = flow.fragment_next = next;
+            flow.header = flow.size - body.left();
+            flow.more_fragments = (offset & 1) != 0;
+            flow.fragment_offset = offset & 0xfff8u;
+            flow.fragment = flow.more_fragments || flow.fragment_offset != 0;
+            if (flow.fragment_offset != 0) return flow;
         } else if (type == 0 || type == 43 || type == 60) {  // hop-by-hop, routing, destination
             const std::uint8_t next = body.u8();
             const std::size_t size = std::size_t{body.u8()} * 8 + 8;
@@ -83,20 +96,12 @@ std::optional<Flow> parse_ipv6(ByteView packet) {
             if (!body.ok()) return {};
             flow.protocol = next;
         } else {
+            flow.header = flow.size - body.left();
             read_ports(body, flow);
             return flow;
         }
     }
     return {};  // a chain that long carries nothing that we would let through
-}
-
-std::uint16_t checksum(ByteView header) {
-    std::uint32_t sum = 0;
-    for (std::size_t i = 0; i + 1 < header.size(); i += 2) {
-        sum += static_cast<std::uint32_t>(header[i] << 8 | header[i + 1]);
-    }
-    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(~sum);
 }
 
 }  // namespace
@@ -139,20 +144,66 @@ std::optional<std::uint8_t> ecn_after_tunnel(std::uint8_t outer, std::uint8_t in
     return inner;
 }
 
-void set_traffic_class(Bytes& packet, std::uint8_t traffic_class) {
-    if (packet.size() < 20) return;
+void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_class) {
+    if (packet.size() < kIpv4Header) return;
     if (packet[0] >> 4 == 6) {
         packet[0] = static_cast<std::uint8_t>(0x60 | traffic_class >> 4);
         packet[1] = static_cast<std::uint8_t>((packet[1] & 0x0f) | (traffic_class & 0x0f) << 4);
         return;
     }
-    const std::size_t header = std::size_t{packet[0]} % 16 * 4;
-    if (header < 20 || header > packet.size()) return;
     packet[1] = traffic_class;
-    packet[10] = packet[11] = 0;
-    const std::uint16_t sum = checksum(ByteView(packet).first(header));
-    packet[10] = static_cast<std::uint8_t>(sum >> 8);
-    packet[11] = static_cast<std::uint8_t>(sum);
+    renew_header_checksum(packet);
+}
+
+Bytes make_packet(const Outer& outer, std::uint8_t protocol, ByteView payload) {
+    const bool v4 = outer.dst.family == 4;
+    const std::size_t size = (v4 ? kIpv4Header : 0) + payload.size();
+    if (size > 0xffff) return {};
+    Writer out;
+    const std::size_t width = v4 ? 4 : 16;
+    if (v4) {
+        out.u8(0x45);
+        out.u8(outer.traffic_class);
+        out.u16(static_cast<std::uint16_t>(size));
+        out.u32(0x4000);  // no identification, since it is not to be fragmented (RFC 6864 4.1)
+        out.u8(outer.hop_limit);
+        out.u8(protocol);
+        out.u16(0);
+    } else {
+        out.u32(0x60000000u | std::uint32_t{outer.traffic_class} << 20);
+        out.u16(static_cast<std::uint16_t>(size));
+        out.u8(protocol);
+        out.u8(outer.hop_limit);
+    }
+    out.bytes(ByteView(outer.src.bytes).first(width));
+    out.bytes(ByteView(outer.dst.bytes).first(width));
+    out.bytes(payload);
+    Bytes packet = out.take();
+    if (v4) renew_header_checksum(packet);
+    return packet;
+}
+
+std::optional<std::size_t> checksum_at(ByteView packet, const Flow& flow) {
+    if (flow.fragment) return {};
+    const std::size_t offset = flow.protocol == kTcp                                ? 16
+                               : flow.protocol == kUdp                              ? 6
+                               : flow.protocol == kIcmp6 && flow.source.family == 6 ? 2
+                                                                                    : 0;
+    if (offset == 0 || flow.header + offset + 2 > std::min(flow.size, packet.size())) return {};
+    return flow.header + offset;
+}
+
+void renew_checksum(std::span<std::uint8_t> packet, const Flow& flow) {
+    const auto at = checksum_at(packet, flow);
+    if (!at) return;
+    const bool udp = flow.protocol == kUdp;
+    if (udp && flow.source.family == 4 && packet[*at] == 0 && packet[*at + 1] == 0) return;
+    packet[*at] = packet[*at + 1] = 0;
+    std::uint16_t sum = upper_checksum(flow.source, flow.destination, flow.protocol,
+                                       ByteView(packet).first(flow.size).subspan(flow.header));
+    if (udp && sum == 0) sum = 0xffff;  // zero means that there is none (RFC 768)
+    packet[*at] = static_cast<std::uint8_t>(sum >> 8);
+    packet[*at + 1] = static_cast<std::uint8_t>(sum);
 }
 
 }  // namespace racoon::kernel_userspace

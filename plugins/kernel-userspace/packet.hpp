@@ -11,17 +11,27 @@
 
 namespace racoon::kernel_userspace {
 
-inline constexpr std::uint8_t kProtoIpv4 = 4;   // IPv4 in IP
-inline constexpr std::uint8_t kProtoIpv6 = 41;  // IPv6 in IP
-inline constexpr std::uint8_t kProtoNone = 59;  // dummy packets (RFC 4303 2.6)
+inline constexpr std::uint8_t kProtoIpv4 = 4;          // IPv4 in IP
+inline constexpr std::uint8_t kProtoIpv6 = 41;         // IPv6 in IP
+inline constexpr std::uint8_t kProtoDestination = 60;  // destination options of IPv6
+inline constexpr std::uint8_t kProtoNone = 59;         // dummy packets (RFC 4303 2.6)
 
 struct Flow {
     racoon_addr source{};  // with the port, where the protocol has one
     racoon_addr destination{};
     std::uint8_t protocol = 0;
+    std::uint8_t next = 0;           // what follows the fixed header: for IPv6 maybe an extension
     std::uint8_t traffic_class = 0;  // TOS or traffic class: DSCP and ECN
+    std::uint8_t hop_limit = 0;      // or TTL
     std::size_t size = 0;            // of the packet by its own header; the rest is padding
+    std::size_t header = 0;          // bytes before what `protocol` names
     bool ports_known = false;        // false for later fragments
+    bool may_fragment = false;       // on its way: IPv4 without DF
+    bool fragment = false;           // a part of a datagram, the first one included
+    bool more_fragments = false;
+    std::uint16_t fragment_offset = 0;  // bytes
+    std::uint32_t fragment_id = 0;
+    std::uint8_t fragment_next = 0;  // what the datagram's first piece begins with
 };
 
 /// Nothing: not a whole IPv4 or IPv6 packet.
@@ -41,6 +51,19 @@ std::optional<std::uint8_t> ecn_after_tunnel(std::uint8_t outer, std::uint8_t in
 
 /// Puts the traffic class into the packet's header and mends IPv4's checksum. The packet must have
 /// been accepted by parse_packet.
-void set_traffic_class(Bytes& packet, std::uint8_t traffic_class);
+void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_class);
+
+inline constexpr std::size_t kIpv4Header = 20;
+inline constexpr std::size_t kIpv6Header = 40;
+
+struct Outer;
+/// An IP packet (without options) with the ends, traffic class and hop limit of `outer` around a payload.
+/// Empty: it would be longer than an IP packet can be.
+Bytes make_packet(const Outer& outer, std::uint8_t protocol, ByteView payload);
+
+/// Where the checksum of TCP, UDP or ICMPv6 is in a packet; nothing: it has none, or is a fragment.
+std::optional<std::size_t> checksum_at(ByteView packet, const Flow& flow);
+/// Makes that checksum anew. A UDP checksum over IPv4 that was left out stays so.
+void renew_checksum(std::span<std::uint8_t> packet, const Flow& flow);
 
 }  // namespace racoon::kernel_userspace

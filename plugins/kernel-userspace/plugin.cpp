@@ -52,6 +52,15 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
         if (host.conf->get_integer(h, conf, "mtu", &number) == RACOON_OK) {
             settings->mtu = static_cast<int>(number);
         }
+        if (host.conf->get_text(h, conf, "df", &text) == RACOON_OK) {
+            const std::string df(text.data, text.data + text.size);
+            settings->copy_df = df == "copy";
+            if (df != "copy" && df != "clear") {
+                if (err != nullptr) std::strcpy(err->key, "df");
+                return sdk::fail(err, RACOON_CONFIG,
+                                 "found \"" + df + "\", expected \"copy\" or \"clear\"");
+            }
+        }
         if (host.conf->get_integer(h, conf, "table", &number) == RACOON_OK) {
             settings->table = static_cast<std::uint32_t>(number);
         }

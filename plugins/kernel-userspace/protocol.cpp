@@ -94,7 +94,7 @@ void write_sa(Writer& out, const racoon_kernel_sa& sa) {
         out.u32(v);
     }
     for (const std::int64_t v : {sa.soft_ns, sa.hard_ns}) out.u64(static_cast<std::uint64_t>(v));
-    for (const std::uint64_t v : {sa.soft_bytes, sa.hard_bytes}) out.u64(v);
+    for (const std::uint64_t v : {sa.soft_bytes, sa.hard_bytes, sa.sequence}) out.u64(v);
     write_addr(out, sa.src);
     write_addr(out, sa.dst);
     write_selector(out, sa.selector);
@@ -111,7 +111,7 @@ std::optional<racoon_kernel_sa> read_sa(ByteView body) {
         *v = in.u32();
     }
     for (std::int64_t* v : {&sa.soft_ns, &sa.hard_ns}) *v = static_cast<std::int64_t>(in.u64());
-    for (std::uint64_t* v : {&sa.soft_bytes, &sa.hard_bytes}) *v = in.u64();
+    for (std::uint64_t* v : {&sa.soft_bytes, &sa.hard_bytes, &sa.sequence}) *v = in.u64();
     sa.src = read_addr(in);
     sa.dst = read_addr(in);
     sa.selector = read_selector(in);
@@ -185,6 +185,21 @@ std::optional<SaNewPeer> read_move(ByteView body) {
     move.peer = read_addr(in);
     if (!whole(in)) return {};
     return move;
+}
+
+void write_settings(Writer& out, const PathSettings& s) {
+    out.u32(s.device_mtu);
+    out.u8(s.copy_df ? 1 : 0);
+}
+
+std::optional<PathSettings> read_settings(ByteView body) {
+    Reader in(body);
+    PathSettings s;
+    s.device_mtu = in.u32();
+    const std::uint8_t copy_df = in.u8();
+    s.copy_df = copy_df == 1;
+    if (!whole(in) || copy_df > 1 || s.device_mtu < 576 || s.device_mtu > 0xffff) return {};
+    return s;
 }
 
 void write_facts(Writer& out, const SaFacts& f) {

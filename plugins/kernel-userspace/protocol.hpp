@@ -22,6 +22,8 @@ enum class Message : std::uint8_t {
     PolicyDelete,  // id
     AcquireDone,   // token, 1 if the SAs are there
     SaMove,        // SaName, the peer with its new port
+    Settings,      // PathSettings
+    PolicyUpdate,  // id of the one that goes, racoon_kernel_policy
     // to the keeper
     Reply = 128,  // status, then a body or an error text
     Event,        // racoon_kernel_event
@@ -41,6 +43,13 @@ struct SaFacts {
     std::uint64_t packets = 0;
     std::int64_t idle_ns = -1;
     std::uint32_t replay_window = 0;
+};
+
+/// How packets that are too long for the way are dealt with.
+struct PathSettings {
+    std::uint32_t device_mtu = 1380;
+    bool copy_df =
+        true;  // RFC 4301 8.1: a packet that may not be fragmented is not in its tunnel either
 };
 
 struct Frame {
@@ -66,6 +75,8 @@ struct SaNewPeer {
     racoon_addr peer{};
 };
 std::optional<SaNewPeer> read_move(ByteView body);
+void write_settings(Writer& out, const PathSettings& settings);
+std::optional<PathSettings> read_settings(ByteView body);
 void write_facts(Writer& out, const SaFacts& facts);
 std::optional<SaFacts> read_facts(ByteView body);
 void write_event(Writer& out, const racoon_kernel_event& event);

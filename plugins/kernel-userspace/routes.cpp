@@ -352,11 +352,47 @@ bool Routes::add(const racoon_kernel_policy& policy, Failure* failure) {
         added_.erase(policy.id);
         return false;
     }
-    if (!add_source_hint(entry, &error)) return true;
+    add_hint(entry);
+    return true;
+}
+
+bool Routes::replace(std::uint32_t old_id, const racoon_kernel_policy& policy, Failure* failure) {
+    const auto at = added_.find(old_id);
+    if (at == added_.end()) return add(policy, failure);
+    const Added old = at->second;
+    Rule was = policy_rule(old.policy);
+    was.selector = &old.policy.selector;
+    Rule rule = policy_rule(policy);
+    rule.selector = &policy.selector;
+    int error = 0;
+    if (rule.action != was.action || rule.priority != was.priority) {
+        if (!change_rule(true, rule, &error)) {
+            *failure = {std::string("routing rule: ") + std::strerror(error), error};
+            return false;
+        }
+        change_rule(false, was, &error);
+    }
+    added_.erase(at);
+    Added& entry = added_[policy.id];
+    entry.policy = policy;
+    entry.source_hint = old.source_hint && policy.action == RACOON_POLICY_IPSEC;
+    if (!entry.source_hint) {
+        if (old.source_hint)
+            remove_hint(old);
+        else
+            add_hint(entry);
+    }
+    return true;
+}
+
+void Routes::add_hint(Added& entry) {
+    int error = 0;
+    if (!add_source_hint(entry, &error)) return;
+    Rule rule = policy_rule(entry.policy);
+    rule.selector = &entry.policy.selector;
     rule.priority = kHintPriority;
     rule.unspecified_source = true;
     change_rule(true, rule, &error);
-    return true;
 }
 
 // A socket without an address gets one that the policy covers; this is comfort, not protection, and a net
@@ -378,14 +414,22 @@ void Routes::remove(std::uint32_t policy_id) {
     Rule rule = policy_rule(at->second.policy);
     rule.selector = &at->second.policy.selector;
     change_rule(false, rule, &error);
-    if (at->second.source_hint && !shares_route(at->second.policy)) {
-        const racoon_selector& s = at->second.policy.selector;
-        rule.priority = kHintPriority;
-        rule.unspecified_source = true;
-        change_rule(false, rule, &error);
-        change_route(false, s.remote.family, &s.remote, s.remote_prefix, nullptr, &error);
-    }
+    const Added gone = at->second;
     added_.erase(at);
+    if (gone.source_hint) remove_hint(gone);
+}
+
+/// Of a policy that is no longer in added_.
+void Routes::remove_hint(const Added& entry) {
+    if (shares_route(entry.policy)) return;
+    const racoon_selector& s = entry.policy.selector;
+    Rule rule = policy_rule(entry.policy);
+    rule.selector = &s;
+    rule.priority = kHintPriority;
+    rule.unspecified_source = true;
+    int error = 0;
+    change_rule(false, rule, &error);
+    change_route(false, s.remote.family, &s.remote, s.remote_prefix, nullptr, &error);
 }
 
 }  // namespace racoon::kernel_userspace

@@ -32,6 +32,9 @@ class Routes {
     /// Removes all that it added.
     void close();
     bool add(const racoon_kernel_policy& policy, Failure* failure);
+    /// Traffic meets the rule of the old policy or of the new one, which is for the same traffic; when it
+    /// fails, the old one's has stayed.
+    bool replace(std::uint32_t old_id, const racoon_kernel_policy& policy, Failure* failure);
     void remove(std::uint32_t policy_id);
 
   private:
@@ -51,6 +54,8 @@ class Routes {
     };
 
     bool change_rule(bool add, const Rule& rule, int* error);
+    void add_hint(Added& entry);
+    void remove_hint(const Added& entry);
     bool add_source_hint(Added& entry, int* error);
     nlmsghdr* begin_route(std::vector<std::uint8_t>& message, bool add, std::uint8_t family,
                           std::uint8_t type, unsigned prefix) const;

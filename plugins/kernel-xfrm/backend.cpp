@@ -40,6 +40,23 @@ bool wants_fwd(const racoon_kernel_policy& p) {
            p.templates[0].mode == RACOON_MODE_TUNNEL;
 }
 
+racoon_status refuse_policy(racoon_error* err, const racoon_kernel_policy& policy, int error) {
+    if (error == EEXIST)
+        return sdk::fail(err, RACOON_STATE, "the kernel has a policy with this selector", error);
+    if (error == EINVAL && policy.direction == RACOON_DIR_OUT) {
+        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
+            const racoon_kernel_template& t = policy.templates[i];
+            if (t.mode == RACOON_MODE_TUNNEL && t.level == RACOON_LEVEL_USE) {
+                return sdk::fail(err, RACOON_INVALID_ARGUMENT,
+                                 "Linux takes no tunnel of level \"use\" in an out policy; write "
+                                 "\"require\"",
+                                 error);
+            }
+        }
+    }
+    return refuse(err, "policy", error);
+}
+
 }  // namespace
 
 Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi) {
@@ -201,6 +218,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
     }
     remove_leftovers(leftovers);
+    keep_.clear();
     events_ = events;
     const auto callback = [](void* arg, std::uint32_t) noexcept {
         static_cast<Backend*>(arg)->on_readable();
@@ -263,6 +281,12 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
                 ours = facts && facts->info.reqid == reqid &&
                        sdk::same_address(facts->info.src, id.src);
             });
+            const auto kept = keep_.find(key_of(id.dst, id.protocol, id.spi));
+            if (ours && kept != keep_.end() && kept->second.reqid == reqid &&
+                sdk::same_address(kept->second.id.src, id.src)) {
+                sas_.insert(*kept);
+                continue;  // it stays in the journal, too
+            }
             Request away = delete_sa(id);
             if (ours && requests_.transact(away) == 0) ++removed;
         } else if (sdk::parse_policy_entry(entry, &policy)) {
@@ -369,8 +393,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     return RACOON_OK;
 }
 
-racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
-    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+Backend::Sa Backend::entry_of(const racoon_kernel_sa& sa) {
     Sa entry;
     entry.id.struct_size = sizeof(entry.id);
     entry.id.protocol = sa.protocol;
@@ -382,6 +405,18 @@ racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, r
     entry.mode = sa.mode;
     entry.reqid = sa.reqid;
     entry.policy_id = sa.policy_id;
+    return entry;
+}
+
+racoon_status Backend::keep(const racoon_kernel_sa& sa, racoon_error* err) {
+    if (opened_) return sdk::fail(err, RACOON_STATE, "the backend is open already");
+    if (keep_.size() < kMaxSas) keep_[key_of(sa.dst, sa.protocol, sa.spi)] = entry_of(sa);
+    return RACOON_OK;
+}
+
+racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    const Sa entry = entry_of(sa);
     const std::string line = sdk::sa_entry(entry.id, entry.reqid);
     journal_.add(line);
     Request request = new_sa(type, sa);
@@ -492,12 +527,13 @@ racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
 // ---- policies
 
 std::optional<PolicyFacts> Backend::look_up_policy(const racoon_kernel_policy& policy,
-                                                   std::uint32_t direction) {
+                                                   std::uint32_t direction, int* error) {
     std::optional<PolicyFacts> facts;
     Request request = name_policy(XFRM_MSG_GETPOLICY, policy, direction);
-    requests_.transact(request, [&](const Message& m) {
+    const int result = requests_.transact(request, [&](const Message& m) {
         if (const auto read = read_policy(m)) facts = read;
     });
+    if (error != nullptr) *error = result != 0 || facts ? result : EIO;
     return facts;
 }
 
@@ -506,20 +542,40 @@ int Backend::add_policy(const racoon_kernel_policy& policy, std::uint32_t direct
     const std::string line = sdk::policy_entry(policy, direction);
     journal_.add(line);
     Request request = new_policy(XFRM_MSG_NEWPOLICY, policy, direction);
-    const int error = requests_.transact(request);
+    int error = requests_.transact(request);
     if (error != 0) {
         journal_.remove(line);
         return error;
     }
-    const auto facts = look_up_policy(policy, direction);
-    *index = facts ? facts->index : 0;
+    // Without its index no acquire could be told from those of others.
+    const auto facts = look_up_policy(policy, direction, &error);
+    if (facts)
+        *index = facts->index;
+    else
+        remove_policy(policy, direction);
+    return error;
+}
+
+int Backend::replace_policy(const racoon_kernel_policy& old, const racoon_kernel_policy& policy,
+                            std::uint32_t direction, std::uint32_t* index) {
+    const std::string was = sdk::policy_entry(old, direction);
+    const std::string line = sdk::policy_entry(policy, direction);
+    journal_.add(line);
+    Request request = new_policy(XFRM_MSG_UPDPOLICY, policy, direction);
+    const int error = requests_.transact(request);
+    if (line != was) journal_.remove(error == 0 ? was : line);
+    if (error != 0) return error;
+    // The new one has the index of the old one unless the kernel says otherwise.
+    if (const auto facts = look_up_policy(policy, direction)) *index = facts->index;
     return 0;
 }
 
-void Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
+int Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction) {
     Request request = name_policy(XFRM_MSG_DELPOLICY, policy, direction);
-    requests_.transact(request);
+    const int error = requests_.transact(request);
+    if (error != 0 && error != ENOENT) return error;
     journal_.remove(sdk::policy_entry(policy, direction));
+    return 0;
 }
 
 // The inbound policy whose companion has this selector.
@@ -554,43 +610,71 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     Policy entry;
     entry.policy = policy;
     const int error = add_policy(policy, policy.direction, &entry.index);
-    if (error == EEXIST) {
-        return sdk::fail(err, RACOON_STATE, "the kernel has a policy with this selector", error);
-    }
-    if (error == EINVAL && policy.direction == RACOON_DIR_OUT) {
-        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
-            const racoon_kernel_template& t = policy.templates[i];
-            if (t.mode == RACOON_MODE_TUNNEL && t.level == RACOON_LEVEL_USE) {
-                return sdk::fail(err, RACOON_INVALID_ARGUMENT,
-                                 "Linux takes no tunnel of level \"use\" in an out policy; write "
-                                 "\"require\"",
-                                 error);
-            }
-        }
-    }
-    if (error != 0) return refuse(err, "policy", error);
-    if (wants_fwd(policy) && same_fwd(policy, RACOON_DIR_FWD) == nullptr) {
-        const int fwd = add_policy(policy, RACOON_DIR_FWD, &entry.fwd_index);
-        if (fwd != 0) {
-            log(RACOON_LOG_NOTIFY,
-                std::string("no fwd policy beside an inbound one: ") + std::strerror(fwd));
-        }
-    }
-    by_index_[entry.index] = policy.id;
-    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = policy.id;
-    policies_[policy.id] = entry;
+    if (error != 0) return refuse_policy(err, policy, error);
+    add_companion(&entry);
+    return hold(entry);
+}
+
+void Backend::add_companion(Policy* in) {
+    if (!wants_fwd(in->policy) || same_fwd(in->policy, RACOON_DIR_FWD) != nullptr) return;
+    const int error = add_policy(in->policy, RACOON_DIR_FWD, &in->fwd_index);
+    if (error != 0)
+        log(RACOON_LOG_NOTIFY,
+            std::string("no fwd policy beside an inbound one: ") + std::strerror(error));
+}
+
+racoon_status Backend::hold(const Policy& entry) {
+    by_index_[entry.index] = entry.policy.id;
+    if (entry.fwd_index != 0) by_index_[entry.fwd_index] = entry.policy.id;
+    policies_[entry.policy.id] = entry;
     return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_policy(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
+    if (!sdk::same_place(at->second.policy, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    const Policy old = at->second;
+    Policy entry;
+    entry.policy = policy;
+    entry.index = old.index;
+    const int error = replace_policy(old.policy, policy, policy.direction, &entry.index);
+    if (error != 0) return refuse_policy(err, policy, error);
+    policies_.erase(at);
+    by_index_.erase(old.index);
+    by_index_.erase(old.fwd_index);
+    if (old.fwd_index == 0) {
+        add_companion(&entry);
+    } else if (!wants_fwd(policy)) {
+        remove_policy(old.policy, RACOON_DIR_FWD);
+    } else {
+        entry.fwd_index = old.fwd_index;
+        if (replace_policy(old.policy, policy, RACOON_DIR_FWD, &entry.fwd_index) != 0) {
+            entry.fwd_index = 0;
+            remove_policy(old.policy, RACOON_DIR_FWD);
+            add_companion(&entry);  // which tells why not
+        }
+    }
+    return hold(entry);
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {
     const auto at = policies_.find(policy_id);
     if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");
     const Policy gone = at->second;
+    int error = remove_policy(gone.policy, gone.policy.direction);
+    if (error == 0 && gone.fwd_index != 0) error = remove_policy(gone.policy, RACOON_DIR_FWD);
+    if (error != 0) return refuse(err, "deleting a policy", error);
     policies_.erase(at);
     by_index_.erase(gone.index);
     by_index_.erase(gone.fwd_index);
-    remove_policy(gone.policy, gone.policy.direction);
-    if (gone.fwd_index != 0) remove_policy(gone.policy, RACOON_DIR_FWD);
     if (gone.policy.direction == RACOON_DIR_FWD) {
         Policy* in = same_fwd(gone.policy, RACOON_DIR_IN);
         if (in != nullptr && wants_fwd(in->policy) &&

@@ -53,9 +53,12 @@ class Backend final : public sdk::KernelBackend {
     racoon_status policy_add(const racoon_kernel_policy& policy, racoon_op op,
                              racoon_error* err) override;
     racoon_status policy_delete(std::uint32_t policy_id, racoon_op op, racoon_error* err) override;
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                racoon_op op, racoon_error* err) override;
     racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) override;
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
+    racoon_status keep(const racoon_kernel_sa& sa, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -87,12 +90,18 @@ class Backend final : public sdk::KernelBackend {
     int try_compression();
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
     std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
-                                              std::uint32_t direction);
+                                              std::uint32_t direction, int* error = nullptr);
     int add_policy(const racoon_kernel_policy& policy, std::uint32_t direction,
                    std::uint32_t* index);
-    void remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction);
+    /// 0, also when it was gone already, or errno: then it stays in the journal.
+    int remove_policy(const racoon_kernel_policy& policy, std::uint32_t direction);
+    int replace_policy(const racoon_kernel_policy& old, const racoon_kernel_policy& policy,
+                       std::uint32_t direction, std::uint32_t* index);
+    void add_companion(Policy* in);
+    racoon_status hold(const Policy& entry);
     Policy* same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction);
     void remove_leftovers(const std::vector<std::string>& entries);
+    static Sa entry_of(const racoon_kernel_sa& sa);
     void forget(std::map<SaKey, Sa>::iterator at);
     void delete_in_kernel(const Sa& sa);
 
@@ -101,6 +110,10 @@ class Backend final : public sdk::KernelBackend {
     void on_acquire(const KernelEvent& event);
     void on_sas_flushed(std::uint32_t protocol);
     void on_policy_lost(std::uint32_t index);
+    void find_lost_policies();
+    void find_lost_acquires();
+    void tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::uint32_t protocol,
+                      const racoon_addr& src, const racoon_addr& dst);
     void emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id = 0);
     void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
 
@@ -113,6 +126,8 @@ class Backend final : public sdk::KernelBackend {
     std::uint64_t watch_ = 0;
     sdk::Journal journal_;
     std::map<SaKey, Sa> sas_;
+    std::map<SaKey, Sa> keep_;  // what open() takes over of an earlier run
+    bool overrun_ = false;      // events were lost, and the tables have not been looked at since
     std::map<std::uint32_t, Policy> policies_;
     std::map<std::uint32_t, std::uint32_t> by_index_;  // kernel's index → policy
     std::map<std::uint64_t, Acquire> acquires_;        // by token

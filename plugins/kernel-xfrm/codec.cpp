@@ -124,11 +124,19 @@ void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
 void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn) {
     std::uint32_t window = std::min<std::uint32_t>(sa.replay_window, XFRMA_REPLAY_ESN_MAX);
     if (esn) window = std::max(window, kSmallWindow);
-    if (!esn && window <= kSmallWindow) return;
+    if (!esn && window <= kSmallWindow) {
+        if (sa.sequence == 0) return;
+        xfrm_replay_state state{};
+        state.oseq = static_cast<std::uint32_t>(sa.sequence);
+        request.attribute(XFRMA_REPLAY_VAL, &state, sizeof(state));
+        return;
+    }
     const std::uint32_t words = (window + 31) / 32;
     xfrm_replay_state_esn head{};
     head.bmp_len = words;
     head.replay_window = window;
+    head.oseq = static_cast<std::uint32_t>(sa.sequence);
+    head.oseq_hi = static_cast<std::uint32_t>(sa.sequence >> 32);
     std::vector<std::uint8_t> bytes(sizeof(head) + words * 4);
     std::memcpy(bytes.data(), &head, sizeof(head));
     request.attribute(XFRMA_REPLAY_ESN_VAL, bytes.data(), bytes.size());
@@ -296,6 +304,11 @@ Request delete_sa(const racoon_kernel_sa_id& id) {
 }
 Request get_sa(const racoon_kernel_sa_id& id) {
     return name_sa(XFRM_MSG_GETSA, id);
+}
+
+Request dump_sas() {
+    const xfrm_usersa_id none{};
+    return Request(XFRM_MSG_GETSA, NLM_F_DUMP, &none, sizeof(none));
 }
 
 Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence) {

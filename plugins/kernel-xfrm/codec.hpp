@@ -58,6 +58,8 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa);
 std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t peer_port);
 Request delete_sa(const racoon_kernel_sa_id& id);
 Request get_sa(const racoon_kernel_sa_id& id);
+/// Every SA of the kernel, one message for each; larval ones too.
+Request dump_sas();
 /// `sequence`: of the acquire that is meant, else 0.
 Request allocate_spi(const racoon_kernel_spi_request& request, std::uint32_t sequence);
 /// NEWPOLICY or UPDPOLICY, for the direction given (which may be fwd for an inbound policy).

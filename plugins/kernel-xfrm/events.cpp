@@ -1,4 +1,7 @@
 // What the kernel says by itself, and which of it concerns us.
+#include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "backend.hpp"
@@ -14,10 +17,16 @@ void Backend::on_readable() {
         ByteView datagram;
         switch (event_socket_.receive(&datagram)) {
             case EventSocket::Got::Nothing:
+                // What was left in the buffer has been read: now the rest can be told from the tables.
+                if (std::exchange(overrun_, false)) {
+                    find_lost_policies();
+                    find_lost_acquires();
+                    emit(RACOON_KERNEL_OVERRUN, nullptr);
+                }
                 return;
             case EventSocket::Got::Overrun:
                 log(RACOON_LOG_WARNING, "events of the kernel were lost: its buffer overran");
-                emit(RACOON_KERNEL_OVERRUN, nullptr);
+                overrun_ = true;
                 continue;
             case EventSocket::Got::Broken:
                 log(RACOON_LOG_ERROR, "the kernel's event socket is broken");
@@ -98,15 +107,76 @@ void Backend::on_acquire(const KernelEvent& event) {
     if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
     const std::uint64_t token = ++tokens_;
     acquires_[token] = {event.sequence, event.larval};
+    tell_acquire(token, at->second, event.protocol, event.src, event.dst);
+}
+
+void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::uint32_t protocol,
+                           const racoon_addr& src, const racoon_addr& dst) {
     racoon_kernel_event out{};
     out.struct_size = sizeof(out);
     out.type = RACOON_KERNEL_ACQUIRE;
     out.acquire_token = token;
-    out.policy_id = at->second;
-    out.protocol = event.protocol;
-    out.src = event.src;
-    out.dst = event.dst;
+    out.policy_id = policy_id;
+    out.protocol = protocol;
+    out.src = src;
+    out.dst = dst;
     events_.event(events_.arg, &out);
+}
+
+// An acquire that was lost left a larval SA without an SPI, which keeps the kernel from asking again. Its
+// request id tells whose it is.
+void Backend::find_lost_acquires() {
+    std::vector<racoon_kernel_sa_info> larval;
+    Request request = dump_sas();
+    requests_.transact(request, [&](const Message& m) {
+        const auto facts = read_sa(m);
+        if (facts && facts->info.spi == 0 && facts->info.reqid != 0) larval.push_back(facts->info);
+    });
+    if (larval.empty()) return;
+    std::map<std::uint32_t, std::uint32_t> by_reqid;  // → outbound policy
+    for (const auto& [id, p] : policies_) {
+        if (p.policy.direction != RACOON_DIR_OUT) continue;
+        for (std::uint32_t i = 0; i < p.policy.template_count; ++i)
+            by_reqid.emplace(p.policy.templates[i].reqid, id);
+    }
+    const auto key = [](const racoon_kernel_spi_request& r) {
+        const SaKey to = key_of(r.dst, r.protocol, r.reqid);
+        return std::pair(to, key_of(r.src, r.mode, 0));
+    };
+    std::set<std::pair<SaKey, SaKey>> known;
+    for (const auto& [token, acquire] : acquires_) known.insert(key(acquire.larval));
+    std::size_t found = 0;
+    for (const racoon_kernel_sa_info& info : larval) {
+        const auto policy = by_reqid.find(info.reqid);
+        if (policy == by_reqid.end()) continue;  // somebody else's
+        racoon_kernel_spi_request tuple{};
+        tuple.struct_size = sizeof(tuple);
+        tuple.protocol = info.protocol;
+        tuple.mode = info.mode;
+        tuple.reqid = info.reqid;
+        tuple.src = info.src;
+        tuple.dst = info.dst;
+        if (!known.insert(key(tuple)).second || acquires_.size() >= kMaxAcquires) continue;
+        const std::uint64_t token = ++tokens_;
+        acquires_[token] = {0, tuple};
+        ++found;
+        tell_acquire(token, policy->second, info.protocol, info.src, info.dst);
+        if (!opened_) return;
+    }
+    if (found != 0) log(RACOON_LOG_NOTIFY, std::to_string(found) + " acquires had been lost");
+}
+
+void Backend::find_lost_policies() {
+    std::vector<std::uint32_t> lost;
+    for (const auto& [id, p] : policies_) {
+        if (by_index_.count(p.index) != 0 && !look_up_policy(p.policy, p.policy.direction))
+            lost.push_back(p.index);
+        if (p.fwd_index != 0 && !look_up_policy(p.policy, RACOON_DIR_FWD))
+            lost.push_back(p.fwd_index);
+    }
+    for (const std::uint32_t index : lost) {
+        if (opened_) on_policy_lost(index);
+    }
 }
 
 // A flush is one message, whatever it hit.

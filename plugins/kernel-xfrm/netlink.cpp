@@ -46,6 +46,10 @@ int RequestSocket::transact(Request& request, const std::function<void(const Mes
                 result = read_error(m).value_or(EBADMSG);
                 return false;
             }
+            if (m.type == NLMSG_DONE) {  // of a dump
+                result = 0;
+                return false;
+            }
             if (answer) answer(m);
             return true;
         });

@@ -70,9 +70,14 @@ TEST_F(Host, FactsAloneStillJudgeAModulesSettings) {
     const Status accepted = good.load_facts({named("fine")});
     EXPECT_TRUE(accepted) << accepted.error().text();
     PluginHost host(runtime, Zone::Both, dir.path());
-    const Status judged = host.load_facts({with_value("fine", "no_such_key", "1")});
-    ASSERT_FALSE(judged);
-    EXPECT_THAT(judged.error().text(), HasSubstr("racoon.conf:4:9: unknown key \"no_such_key\""));
+    conf::ModuleBlock block = with_value("fine", "no_such_key", "1");
+    block.values["neither_this"] = {};
+    EXPECT_TRUE(host.load_facts({block}));
+    const auto found = host.registry().check_module(block);
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].key, "neither_this");
+    EXPECT_THAT(found[1].text, HasSubstr("unknown key \"no_such_key\""));
+    EXPECT_TRUE(host.registry().check_module(named("acme-otp")).empty());
 }
 
 TEST_F(Host, KnowsTheFactsOfAModuleInTheOtherProcessWithoutItsCode) {

@@ -12,7 +12,12 @@ namespace {
 using namespace racoon::kernel_userspace;
 
 struct Sink final : Output {
-    void to_tun(ByteView) override {}
+    void to_tun(ByteView, const Flow&) override {}
+    Bytes room;
+    std::span<std::uint8_t> wire_room(std::size_t size) override {
+        room.resize(size);
+        return room;
+    }
     void to_wire(const Outer&, ByteView) override {}
     void to_keeper(ByteView frame) override {
         const auto parsed = parse_frame(frame);
@@ -50,6 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         round_trip(parsed->body, read_policy, [](Writer& w, const auto& v) { write_policy(w, v); });
         round_trip(parsed->body, read_event, [](Writer& w, const auto& v) { write_event(w, v); });
         round_trip(parsed->body, read_facts, [](Writer& w, const auto& v) { write_facts(w, v); });
+        round_trip(parsed->body, read_settings,
+                   [](Writer& w, const auto& v) { write_settings(w, v); });
         round_trip(parsed->body, read_name, [](Writer& w, const auto& v) { write_name(w, v); });
     }
     return 0;

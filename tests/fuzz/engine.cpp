@@ -113,6 +113,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (flavour & 32)
         std::rotate(options.modes.begin(), options.modes.begin() + 1 + size % 2,
                     options.modes.end());
+    options.ike_frag = static_cast<conf::Offer>((flavour >> 6) % 3);
     World w(flavour, options);
     ScriptedPeer peer(w);
     const bool knows = flavour & 16;

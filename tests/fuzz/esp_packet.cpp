@@ -1,11 +1,13 @@
 // fuzz: racoon_userspace_data racoon_userspace_protocol
 // Packets from the wire and from the TUN device against a data path with SAs and policies in it. A part
 // of the inputs is sealed first, so that what lies behind the ICV is reached, too.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
 #include "data_path.hpp"
+#include "tun.hpp"
 
 namespace {
 
@@ -27,7 +29,9 @@ racoon_addr address(std::uint8_t last) {
     return a;
 }
 
-constexpr std::uint32_t kSuites = 6;  // each as an SA with plain numbers and as one with ESN
+// Each as a tunnel with plain numbers, one with ESN, and in transport mode with ESN.
+constexpr std::uint32_t kSuites = 6;
+constexpr std::uint32_t kSas = 3 * kSuites;
 
 racoon_kernel_sa sa(std::uint32_t direction, std::uint32_t spi) {
     racoon_kernel_sa s{};
@@ -67,17 +71,26 @@ racoon_kernel_sa sa(std::uint32_t direction, std::uint32_t spi) {
             break;
     }
     if (spi > kSuites) s.flags = RACOON_SA_ESN;
+    if (spi > 2 * kSuites) s.mode = RACOON_MODE_TRANSPORT;
     return s;
 }
 
 struct Sink final : Output {
     std::size_t delivered = 0;
-    void to_tun(ByteView packet) override {
+    void to_tun(ByteView packet, const Flow&) override {
         // What is delivered must be a whole packet from and to the nets of the policy.
         const auto flow = parse_packet(packet);
         if (!flow || flow->size != packet.size()) std::abort();
-        if (flow->source.bytes[0] != 192 || flow->destination.bytes[0] != 192) std::abort();
+        const bool nets = flow->source.bytes[0] == 192 && flow->destination.bytes[0] == 192;
+        const bool hosts = flow->source.bytes[3] == 2 && flow->destination.bytes[3] == 1 &&
+                           flow->source.bytes[0] == 10 && flow->destination.bytes[0] == 10;
+        if (!nets && !hosts) std::abort();
         ++delivered;
+    }
+    Bytes room;
+    std::span<std::uint8_t> wire_room(std::size_t size) override {
+        room.resize(size);
+        return room;
     }
     void to_wire(const Outer&, ByteView esp) override {
         if (esp.size() < 10 || esp.size() % 4 != 0) std::abort();
@@ -87,8 +100,15 @@ struct Sink final : Output {
     }
 };
 
+// One packet twice is never one packet.
+struct Whole final : Coalescer::Sink {
+    std::size_t seen = 0;
+    std::size_t expected = 0;
+    void write(const VnetHeader&, ByteView packet) override { seen += packet.size(); }
+};
+
 void install(DataPath& path, std::uint32_t outbound) {
-    for (std::uint32_t spi = 1; spi <= 2 * kSuites; ++spi) {
+    for (std::uint32_t spi = 1; spi <= kSas; ++spi) {
         Writer out = begin_frame(Message::SaSet, spi);
         write_sa(out, sa(RACOON_DIR_IN, spi));
         path.command(out.view(), 0);
@@ -96,19 +116,25 @@ void install(DataPath& path, std::uint32_t outbound) {
     Writer sending = begin_frame(Message::SaSet, 100);
     write_sa(sending, sa(RACOON_DIR_OUT, outbound));
     path.command(sending.view(), 0);
-    for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
+    for (std::uint32_t id = 0; id < 4; ++id) {
+        const std::uint32_t direction = id % 2 == 0 ? RACOON_DIR_IN : RACOON_DIR_OUT;
+        const bool transport = id >= 2;
         racoon_kernel_policy p{};
         p.struct_size = sizeof(p);
-        p.id = direction;
+        p.id = id + 1;
         p.direction = direction;
         p.action = RACOON_POLICY_IPSEC;
         p.selector.local = p.selector.remote = address(0);
-        p.selector.local.bytes[0] = p.selector.remote.bytes[0] = 192;
+        if (!transport) p.selector.local.bytes[0] = p.selector.remote.bytes[0] = 192;
         p.selector.local_prefix = p.selector.remote_prefix = 8;
         p.template_count = 1;
         p.templates[0] = {RACOON_IPPROTO_ESP, RACOON_MODE_TUNNEL, RACOON_LEVEL_REQUIRE, 1,
                           address(1),         address(2)};
-        Writer out = begin_frame(Message::PolicySet, 10 + direction);
+        if (transport) {
+            p.templates[0].mode = RACOON_MODE_TRANSPORT;
+            p.templates[0].local = p.templates[0].remote = {};
+        }
+        Writer out = begin_frame(Message::PolicySet, 10 + id);
         write_policy(out, p);
         path.command(out.view(), 0);
     }
@@ -121,7 +147,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Sink sink;
     DataPath path(sink);
     const std::uint8_t how = data[0];
-    install(path, 1 + how / 3 % (2 * kSuites));
+    install(path, 1 + how / 3 % kSas);
     const ByteView input(data + 1, size - 1);
     Outer outer;
     outer.src = address(2);
@@ -129,15 +155,31 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     outer.traffic_class = data[1];
     if (how % 3 == 0) {
         path.from_tun(input, 1);
+        // The same as a read of the device gives it, and as what came out of a tunnel.
+        VnetHeader header;
+        Bytes copy(input.begin(), input.end());
+        std::memcpy(&header, copy.data(), std::min(copy.size(), sizeof(header)));
+        Tun::take(header, copy, path, 1);
+        Whole whole;
+        Coalescer coalescer(whole);
+        for (int i = 0; i < 2; ++i) {
+            if (const auto flow = parse_packet(input)) {
+                coalescer.add(input.first(flow->size), *flow);
+                whole.expected += flow->size;
+            }
+        }
+        coalescer.flush();
+        if (whole.seen != whole.expected) std::abort();
     } else if (how % 3 == 1) {
         Bytes copy(input.begin(), input.end());
         path.from_wire(outer, copy, 1);
     } else {
         std::string error;
-        const std::uint32_t spi = 1 + how / 3 % (2 * kSuites);
+        const std::uint32_t spi = 1 + how / 3 % kSas;
         const auto peer = EspSa::make(sa(RACOON_DIR_OUT, spi), &error);
         Bytes sealed;
-        if (!peer || !peer->seal(input, how % 2 == 0 ? 4 : 41, &sealed)) std::abort();
+        const std::uint8_t next = spi > 2 * kSuites ? data[1] : how % 2 == 0 ? 4 : 41;
+        if (!peer || !peer->seal(input, next, &sealed)) std::abort();
         Bytes again = sealed;
         path.from_wire(outer, sealed, 1);
         const std::size_t before = sink.delivered;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "exchange/operations.hpp"
+#include "exchange/pair_keep.hpp"
 
 namespace {
 
@@ -25,7 +25,7 @@ void one(ByteView in) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 1) return 0;
     const ByteView in(data + 1, size - 1);
-    switch (data[0] % 25) {
+    switch (data[0] % 27) {
         case 0:
             one<DhGenerate>(in);
             break;
@@ -94,6 +94,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 24:
             one<PolicyDrop>(in);
+            break;
+        case 25:
+            one<PairKeep>(in);
+            break;
+        case 26:
+            one<KeptPair>(in);
             break;
         case 19:
             one<Phase1Rebind>(in);

@@ -142,13 +142,12 @@ struct Run {
         }
     }
 
-    void policy_add() {
+    racoon_kernel_policy some_policy(std::uint32_t id) {
         static const char* const nets[] = {"192.168.1.0/24", "192.168.2.0/24", "192.168.0.0/16"};
         static const char* const nets6[] = {"fd01::/64", "fd02::/64"};
         const bool six = draw(4) == 0;
         const std::string local = six ? nets6[draw(2)] : nets[draw(3)];
         const std::string remote = six ? nets6[draw(2)] : nets[draw(3)];
-        const std::uint32_t id = draw(8) == 0 && next_policy > 1 ? next_policy - 1 : next_policy++;
         racoon_kernel_policy p =
             esp_policy(id, draw(3) + 1, selector(local, remote), six ? "fd09::1" : "10.9.0.1",
                        six ? "fd09::2" : "10.9.0.2", draw(4) + 1);
@@ -156,7 +155,29 @@ struct Run {
         p.action = draw(6) == 0 ? RACOON_POLICY_DISCARD : RACOON_POLICY_IPSEC;
         if (p.action != RACOON_POLICY_IPSEC) p.template_count = 0;
         if (draw(20) == 0) p.selector.local_prefix = 200;
+        return p;
+    }
+    std::uint32_t policy_id() {
+        return draw(8) == 0 && next_policy > 1 ? next_policy - 1 : next_policy++;
+    }
+
+    void policy_add() {
+        const racoon_kernel_policy p = some_policy(policy_id());
         same("policy_add", host.policy_add(p), model.policy_add(p));
+    }
+
+    void policy_update() {
+        const std::vector<racoon_kernel_policy> all = model.policy_dump();
+        racoon_kernel_policy p = some_policy(policy_id());
+        std::uint32_t old_id = draw(next_policy + 1);
+        if (!all.empty() && draw(4) != 0) {  // mostly one that is there, for the same traffic
+            const racoon_kernel_policy& old = all[draw(static_cast<std::uint32_t>(all.size()))];
+            old_id = old.id;
+            p.direction = old.direction;
+            p.selector = old.selector;
+            if (draw(4) == 0) p.id = old_id;
+        }
+        same("policy_update", host.policy_update(old_id, p), model.policy_update(old_id, p));
     }
 
     void policy_delete() {
@@ -178,7 +199,7 @@ struct Run {
     }
 
     void step() {
-        switch (draw(virtual_clock ? 11 : 10)) {
+        switch (draw(virtual_clock ? 12 : 11)) {
             case 0:
             case 1:
                 return spi_get();
@@ -197,6 +218,8 @@ struct Run {
                 return policy_delete();
             case 9:
                 return compare();
+            case 10:
+                return policy_update();
             default:
                 host.advance(std::chrono::seconds(draw(40)));
                 model.advance(now());

@@ -326,6 +326,11 @@ racoon_status FakeHost::policy_delete(std::uint32_t id) {
     return finish(table_->policy_delete(impl_, id, op, err()), op, nullptr);
 }
 
+racoon_status FakeHost::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy) {
+    const racoon_op op = next_op_++;
+    return finish(table_->policy_update(impl_, old_id, &policy, op, err()), op, nullptr);
+}
+
 std::vector<racoon_kernel_policy> FakeHost::policy_dump() {
     std::vector<racoon_kernel_policy> all;
     const auto each = [](void* arg, const racoon_kernel_policy* policy) noexcept {

@@ -47,6 +47,8 @@ class FakeHost {
     void* impl() const { return impl_; }
     const std::string& error() const { return error_; }
     racoon_error* err();
+    /// Of the last call that failed.
+    int os_errno() const { return err_.os_errno; }
 
     // Synchronous forms: they run the loop until a PENDING operation is completed.
     racoon_status spi_get(const racoon_kernel_spi_request& request, std::uint32_t* spi);
@@ -57,6 +59,7 @@ class FakeHost {
     std::vector<racoon_kernel_sa_info> sa_dump();
     racoon_status policy_add(const racoon_kernel_policy& policy);
     racoon_status policy_delete(std::uint32_t id);
+    racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy);
     std::vector<racoon_kernel_policy> policy_dump();
 
     std::vector<racoon_kernel_event> events;

@@ -2,11 +2,17 @@
 // module linked in and without sanitizers, for whose shadow memory the guest's address space is too small.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <linux/netlink.h>
+#include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <set>
 
 #include <racoon/kernel_backend.hpp>
 
@@ -14,8 +20,43 @@
 #include "fake_host.hpp"
 #include "netns.hpp"
 
+// Requests go to the kernel through these, which the linker puts in the place of the real ones: the n-th from
+// now on fails.
+namespace {
+int requests_left = 0;  // until the one that fails; 0: none does
+bool fails() {
+    return requests_left != 0 && --requests_left == 0;
+}
+}  // namespace
+extern "C" {
+ssize_t __real_mnl_socket_sendto(const void* socket, const void* bytes, std::size_t size);
+ssize_t __wrap_mnl_socket_sendto(const void* socket, const void* bytes, std::size_t size);
+ssize_t __real_send(int fd, const void* bytes, std::size_t size, int flags);
+ssize_t __wrap_send(int fd, const void* bytes, std::size_t size, int flags);
+}
+#ifdef RACOON_WRAPS_MNL
+ssize_t __wrap_mnl_socket_sendto(const void* socket, const void* bytes, std::size_t size) {
+    if (!fails()) return __real_mnl_socket_sendto(socket, bytes, size);
+    errno = ENOBUFS;
+    return -1;
+}
+#else
+ssize_t __wrap_send(int fd, const void* bytes, std::size_t size, int flags) {
+    if (!fails()) return __real_send(fd, bytes, size, flags);
+    errno = ENOBUFS;
+    return -1;
+}
+#endif
+
 namespace racoon::test {
 namespace {
+
+/// The n-th request from now on fails; 0: none. Whether the one before is still to come.
+bool fail_request(int n) {
+    const bool to_come = requests_left != 0;
+    requests_left = n;
+    return to_come;
+}
 
 using namespace std::chrono_literals;
 
@@ -436,6 +477,154 @@ TEST_F(Stack, RemovesExactlyWhatARunThatCrashedHasLeft) {
     again.close();
 }
 
+TEST_F(Stack, TakesOverTheSasThatItIsToKeepAsTheyAre) {
+    policies(kV4);
+    install(kV4);
+    EXPECT_EQ(ping(kV4.inner[1], "-c 3 -i 0.2 -W 5"), 0);
+    net.run_in(0, "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal +
+                      "/after/");
+    a.crash();
+    FakeHost again(FakeHost::Clock::Real);
+    again.set("journal", journal + "/after");
+    net.enter(0);
+    ASSERT_TRUE(again.load(kModule));
+    // The inbound one, and one that is not there; the outbound one is not asked for.
+    racoon_kernel_sa keep[] = {sa(kV4, 1, RACOON_DIR_IN), sa(kV4, 1, RACOON_DIR_IN)};
+    keep[1].spi = 0x4321;
+    ASSERT_EQ(again.table().keep(again.impl(), keep, 2, sizeof keep[0], again.err()), RACOON_OK);
+    ASSERT_TRUE(again.open()) << again.error();
+    const auto left = again.sa_dump();
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(left[0].spi, keep[0].spi);
+    EXPECT_EQ(left[0].packets, 3u) << "the very same: a new one would have counted nothing";
+    EXPECT_EQ(in_kernel(0).find("0x00001001"), std::string::npos) << in_kernel(0);
+    racoon_kernel_sa_info info{};
+    EXPECT_EQ(again.sa_query(id_of(keep[1]), &info), RACOON_NOT_FOUND);
+    again.close();
+    EXPECT_EQ(in_kernel(0), "") << "what was taken over goes like everything else";
+}
+
+TEST_F(Stack, BeginsBehindASequenceNumberOrSaysThatItCannot) {
+    racoon_kernel_sa out = sa(kV4, 0, RACOON_DIR_OUT);
+    out.sequence = 0x40000000;
+    if (kPfkey) {
+        EXPECT_EQ(a.sa_add(out), RACOON_NOT_SUPPORTED);
+        return;
+    }
+    policies(kV4);
+    install(kV4, [](racoon_kernel_sa& s) {
+        if (s.direction == RACOON_DIR_OUT) s.sequence = 0x40000000;
+    });
+    net.captured();
+    EXPECT_EQ(ping(kV4.inner[1], "-c 1 -W 5"), 0) << in_kernel(0);
+    bool seen = false;
+    for (const auto& packet : ip_packets(net.captured()))
+        seen = seen || (is_esp(packet) && packet[24] == 0x40 && packet[27] == 1);
+    EXPECT_TRUE(seen) << "the first packet has the number after it";
+}
+
+TEST_F(Stack, FindsWhatItWasNotToldWhenEventsWereLost) {
+    constexpr std::uint32_t kMany = 5000;
+    const auto target = [](std::uint32_t i) {
+        return "172.20." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
+    };
+    policies(kV4);
+    install(kV4);
+    ASSERT_EQ(net.run_in(0, "ip route add 172.20.0.0/16 via 10.9.0.2"), 0);
+    for (std::uint32_t i = 0; i < kMany; ++i) {
+        const racoon_kernel_policy p =
+            esp_policy(1000 + i, RACOON_DIR_OUT, selector("10.9.0.1/32", target(i) + "/32"),
+                       "10.9.0.1", "10.9.0.2", 1000 + i);
+        ASSERT_EQ(a.policy_add(p), RACOON_OK) << a.error();
+    }
+    // Nobody reads meanwhile, so that what has no room is lost. Somebody else has room: the kernel thinks then
+    // that it was heard, and asks no more.
+    net.enter(0);
+    const int other = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
+    const int room = 64 << 20;
+    ASSERT_EQ(::setsockopt(other, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room), 0);
+    sockaddr_nl acquires{};
+    acquires.nl_family = AF_NETLINK;
+    acquires.nl_groups = 1u << (XFRMNLGRP_ACQUIRE - 1);
+    ASSERT_EQ(::bind(other, reinterpret_cast<const sockaddr*>(&acquires), sizeof acquires), 0);
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    for (std::uint32_t i = 0; i < kMany; ++i) {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(9);
+        const racoon_addr addr = address(target(i));
+        std::memcpy(&to.sin_addr, addr.bytes, 4);
+        ::sendto(fd, "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    }
+    ::close(fd);
+    ::close(other);
+    net.run_in(0, "ip xfrm state delete src 10.9.0.1 dst 10.9.0.2 proto esp spi 0x1001");
+    net.run_in(0, "ip xfrm policy delete src 192.168.1.0/24 dst 192.168.2.0/24 dir out");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_OVERRUN) != 0; }, 30s))
+        << a.count(RACOON_KERNEL_ACQUIRE) << " acquires, and nothing was lost";
+    std::set<std::uint32_t> asked;
+    for (const racoon_kernel_event& e : a.events)
+        if (e.type == RACOON_KERNEL_ACQUIRE) {
+            EXPECT_TRUE(asked.insert(e.policy_id).second);
+        }
+    EXPECT_EQ(asked.size(), kMany) << "each policy's traffic has been told, once";
+    EXPECT_NE(a.log.find("acquires had been lost"), std::string::npos) << a.log;
+    EXPECT_EQ(a.count(RACOON_KERNEL_POLICY_CHANGED), 1u);
+    EXPECT_EQ(a.sa_dump().size(), 1u) << "what it says is there is what the kernel has";
+    // And each of them can be given back: the kernel asks again.
+    for (const racoon_kernel_event& e : std::vector<racoon_kernel_event>(a.events))
+        if (e.type == RACOON_KERNEL_ACQUIRE) {
+            EXPECT_EQ(a.table().acquire_done(a.impl(), e.acquire_token, RACOON_TIMEOUT), RACOON_OK);
+        }
+    const std::string kernel = in_kernel(0);
+    EXPECT_EQ(kernel.find("spi 0x00000000"), std::string::npos) << "no larval SA is left";
+}
+
+TEST_F(Stack, EachRequestThatFailsIsToldAndLeavesNothing) {
+    // What a negotiation and a daemon's life ask for, with the n-th request to the kernel failing.
+    std::size_t refused = 0;
+    a.close();
+    for (int n = 1; n < 200; ++n) {
+        SCOPED_TRACE(n);
+        net.enter(0);
+        ASSERT_TRUE(a.open()) << a.error();
+        fail_request(n);
+        std::uint32_t spi = 0;
+        std::vector<std::string> told;
+        const auto must_tell = [&](racoon_status status, const char* what) {
+            if (status == RACOON_OK) return;
+            told.push_back(std::string(what) + ": " + a.error());
+            if (status == RACOON_NOT_FOUND || status == RACOON_STATE) return;
+            EXPECT_NE(a.error().find("No buffer space"), std::string::npos) << told.back();
+            EXPECT_EQ(a.os_errno(), ENOBUFS) << told.back();
+        };
+        const auto s = selector(kV4.net[0], kV4.net[1]);
+        for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN})
+            must_tell(a.policy_add(
+                          esp_policy(10 + direction, direction, s, kV4.outer[0], kV4.outer[1], 10)),
+                      "policy_add");
+        must_tell(a.spi_get(spi_request(kV4.outer[1], kV4.outer[0], 10), &spi), "spi_get");
+        racoon_kernel_sa in = sa(kV4, 1, RACOON_DIR_IN);
+        if (spi != 0) in.spi = spi;
+        must_tell(a.sa_update(in), "sa_update");
+        must_tell(a.sa_add(sa(kV4, 0, RACOON_DIR_OUT)), "sa_add");
+        racoon_kernel_sa_info info{};
+        must_tell(a.sa_query(id_of(in), &info), "sa_query");
+        must_tell(a.sa_delete(id_of(in)), "sa_delete");
+        must_tell(a.policy_delete(10 + RACOON_DIR_OUT), "policy_delete");
+        const bool hit = !fail_request(0);
+        if (!told.empty()) ++refused;
+        a.close();
+        ASSERT_EQ(in_kernel(0), "") << "after " << (told.empty() ? "" : told.front());
+        if (!hit) {
+            EXPECT_GT(n, 8) << "every request has had its turn";
+            EXPECT_GT(refused, 5u);
+            return;
+        }
+    }
+    FAIL() << "there is no end of requests";
+}
+
 TEST_F(Stack, RefusesToRunTwiceInOneNamespace) {
     FakeHost second(FakeHost::Clock::Real);
     second.set("journal", journal);
@@ -463,6 +652,53 @@ TEST_F(Stack, PutsAForwardingPolicyBesideAnInboundOne) {
     EXPECT_NE(in_kernel(0).find("dir fwd priority 2147483648"), std::string::npos) << in_kernel(0);
     ASSERT_EQ(a.policy_delete(10 + RACOON_DIR_IN), RACOON_OK);
     EXPECT_EQ(in_kernel(0).find("dir fwd"), std::string::npos) << in_kernel(0);
+}
+
+TEST_F(Stack, APolicyTakesThePlaceOfAnotherWithoutAnInstantInBetween) {
+    policies(kV4);
+    // The kernel tells of every policy that is deleted; of one that is replaced, it does not.
+    const int monitor = net.start_in(0, "exec ip xfrm monitor policy > " + journal + "/seen");
+    std::string seen;
+    const auto watching = [&](const char* what) {
+        return a.run_until(
+            [&] {
+                net.run_in(0, "cat " + journal + "/seen", &seen);
+                return seen.find(what) != std::string::npos;
+            },
+            5s);
+    };
+    racoon_kernel_policy probe = esp_policy(90, RACOON_DIR_OUT, selector("10.3.0.0/16", kV4.net[1]),
+                                            kV4.outer[0], kV4.outer[1], 9);
+    ASSERT_TRUE(a.run_until(
+        [&] {  // until the monitor is there
+            a.policy_add(probe);
+            a.policy_delete(90);
+            net.run_in(0, "cat " + journal + "/seen", &seen);
+            return seen.find("10.3.0.0/16") != std::string::npos;
+        },
+        10s));
+    const std::size_t before = seen.size();
+    for (std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+        racoon_kernel_policy p =
+            esp_policy(70 + direction, direction, selector(kV4.net[0], kV4.net[1]), kV4.outer[0],
+                       kV4.outer[1], 77);
+        p.priority = 100;
+        ASSERT_EQ(a.policy_update(10 + direction, p), RACOON_OK) << a.error();
+    }
+    probe.selector = selector("10.4.0.0/16", kV4.net[1]);
+    ASSERT_EQ(a.policy_add(probe), RACOON_OK);
+    ASSERT_TRUE(watching("10.4.0.0/16"));
+    ::kill(monitor, SIGTERM);
+    EXPECT_EQ(seen.substr(before).find("Deleted"), std::string::npos) << seen.substr(before);
+    const std::string now = in_kernel(0);
+    for (const char* direction : {"dir out", "dir in", "dir fwd"})
+        EXPECT_NE(now.find(std::string(direction) + " priority 2147483548"), std::string::npos)
+            << now;
+    EXPECT_EQ(now.find("priority 2147483648"), now.find("dir out priority 2147483648") + 8) << now;
+    EXPECT_EQ(a.policy_delete(10 + RACOON_DIR_OUT), RACOON_NOT_FOUND);
+    for (std::uint32_t id : {90u, 70u + RACOON_DIR_OUT, 70u + RACOON_DIR_IN})
+        EXPECT_EQ(a.policy_delete(id), RACOON_OK) << id;
+    EXPECT_EQ(in_kernel(0).find("dir "), std::string::npos) << in_kernel(0);
 }
 
 TEST_F(Stack, LetsIkeSocketsPassAPolicyThatCoversThem) {

@@ -107,6 +107,26 @@ struct Userspace : ::testing::Test {
     }
 };
 
+// 2 MB of a pattern, which the other end knows.
+std::string perl_transfer(const std::string& body) {
+    return "perl -MIO::Socket::IP -e '$d = join(\"\", map { pack(\"N\", $_ * 2654435761) } 1..500000); " +
+           body + "'";
+}
+std::string transfer_server(const std::string& address) {
+    return perl_transfer(
+        "$s = IO::Socket::IP->new(LocalHost => \"" + address +
+        "\", LocalPort => 7000, Listen => 1, ReuseAddr => 1) or die $!; $c = $s->accept; "
+        "while (sysread($c, $x, 65536)) { $g .= $x } exit($g eq $d ? 0 : 1)");
+}
+std::string transfer_client(const std::string& own, const std::string& peer) {
+    return perl_transfer(
+        "for (1..100) { $c = IO::Socket::IP->new(LocalHost => \"" + own + "\", PeerHost => \"" +
+        peer +
+        "\", PeerPort => 7000) and last; select(undef, undef, undef, 0.1) } "
+        "$c or die $!; while (length $d) { $n = syswrite($c, $d) or die $!; substr($d, 0, $n, \"\") } "
+        "exit(0)");
+}
+
 TEST_F(Userspace, PingsThroughTheTunnelWithOnlyEspOnTheWire) {
     for (const Family& f : {kV4, kV6}) {
         policies(f);
@@ -156,6 +176,12 @@ TEST_F(Userspace, CarriesEveryAlgorithmThatItOffers) {
              s.is_aead = 1;
              s.flags |= RACOON_SA_ESN;
          }},
+        {"ChaCha20-Poly1305",
+         [&](racoon_kernel_sa& s) {
+             s.enc = algorithm("", "rfc7539esp(chacha20,poly1305)", 36, 128, 3);
+             s.auth = {};
+             s.is_aead = 1;
+         }},
         {"AES-128-CBC, HMAC-MD5-96 with ESN",
          [&](racoon_kernel_sa& s) {
              s.auth = integrity("hmac(md5)", 16, 96);
@@ -181,9 +207,6 @@ TEST_F(Userspace, RefusesAnAlgorithmThatItDoesNotKnow) {
     s.enc = algorithm("", "cbc(blowfish)", 16, 0, 1);
     EXPECT_EQ(a.sa_add(s), RACOON_NOT_SUPPORTED);
     EXPECT_TRUE(a.sa_dump().empty());
-    s = sa(kV4, 0, RACOON_DIR_OUT);
-    s.mode = RACOON_MODE_TRANSPORT;
-    EXPECT_EQ(a.sa_add(s), RACOON_NOT_SUPPORTED);
 }
 
 TEST_F(Userspace, DropsReplayedForgedAndTruncatedPackets) {
@@ -279,6 +302,82 @@ TEST_F(Userspace, ProtectsTrafficBetweenTheTwoHostsThemselvesWithoutALoop) {
     EXPECT_EQ(ping(f.outer[1], "-c 3 -i 0.05 -W 5"), 0);
     expect_only_esp();
     EXPECT_EQ(packets(1, sa(f, 0, RACOON_DIR_IN)), 3u);
+}
+
+TEST_F(Userspace, CarriesTransportModeBetweenTheTwoHosts) {
+    for (const Family& v : {kV4, kV6}) {
+        const std::string bits = v.outer[0] == kV4.outer[0] ? "/32" : "/128";
+        for (int i = 0; i < 2; ++i) {
+            const auto s = selector(v.outer[i] + bits, v.outer[1 - i] + bits);
+            for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+                racoon_kernel_policy p = esp_policy((bits == "/32" ? 10 : 20) + direction,
+                                                    direction, s, v.outer[i], v.outer[1 - i], 1);
+                p.templates[0].mode = RACOON_MODE_TRANSPORT;
+                p.templates[0].local = p.templates[0].remote = {};
+                ASSERT_EQ(host(i).policy_add(p), RACOON_OK) << host(i).error();
+            }
+        }
+        install(v, [](racoon_kernel_sa& s) { s.mode = RACOON_MODE_TRANSPORT; });
+        net.captured();
+        EXPECT_EQ(ping(v.outer[1], "-c 2 -i 0.05 -W 5"), 0) << a.log << b.log;
+        EXPECT_EQ(ping(v.outer[1], "-c 2 -i 0.05 -W 5 -s 4000"), 0) << "datagrams in pieces";
+        EXPECT_EQ(packets(1, sa(v, 0, RACOON_DIR_IN)), 4u) << "each sealed whole";
+        for (const auto& packet : ip_packets(net.captured()))
+            EXPECT_FALSE(contains(packet, "racoonracoon")) << "in the clear";
+    }
+}
+
+// RFC 4301 5.1.2.1: the outer header has the traffic class, congestion bits included.
+TEST_F(Userspace, CopiesTheTrafficClassToTheOuterHeader) {
+    for (const Family& f : {kV4, kV6}) {
+        policies(f);
+        install(f);
+        net.captured();
+        EXPECT_EQ(ping(f.inner[1], "-c 1 -W 5 -Q 0xb9"), 0);
+        for (const auto& packet : ip_packets(net.captured())) {
+            const int seen =
+                packet[0] >> 4 == 4 ? packet[1] : (packet[0] & 15) << 4 | packet[1] >> 4;
+            // The kernel answers with the DSCP alone.
+            EXPECT_TRUE(seen == 0xb9 || seen == 0xb8) << seen;
+        }
+    }
+}
+
+// The way to the peer has become narrower than the device thinks.
+TEST_F(Userspace, FindsTheMtuOfTheWayAndTellsTheSender) {
+    policies(kV4);
+    install(kV4);
+    ASSERT_EQ(net.run_in(0, "ip route add 10.9.0.2/32 dev eth0 mtu 1200"), 0);
+    EXPECT_NE(ping(kV4.inner[1], "-c 3 -i 0.2 -W 1 -M do -s 1250"), 0);
+    std::string route;
+    net.run_in(0, "ip route get 192.168.2.1 from 192.168.1.1", &route);
+    EXPECT_NE(route.find("mtu 1"), std::string::npos) << route;
+    EXPECT_EQ(ping(kV4.inner[1], "-c 2 -i 0.05 -W 5 -M do -s 1000"), 0) << "what fits";
+    EXPECT_EQ(ping(kV4.inner[1], "-c 2 -i 0.05 -W 5 -M dont -s 3000"), 0) << "in fragments";
+}
+
+// Large segments from the kernel, cut and put together again; what arrives is what was sent.
+TEST_F(Userspace, CarriesABulkOfTcpWithoutAnError) {
+    for (const Family& f : {kV4, kV6}) {
+        policies(f);
+        install(f);
+        const int server = net.start_in(1, transfer_server(f.inner[1]));
+        const int client = net.start_in(0, transfer_client(f.inner[0], f.inner[1]));
+        int server_status = -1;
+        int client_status = -1;
+        bool server_ended = false;
+        bool client_ended = false;
+        ASSERT_TRUE(a.run_until([&] {
+            b.step(0ms);
+            server_ended = server_ended || TwoHosts::ended(server, &server_status);
+            client_ended = client_ended || TwoHosts::ended(client, &client_status);
+            return server_ended && client_ended;
+        })) << a.log
+            << b.log;
+        EXPECT_EQ(server_status, 0);
+        EXPECT_EQ(client_status, 0);
+        EXPECT_GT(packets(1, sa(f, 0, RACOON_DIR_IN)), 2'000'000u / 1400);
+    }
 }
 
 TEST_F(Userspace, LeavesTrafficOutsideTheSelectorAlone) {

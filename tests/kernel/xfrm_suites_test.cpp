@@ -241,7 +241,7 @@ TEST_F(XfrmSuites, EverySuitePassesBetweenTwoKernelsAndBetweenKernelAndUserspace
             EXPECT_EQ(contains(packet, "racoonracoon"), clear);
             if (!suite.userspace) continue;
             Bytes esp(packet.begin() + 20, packet.end());
-            ByteView inner;
+            std::span<std::uint8_t> inner;
             std::uint8_t next = 0;
             const int from = packet[15] == 1 ? 0 : 1;  // the last byte of the source
             EXPECT_EQ(receivers[from]->open(esp, &inner, &next), Opened::Packet);

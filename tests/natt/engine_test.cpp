@@ -26,6 +26,7 @@ struct Case {
     bool tunnel = true;
     Names a_speaks{"rfc3947", "draft-03", "draft-02"}, b_speaks{"rfc3947", "draft-03", "draft-02"};
     conf::Dpd dpd{true, conf::seconds(0), conf::seconds(5), 5};
+    std::vector<std::pair<std::uint8_t, bool>> rules = {};
 };
 
 conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer natt,
@@ -34,6 +35,7 @@ conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer
     o.modes = {s.mode};
     o.dpd = s.dpd;
     o.tunnel = s.tunnel;
+    if (!s.rules.empty()) o.rules = s.rules;
     auto c = std::make_shared<conf::Config>(*sim::make_config(ip(local), ip(peer), o));
     c->remotes[0].nat_traversal = natt;
     c->natt = test::dialects().list(speaks);
@@ -261,6 +263,23 @@ TEST(Natt, ANewMappingIsFollowedWhenTheKernelSawAnAuthenticPacket) {
     // Again: nothing is new.
     n.w.b->engine->kernel_event(e, n.w.now);
     EXPECT_EQ(n.moved[n.w.b.get()].size(), 2u);
+}
+
+TEST(Natt, OfABundleWithIpcompOnlyEspIsInUdp) {
+    Case s;
+    s.rules = {{std::uint8_t{108}, true}, {std::uint8_t{50}, false}};
+    s.dpd = {true, conf::seconds(10), conf::seconds(2), 5};
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(5s);
+    for (const SimHost* h : {n.w.a.get(), n.w.b.get()}) {
+        ASSERT_EQ(n.installed[h].size(), 4u);
+        for (const SaInstall& sa : n.installed[h]) EXPECT_EQ(sa.peer_port != 0, sa.protocol == 50);
+    }
+    n.renew();
+    n.w.run_for(60s);
+    ASSERT_EQ(n.moved[n.w.b.get()].size(), 2u);
+    for (const SaMove& m : n.moved[n.w.b.get()]) EXPECT_EQ(m.protocol, 50);
 }
 
 TEST(Natt, ANewMappingIsFollowedOnAProbeOfThePeer) {

@@ -39,8 +39,12 @@ echo "include \"$dir/folder.conf\";" >>"$dir/racoon.conf"
 refused "a folder to include" "$place: .*directory"
 
 echo 'module "no-such-module"; module "another-one";' >>"$dir/racoon.conf"
-refused "modules that are not loaded" "restart needed: $place: module \"no-such-module\" is not loaded" \
+refused "modules that are not loaded" \
+    "restart needed: $place: module \"no-such-module\" is not loaded, and none of that name is installed in /" \
     "restart needed: $place: module \"another-one\""
+[ "$kernel" = sim ] || echo 'module "kernel-sim";' >>"$dir/racoon.conf"
+[ "$kernel" = sim ] || refused "an installed module" \
+    "restart needed: $place: module \"kernel-sim\" is not loaded; it is installed"
 
 sed -i 's/^kernel .*/kernel "sim";/' "$dir/racoon.conf"
 refused "another kernel backend" 'restart needed: kernel sim'

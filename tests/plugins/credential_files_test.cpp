@@ -265,7 +265,8 @@ TEST_F(CredentialFiles, ABrokenLineIsNamedWhenItIsReadAndWhenItMatches) {
     write("# ours\n192.0.2.1 0x123\n* key\n");
     const Answer answer = ask(main_mode());
     EXPECT_EQ(answer.status, RACOON_CONFIG);
-    EXPECT_NE(answer.error.find("psk.txt:2: an odd number of hex digits"), std::string::npos)
+    EXPECT_NE(answer.error.find("psk.txt:2:11: found an odd number of hex digits"),
+              std::string::npos)
         << answer.error;
     ASSERT_EQ(host_.log_lines.size(), 1u);
     EXPECT_NE(host_.log_lines[0].find("psk.txt:2:"), std::string::npos);

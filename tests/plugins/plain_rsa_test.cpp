@@ -361,10 +361,10 @@ TEST_F(PlainRsa, PskLinesAndWeakPresharedKeysAreRemarkedByName) {
     const Check c = check(RACOON_KEY_PSK, path, "psk");
     EXPECT_EQ(c.status, RACOON_OK) << c.error;
     ASSERT_EQ(c.remarks.size(), 4u);
-    EXPECT_EQ(c.remarks[0].rfind("1:0 psk_line: ", 0), 0u) << c.remarks[0];
-    EXPECT_EQ(c.remarks[1].rfind("2:0 weak_psk: the key is shorter than 20", 0), 0u);
-    EXPECT_EQ(c.remarks[2].rfind("4:0 weak_psk: the key is that of a manual", 0), 0u);
-    EXPECT_EQ(c.remarks[3].rfind("5:0 weak_psk: the key is one character", 0), 0u);
+    EXPECT_EQ(c.remarks[0].rfind("1:3 psk_line: ", 0), 0u) << c.remarks[0];
+    EXPECT_EQ(c.remarks[1].rfind("2:3 weak_psk: the key is shorter than 20", 0), 0u);
+    EXPECT_EQ(c.remarks[2].rfind("4:3 weak_psk: the key is that of a manual", 0), 0u);
+    EXPECT_EQ(c.remarks[3].rfind("5:3 weak_psk: the key is one character", 0), 0u);
     for (const auto& remark : c.remarks) EXPECT_EQ(remark.find("short "), std::string::npos);
     EXPECT_TRUE(host_.log_lines.empty()) << "who asks tells what it finds";
     EXPECT_EQ(check(RACOON_KEY_PSK, path + "x", "psk").status, RACOON_IO);

@@ -3,6 +3,7 @@
 #include "privsep/keeper.hpp"
 
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -21,7 +22,7 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 constexpr const char* kConfig = R"(
-module "crypto-openssl"; module "auth-psk"; module "credential-files"; module "kernel-sim";
+module "crypto-openssl"; module "auth-psk"; module "credential-files"; module "kernel-sim"; module "state-file";
 path pre_shared_key "PSK";
 remote 10.9.0.2 { exchange_mode main, aggressive; verify_identifier on; peers_identifier fqdn "peer.example";
   proposal { encryption_algorithm aes 128; hash_algorithm sha256;
@@ -57,7 +58,13 @@ class KeeperTest : public ::testing::Test {
         std::ofstream(dir_ / "psk.txt") << "10.9.0.2 correct horse\npeer.example of the name\n";
         ::chmod((dir_ / "psk.txt").c_str(), 0600);
         write_config(kConfig);
+        before_start();
+        begin(false);
+        attach();
+    }
+    virtual void before_start() {}
 
+    void begin(bool restore, bool expect = true) {
         loop_ = std::move(*loop::EventLoop::make());
         workers_ = std::make_unique<loop::WorkPool>(*loop_, 1, 16);
         runtime_ = plugin::make_loop_runtime(*loop_, *workers_);
@@ -81,12 +88,13 @@ class KeeperTest : public ::testing::Test {
             lost_ = why;
             loop_->stop();
         };
-        keeper_ = std::make_unique<Keeper>(*loop_, *host_, KeeperOptions{}, std::move(hooks));
+        KeeperOptions how;
+        how.restore = restore;
+        keeper_ = std::make_unique<Keeper>(*loop_, *host_, how, std::move(hooks));
         keeper_->configure(std::move(parsed));
-        Status opened = fail(Errc::Internal, "not called");
-        keeper_->open_kernel([&](const Status& s) { opened = s; });
-        ASSERT_TRUE(opened) << opened.error().text();
-        attach();
+        opened_ = fail(Errc::Internal, "not called");
+        keeper_->open_kernel([this](const Status& s) { opened_ = s; });
+        ASSERT_EQ(opened_.has_value(), expect) << (opened_ ? "" : opened_.error().text());
     }
     void TearDown() override {
         engine_.reset();
@@ -111,7 +119,7 @@ class KeeperTest : public ::testing::Test {
     }
 
     /// The test takes the engine's place.
-    void attach() {
+    void attach(bool serve = true) {
         auto [mine, other] = make_memory_channels(*loop_, kFromEngineLimit, kFromKeeperLimit);
         engine_ = std::move(other);
         engine_->on_message([this](Message&& m) {
@@ -132,8 +140,62 @@ class KeeperTest : public ::testing::Test {
         ASSERT_TRUE(start) << start.error().text();
         generation_ = start->config.generation;
         others_.clear();
+        if (!serve) return;
         send(*engine_, Kind::Serving);
         settle();
+    }
+    void lose_engine() {
+        engine_.reset();
+        run();
+        EXPECT_FALSE(lost_.empty());
+    }
+    /// What an engine is told of earlier pairs when it is ready.
+    std::vector<KeptPair> hand_over() {
+        keeper_->hand_over({}, {});
+        settle();
+        std::vector<KeptPair> out;
+        for (const Message& m : others_) {
+            if (m.kind != Kind::Pair) continue;
+            auto pair = privsep::decode<KeptPair>(m.body);
+            EXPECT_TRUE(pair) << pair.error().text();
+            if (pair) out.push_back(std::move(*pair));
+        }
+        EXPECT_FALSE(others_.empty());
+        EXPECT_TRUE(others_.empty() || others_.back().kind == Kind::Serve);
+        others_.clear();
+        return out;
+    }
+    PairKeep pair_record(Spi in, Spi out) const {
+        PairKeep record;
+        record.policy = out_policy().id;
+        record.section = section("10.9.0.2");
+        record.local = {ip("10.9.0.1"), 500};
+        record.remote = {ip("10.9.0.2"), 500};
+        record.selector = out_policy().selector;
+        PairKeep::Sa sa;
+        sa.reqid = out_policy().templates[0].reqid;
+        sa.spi_in = in;
+        sa.spi_out = out;
+        sa.encryption = "aes";
+        sa.key_bits = 128;
+        sa.integrity = "hmac_sha256";
+        record.sas.push_back(sa);
+        record.seconds = 3600;
+        return record;
+    }
+    PairKeep install_pair(std::uint64_t use, Spi out) {
+        const auto spi = ask(spi_request(use));
+        EXPECT_TRUE(spi);
+        if (!spi) return {};
+        const PairKeep record = pair_record(spi->spi, out);
+        tell(record);
+        for (const bool inbound : {true, false}) {
+            SaInstall request = sa_request(use, inbound ? spi->spi : out, inbound);
+            request.hard_seconds = 3600;
+            const auto installed = ask(request);
+            EXPECT_TRUE(installed) << installed.error().text();
+        }
+        return record;
     }
 
     void run() { loop_->run(); }
@@ -247,6 +309,7 @@ class KeeperTest : public ::testing::Test {
     std::unique_ptr<Channel> engine_;
     std::vector<OpResult> answers_;
     std::vector<Message> others_;
+    Status opened_;
     std::uint32_t generation_ = 0;
     std::uint64_t next_token_ = 1;
     std::string lost_;
@@ -699,19 +762,211 @@ TEST_F(KeeperTest, OnlySoManyReloadsCanBeAskedForAtOneTime) {
 
 TEST_F(KeeperTest, ForgetsWhatALostEngineHadUnderWayAndKeepsItsSas) {
     const auto open = opened();
-    const auto spi = ask(spi_request(open.use));
-    ASSERT_TRUE(spi);
-    ASSERT_TRUE(ask(sa_request(open.use, spi->spi, true)));
+    install_pair(open.use, Spi{0x5000});
     ASSERT_TRUE(ask(spi_request(open.use))) << "one that stays reserved";
-    EXPECT_EQ(keeper_->counters().sas, 2u);
-    engine_.reset();
-    run();
-    EXPECT_FALSE(lost_.empty());
+    EXPECT_EQ(keeper_->counters().sas, 3u);
+    lose_engine();
     EXPECT_EQ(keeper_->counters().phase1s, 0u);
-    EXPECT_EQ(keeper_->counters().sas, 1u)
-        << "the installed SA stays, the reserved SPI is given back";
+    EXPECT_EQ(keeper_->counters().sas, 2u)
+        << "the installed SAs stay, the reserved SPI is given back";
     attach();
     EXPECT_EQ(opened().nonce.size(), 32u);
+}
+
+TEST_F(KeeperTest, TellsTheNextEngineOfThePairsOfTheOneBefore) {
+    const PairKeep record = install_pair(opened().use, Spi{0x5000});
+    lose_engine();
+    attach(false);
+    const auto told = hand_over();
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_TRUE(told[0].whole);
+    EXPECT_FALSE(told[0].renew);
+    EXPECT_EQ(encode(told[0].record), encode(record));
+    EXPECT_LT(told[0].age, 60s);
+}
+
+TEST_F(KeeperTest, NoSaStaysThatNoEngineWillKnow) {
+    const auto open = opened();
+    // A pair of which one half is there, and an SA of no pair.
+    const auto spi = ask(spi_request(open.use));
+    ASSERT_TRUE(spi);
+    tell(pair_record(spi->spi, Spi{0x5000}));
+    ASSERT_TRUE(ask(sa_request(open.use, spi->spi, true)));
+    const auto other = ask(spi_request(open.use));
+    ASSERT_TRUE(other);
+    ASSERT_TRUE(ask(sa_request(open.use, other->spi, true)));
+    lose_engine();
+    EXPECT_EQ(keeper_->counters().sas, 0u);
+    attach(false);
+    const auto told = hand_over();
+    ASSERT_EQ(told.size(), 1u) << "the next one begins anew what was cut off";
+    EXPECT_FALSE(told[0].whole);
+    EXPECT_EQ(told[0].record.sas[0].spi_in, spi->spi);
+    lose_engine();
+    attach(false);
+    EXPECT_TRUE(hand_over().empty()) << "once";
+}
+
+TEST_F(KeeperTest, APairOfAnotherPolicyIsRefused) {
+    const auto open = opened();
+    const auto spi = ask(spi_request(open.use));
+    ASSERT_TRUE(spi);
+    PairKeep wrong = pair_record(spi->spi, Spi{0x5000});
+    wrong.policy.value += 1;
+    const auto before = keeper_->counters().refused;
+    tell(wrong);
+    EXPECT_EQ(keeper_->counters().refused, before + 1);
+    wrong = pair_record(Spi{0x4444}, Spi{0x5000});
+    tell(wrong);
+    EXPECT_EQ(keeper_->counters().refused, before + 1) << "an SA that has just ended";
+    wrong = pair_record(spi->spi, Spi{0x5000});
+    wrong.local_id.type = 2;
+    wrong.local_id.data = Bytes(4000, 'x');
+    wrong.remote_id = wrong.local_id;
+    wrong.peer_id = Bytes(4000, 'x');
+    tell(wrong);
+    EXPECT_EQ(keeper_->counters().refused, before + 2) << "more than is kept of a pair";
+}
+
+// --- a kernel that refuses
+// -----------------------------------------------------------------------------------------
+
+class KeeperRefusedByKernel : public KeeperTest, public ::testing::WithParamInterface<const char*> {
+  protected:
+    void before_start() override {
+        std::string text = kConfig;
+        const std::string module = "module \"kernel-sim\";";
+        text.replace(text.find(module), module.size(),
+                     "module \"kernel-sim\" { fail \"" + std::string(GetParam()) + "\"; }");
+        write_config(text);
+    }
+    template <typename Reply>
+    void expect(const char* request, const Result<Reply>& reply, const std::string& about) {
+        if (std::string(GetParam()) != request) {
+            ASSERT_TRUE(reply) << request << ": " << reply.error().text();
+            return;
+        }
+        ASSERT_FALSE(reply) << request;
+        EXPECT_EQ(reply.error().text(),
+                  std::string(request) + " of " + about + " (errno 105): told to fail");
+    }
+};
+INSTANTIATE_TEST_SUITE_P(Each, KeeperRefusedByKernel,
+                         ::testing::Values("spi_get", "sa_update", "sa_add", "sa_query",
+                                           "sa_delete"));
+
+TEST_P(KeeperRefusedByKernel, TheEngineIsToldWhichCallWhichSaAndWhichErrno) {
+    const auto open = opened();
+    const auto spi = ask(spi_request(open.use));
+    expect("spi_get", spi, "ESP 10.9.0.2->10.9.0.1");
+    if (!spi) return;
+    const std::string in =
+        fmt::format("ESP 10.9.0.2->10.9.0.1 spi={}(0x{:x})", spi->spi.value, spi->spi.value);
+    expect("sa_update", ask(sa_request(open.use, spi->spi, true)), in);
+    expect("sa_add", ask(sa_request(open.use, Spi{0x5000}, false)),
+           "ESP 10.9.0.1->10.9.0.2 spi=20480(0x5000)");
+    SaQuery query;
+    query.spi = spi->spi;
+    query.src = ip("10.9.0.2");
+    query.dst = ip("10.9.0.1");
+    expect("sa_query", ask(query), in);
+    SaDelete gone;
+    gone.spi = query.spi;
+    gone.src = query.src;
+    gone.dst = query.dst;
+    expect("sa_delete", ask(gone), in);
+}
+
+// --- racoon -B
+// -----------------------------------------------------------------------------------------
+
+class KeeperRestore : public KeeperTest {
+  protected:
+    void before_start() override { write_config("path backupsa \"" + file() + "\";\n" + kConfig); }
+    std::string file() const { return (dir_ / "sa").string(); }
+    /// As after a crash: another keeper takes the place of this one, which is not asked.
+    void start_again(bool restore, bool expect = true) {
+        // What kill -9 leaves of the file.
+        std::filesystem::copy_file(file(), file() + ".left");
+        engine_.reset();
+        keeper_.reset();
+        host_->destroy();
+        std::filesystem::rename(file() + ".left", file());
+        begin(restore, expect);
+    }
+};
+
+TEST_F(KeeperRestore, BringsBackWhatTheOneBeforeHadInstalled) {
+    const PairKeep record = install_pair(opened().use, Spi{0x5000});
+    start_again(true);
+    EXPECT_EQ(keeper_->counters().sas, 2u);
+    attach(false);
+    const auto told = hand_over();
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_TRUE(told[0].whole);
+    EXPECT_TRUE(told[0].renew) << "the model had forgotten them";
+    EXPECT_EQ(encode(told[0].record), encode(record));
+    EXPECT_THAT(log_.all(), HasSubstr("0 as the kernel had them, 1 made anew"));
+    // And once more, from what the second one has written.
+    start_again(true);
+    EXPECT_EQ(keeper_->counters().sas, 2u);
+}
+
+TEST_F(KeeperRestore, TakesNothingUpUnlessItIsTold) {
+    install_pair(opened().use, Spi{0x5000});
+    EXPECT_GT(std::filesystem::file_size(file()), 0u);
+    start_again(false);
+    EXPECT_EQ(keeper_->counters().sas, 0u);
+    EXPECT_EQ(std::filesystem::file_size(file()), 0u);
+}
+
+TEST_F(KeeperRestore, WhatHasEndedDoesNotComeBack) {
+    const auto open = opened();
+    const PairKeep first = install_pair(open.use, Spi{0x5000});
+    const PairKeep second = install_pair(open.use, Spi{0x6000});
+    SaDelete gone;
+    gone.spi = first.sas[0].spi_in;
+    gone.src = ip("10.9.0.2");
+    gone.dst = ip("10.9.0.1");
+    ASSERT_TRUE(ask(gone));
+    start_again(true);
+    EXPECT_EQ(keeper_->counters().sas, 2u);
+    attach(false);
+    const auto told = hand_over();
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].record.sas[0].spi_in, second.sas[0].spi_in);
+}
+
+TEST_F(KeeperRestore, AnOrderlyEndLeavesNothing) {
+    install_pair(opened().use, Spi{0x5000});
+    bool ended = false;
+    keeper_->shutdown(1s, [&] {
+        ended = true;
+        loop_->stop();
+    });
+    engine_->on_message([](Message&&) {});
+    send(*engine_, Kind::Drained);
+    run();
+    settle();
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(std::filesystem::file_size(file()), 0u);
+}
+
+TEST_F(KeeperRestore, ComesBackOnlyUnderAConfigurationThatAllowsIt) {
+    install_pair(opened().use, Spi{0x5000});
+    std::string other = kConfig;
+    const auto at = other.find("encryption_algorithm aes 128; authentication");
+    other.replace(at, sizeof("encryption_algorithm aes 128") - 1, "encryption_algorithm 3des");
+    write_config("path backupsa \"" + file() + "\";\n" + other);
+    start_again(true);
+    EXPECT_EQ(keeper_->counters().sas, 0u);
+    EXPECT_THAT(log_.all(), HasSubstr("do not come back"));
+}
+
+TEST_F(KeeperRestore, ADirectoryThatIsGoneIsToldAtTheStart) {
+    write_config("path backupsa \"" + (dir_ / "no" / "sa").string() + "\";\n" + kConfig);
+    start_again(true, false);
+    EXPECT_THAT(opened_.error().text(), HasSubstr((dir_ / "no").string()));
 }
 
 // --- reload
@@ -835,6 +1090,64 @@ TEST_F(KeeperReload, AChangedPolicyTakesThePlaceOfTheOldOne) {
     ASSERT_EQ(done_.size(), 1u);
     EXPECT_TRUE(done_[0]) << done_[0].error().text();
     EXPECT_NE(out_policy().id, id);
+}
+
+TEST_F(KeeperReload, AChangedPolicyIsReplacedInOneStep) {
+    static int deleted, updated;
+    deleted = updated = 0;
+    static racoon_kernel original;
+    const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
+    auto& table = const_cast<racoon_kernel&>(*provider->as<racoon_kernel>());
+    original = table;
+    table.policy_delete = [](void* impl, std::uint32_t id, racoon_op op,
+                             racoon_error* err) noexcept {
+        ++deleted;
+        return original.policy_delete(impl, id, op, err);
+    };
+    table.policy_update = [](void* impl, std::uint32_t id, const racoon_kernel_policy* policy,
+                             racoon_op op, racoon_error* err) noexcept {
+        ++updated;
+        return original.policy_update(impl, id, policy, op, err);
+    };
+    std::string changed = kConfig;
+    changed.replace(changed.find("-10.9.0.2/require"), 17, "-10.9.0.2/unique ");
+    write_config(changed);
+    const auto data = begin();
+    ASSERT_TRUE(data);
+    EXPECT_EQ(updated, 0) << "before the engine is ready";
+    answer(data->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+    EXPECT_EQ(updated, 1);
+    EXPECT_EQ(deleted, 0) << "traffic would pass in the clear until the next one is there";
+
+    // A step back is one, too.
+    write_config(std::string(kConfig) +
+                 "policy spdadd 192.168.1.0/24 192.168.78.0/24 any -P out prio 1 ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n"
+                 "policy spdadd 192.168.1.0/24 192.168.78.0/24 any -P out prio 2 ipsec "
+                 "esp/tunnel/10.9.0.1-10.9.0.2/require;\n");
+    done_.clear();
+    others_.clear();
+    const auto refused = begin();
+    ASSERT_TRUE(refused);
+    answer(refused->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_FALSE(done_[0]);
+    EXPECT_EQ(updated, 3);
+    EXPECT_EQ(deleted, 1) << "of the one that was new";
+
+    // A backend that cannot: one after the other.
+    table.policy_update = nullptr;
+    write_config(kConfig);
+    done_.clear();
+    others_.clear();
+    const auto again = begin();
+    ASSERT_TRUE(again);
+    answer(again->generation, true);
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(done_[0]) << done_[0].error().text();
+    EXPECT_EQ(deleted, 2);
 }
 
 TEST_F(KeeperReload, SocketsChangeTogetherWithTheConfiguration) {

@@ -85,6 +85,43 @@ class SimHost final : public exchange::Output {
     std::set<std::uint32_t> larval;
     std::map<std::tuple<IpAddr, std::uint32_t>, SimSa> sas;  // (destination, SPI)
     std::size_t open_ops = 0;
+    // What the engine told of its pairs, by the innermost inbound SPI, and since when.
+    std::map<std::uint32_t, std::pair<exchange::PairKeep, TimePoint>> kept;
+
+    /// The engine dies and another one takes its place, as the keeper does it: pairs that are whole go
+    /// on, other SAs go.
+    void restart_engine(conf::ConfigPtr config, const IpAddr& local, bool renew = false) {
+        engine.reset();
+        ++generation_;
+        open_ops = 0;
+        cancelled_.clear();
+        uses.clear();
+        larval.clear();
+        std::vector<exchange::KeptPair> pairs;
+        std::set<std::tuple<IpAddr, std::uint32_t>> known;
+        for (const auto& [spi, entry] : kept) {
+            const exchange::PairKeep& record = entry.first;
+            std::vector<std::tuple<IpAddr, std::uint32_t>> all;
+            for (const auto& sa : record.sas) {
+                all.emplace_back(record.local.addr, sa.spi_in.value);
+                all.emplace_back(record.remote.addr, sa.spi_out.value);
+            }
+            const auto there = std::count_if(all.begin(), all.end(),
+                                             [&](const auto& key) { return sas.contains(key); });
+            if (there == 0) continue;
+            exchange::KeptPair pair;
+            pair.record = record;
+            pair.whole = static_cast<std::size_t>(there) == all.size();
+            pair.renew = renew;
+            pair.age = clock() - entry.second;
+            if (pair.whole) known.insert(all.begin(), all.end());
+            pairs.push_back(std::move(pair));
+        }
+        std::erase_if(sas, [&](const auto& entry) { return !known.contains(entry.first); });
+        engine = std::make_unique<exchange::Engine>(std::move(config), 1, *this);
+        engine->local_endpoints({Endpoint{local, 500}});
+        engine->adopt(pairs, clock());
+    }
 
     // --- Output ---
     void send(const exchange::Datagram& d) override {
@@ -106,7 +143,8 @@ class SimHost final : public exchange::Output {
         if (!answer_ops) return;
         ++open_ops;
         auto shared = std::make_shared<exchange::Operation>(std::move(op));
-        schedule_(op_delay, [this, shared] {
+        schedule_(op_delay, [this, shared, asked_by = generation_] {
+            if (asked_by != generation_) return;
             --open_ops;
             if (!engine || cancelled_.erase(shared->token.value) != 0) return;
             engine->complete(shared->token, answer(*shared), clock());
@@ -146,7 +184,6 @@ class SimHost final : public exchange::Output {
         switch (op.kind) {
             case OpKind::DhGenerate: {
                 RACOON_TRY(auto r, decode<DhGenerate>(op.request));
-                (void)r;
                 DhGenerate::Reply out;
                 out.handle = ++last_;
                 dh_keys.insert(out.handle);
@@ -156,6 +193,8 @@ class SimHost final : public exchange::Output {
                     y = pow_mod(3, secrets_[out.handle]);
                 } while (y < 2 || y >= kPrime - 1);
                 out.public_value = number_bytes(y);
+                if (r.group == catalog().large_group.number)
+                    out.public_value.insert(out.public_value.begin(), kLargeSize - 8, 0);
                 return reply(out);
             }
             case OpKind::DhCompute: {
@@ -291,6 +330,13 @@ class SimHost final : public exchange::Output {
                 made.erase(r.policy.value);
                 return Bytes{};
             }
+            case OpKind::PairKeep: {
+                RACOON_TRY(auto r, decode<PairKeep>(op.request));
+                const auto old = kept.find(r.sas[0].spi_in.value);
+                const TimePoint since = old != kept.end() ? old->second.second : clock();
+                kept.insert_or_assign(r.sas[0].spi_in.value, std::pair(r, since));
+                return Bytes{};
+            }
             case OpKind::AcquireDone: {
                 RACOON_TRY(auto r, decode<AcquireDone>(op.request));
                 acquires[r.acquire_token] = r.success;
@@ -321,6 +367,7 @@ class SimHost final : public exchange::Output {
     };
     std::map<std::uint64_t, Opened> opened_;
     std::set<std::uint64_t> cancelled_;
+    unsigned generation_ = 0;  // of engines
 };
 
 }  // namespace racoon::sim

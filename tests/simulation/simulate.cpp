@@ -1,10 +1,13 @@
 // Thousands of tunnels between two engines over a wire that loses, repeats, reorders and damages, with
 // peers that vanish, lifetimes that end and administrators who flush. Each seed is one story.
 //
-//     racoon_simulate [--seeds N] [--from SEED] [--loss 0.2] [--mode main|aggressive|base] [--verbose]
+//     racoon_simulate [--seeds N] [--from SEED] [--loss 0.2] [--mode main|aggressive|base]
+//                     [--ike-frag on|off] [--verbose]
 //
-// Without --mode the stories take turns: half of them are of main mode. Checked in each: the engines settle to equal SAs at both ends, or to none at either, once dead peer
-// detection or expiry has had its time; nothing spins or hangs; nothing is left behind at the end.
+// Without --mode the stories take turns: half of them are of main mode. Without --ike-frag a quarter has large
+// messages, most of those in pieces; with it all have. Checked in each: the engines settle to equal SAs at both
+// ends, or to none at either, once dead peer detection or expiry has had its time; nothing spins or hangs;
+// nothing is left behind at the end.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -83,6 +86,8 @@ Story story_of(Rng& rng, WireModel& wire, double max_loss) {
     }
     s.options.complex_bundle = rng() % 2;
     s.options.esn = rng() % 2;
+    s.options.large = rng() % 4 == 0;
+    if (s.options.large) s.options.ike_frag = rng() % 4 ? conf::Offer::On : conf::Offer::Off;
     return s;
 }
 
@@ -116,19 +121,28 @@ void drive_traffic(World& w, SimHost& h, unsigned policies, TimePoint until) {
     w.after(5s, [&w, &h, policies, until] { drive_traffic(w, h, policies, until); });
 }
 
-std::string run(std::uint64_t seed, double max_loss, std::string_view mode, Tally& tally,
-                bool verbose) {
+struct Wanted {
+    double max_loss = 0.2;
+    std::string mode, ike_frag;  // empty: each story has its own
+    bool verbose = false;
+};
+
+std::string run(std::uint64_t seed, const Wanted& wanted, Tally& tally) {
     Rng rng(seed);
     WireModel wire;
-    Story s = story_of(rng, wire, max_loss);
-    s.options.modes = modes_of(seed, mode);
+    Story s = story_of(rng, wire, wanted.max_loss);
+    s.options.modes = modes_of(seed, wanted.mode);
+    if (!wanted.ike_frag.empty()) {
+        s.options.large = true;
+        s.options.ike_frag = wanted.ike_frag == "on" ? conf::Offer::On : conf::Offer::Off;
+    }
     World w(seed, s.options);
     w.wire = wire;
-    if (verbose)
+    if (wanted.verbose)
         std::printf(
             "seed %llu: loss %.2f dup %.2f reorder %.2f policies %u tunnel %d pfs %d gcm %d "
             "life %lld/%lld dpd %lld a %d b %d vanish %d restart %d flush %d traffic %d "
-            "mode %d named %d sig %d ic %d\n",
+            "mode %d named %d sig %d ic %d large %d frag %d\n",
             static_cast<unsigned long long>(seed), wire.loss, wire.duplicate, wire.reorder,
             s.options.policies, s.options.tunnel, s.options.pfs, s.options.gcm,
             static_cast<long long>(s.options.phase1_lifetime.count()),
@@ -136,7 +150,7 @@ std::string run(std::uint64_t seed, double max_loss, std::string_view mode, Tall
             static_cast<long long>(s.options.dpd.delay.count()), s.a_starts, s.b_starts,
             s.b_vanishes, s.a_restarts, s.flush, s.traffic,
             static_cast<int>(s.options.modes.front()), s.options.named, s.options.signature,
-            s.options.initial_contact);
+            s.options.initial_contact, s.options.large, static_cast<int>(s.options.ike_frag));
     const TimePoint begin = w.now;
     for (unsigned i = 1; i <= s.options.policies; ++i) {
         if (s.a_starts) w.acquire(*w.a, PolicyId{i}, i);
@@ -191,9 +205,7 @@ std::string run(std::uint64_t seed, double max_loss, std::string_view mode, Tall
 
 int main(int argc, char** argv) {
     std::uint64_t seeds = 1000, from = 1;
-    double loss = 0.2;
-    bool verbose = false;
-    std::string mode;
+    racoon::sim::Wanted wanted;
     for (int i = 1; i < argc; ++i) {
         const std::string arg = argv[i];
         const char* value = i + 1 < argc ? argv[i + 1] : "";
@@ -202,26 +214,28 @@ int main(int argc, char** argv) {
         else if (arg == "--from")
             from = std::strtoull(value, nullptr, 0), ++i;
         else if (arg == "--loss")
-            loss = std::strtod(value, nullptr), ++i;
+            wanted.max_loss = std::strtod(value, nullptr), ++i;
         else if (arg == "--mode")
-            mode = value, ++i;
+            wanted.mode = value, ++i;
+        else if (arg == "--ike-frag")
+            wanted.ike_frag = value, ++i;
         else if (arg == "--verbose")
-            verbose = true;
+            wanted.verbose = true;
         else {
             std::printf(
                 "usage: %s [--seeds N] [--from SEED] [--loss 0.2] [--mode main|aggressive|base] "
-                "[--verbose]\n",
+                "[--ike-frag on|off] [--verbose]\n",
                 argv[0]);
             return 2;
         }
     }
-    if (verbose) {
+    if (wanted.verbose) {
         racoon::log::set_level(racoon::log::Level::Debug);
         racoon::log::add_sink(racoon::log::make_stdout_sink());
     }
     racoon::sim::Tally tally;
     for (std::uint64_t seed = from; seed < from + seeds; ++seed) {
-        const std::string problem = racoon::sim::run(seed, loss, mode, tally, verbose);
+        const std::string problem = racoon::sim::run(seed, wanted, tally);
         if (problem.empty()) continue;
         ++tally.failed;
         std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), problem.c_str());

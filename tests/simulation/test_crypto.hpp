@@ -153,6 +153,14 @@ inline racoon_status small_check(void*, racoon_span v) noexcept {
     const std::uint64_t y = bytes_number({v.data, v.size});
     return v.size == 8 && y > 1 && y < kPrime - 1 ? RACOON_OK : RACOON_CRYPTO;
 }
+/// The same group with values as long as those of modp8192, for messages that do not fit a datagram.
+inline constexpr std::uint32_t kLargeSize = 1024;
+inline racoon_status large_check(void*, racoon_span v) noexcept {
+    return v.size == kLargeSize ? small_check(nullptr, {v.data + kLargeSize - 8, 8})
+                                : RACOON_CRYPTO;
+}
+inline const racoon_dh_group kLargeTable{sizeof(racoon_dh_group), nullptr, large_check, nullptr,
+                                         nullptr};
 // The engine only ever checks; keys are made by whoever plays the workers.
 inline const racoon_dh_group kSmallTable{sizeof(racoon_dh_group), nullptr, small_check, nullptr,
                                          nullptr};
@@ -200,6 +208,7 @@ struct TestCatalog {
     conf::HashInfo hash;
     conf::GroupInfo group;
     conf::GroupInfo other_group;
+    conf::GroupInfo large_group;
     conf::AuthMethodInfo psk, signature;
     conf::TransformInfo aes, gcm, null, sha1, sha256, deflate;
 
@@ -221,6 +230,11 @@ struct TestCatalog {
         other_group = group;
         other_group.name = "small2";
         other_group.number = 15;
+        large_group = group;
+        large_group.name = "large";
+        large_group.number = 18;
+        large_group.public_size = kLargeSize;
+        large_group.table = &kLargeTable;
         psk.name = "pre_shared_key";
         psk.number = 1;
         psk.credential = conf::CredentialKind::Psk;

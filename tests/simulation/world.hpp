@@ -47,6 +47,8 @@ struct ConfigOptions {
     bool complex_bundle = true;
     bool esn = false;
     bool support_proxy = false;
+    conf::Offer ike_frag = conf::Offer::Off;
+    bool large = false;  // public values of 1,024 bytes
 };
 
 /// "h1.example": the host whose address ends so, where identities are names.
@@ -105,19 +107,20 @@ inline conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer,
     r.passive = o.passive;
     r.support_proxy = o.support_proxy;
     r.unsupported = o.remote_asks;
+    r.ike_frag = o.ike_frag;
     conf::Phase1Proposal p;
     p.cipher = &c.cipher;
     p.key_bits = 256;
     p.hash = &c.hash;
     p.auth = o.signature ? &c.signature : &c.psk;
-    p.group = &c.group;
+    p.group = o.large ? &c.large_group : &c.group;
     p.lifetime = o.phase1_lifetime;
     r.proposals.push_back(p);
     config->remotes.push_back(r);
     if (o.sainfo) {
         conf::SaInfo s;
         s.lifetime = o.phase2_lifetime;
-        if (o.pfs) s.pfs_group = &c.other_group;
+        if (o.pfs) s.pfs_group = o.large ? &c.large_group : &c.other_group;
         if (o.gcm) s.encryption.push_back({&c.gcm, 256});
         s.encryption.push_back({&c.aes, 128});
         s.integrity = {&c.sha256, &c.sha1};

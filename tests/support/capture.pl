@@ -2,7 +2,9 @@
 # tcpdump gives up its identity, which a user namespace with a single uid cannot; files are plain pcap.
 #
 #   perl capture.pl record INTERFACE FILE     says "capturing" when it does; ends on SIGTERM
-#   perl capture.pl count FILE KIND           all, isakmp, esp, natt, link, plain
+#                                              INTERFACE "any" is all of them
+#   perl capture.pl count FILE KIND           all, isakmp, esp, ah, natt, link, plain; fragment: of IKE messages
+#   perl capture.pl kinds FILE FROM           all counts of what was recorded from that size of the file on: esp=3 ...
 #   perl capture.pl holds FILE HEX            exit status 0 when the bytes stand in some packet
 use strict;
 use warnings;
@@ -11,8 +13,9 @@ use Errno;
 my ($verb, @rest) = @ARGV;
 if    (($verb // '') eq 'record') { record(@rest) }
 elsif (($verb // '') eq 'count')  { print count(@rest), "\n" }
+elsif (($verb // '') eq 'kinds') { print kinds(@rest), "\n" }
 elsif (($verb // '') eq 'holds')  { exit(holds(@rest) ? 0 : 1) }
-else { die "usage: capture.pl record INTERFACE FILE | count FILE KIND | holds FILE HEX\n" }
+else { die "usage: capture.pl record INTERFACE FILE | count FILE KIND | kinds FILE FROM | holds FILE HEX\n" }
 
 sub record {
     my ($interface, $path) = @_;
@@ -21,7 +24,7 @@ sub record {
     socket(my $socket, $PF_PACKET, $SOCK_RAW, unpack('S', $network)) or die "packet socket: $!\n";
     setsockopt($socket, $SOL_SOCKET, $SO_RCVBUFFORCE, pack('i', 8 << 20));
     my $index = pack('a16i', $interface, 0);
-    ioctl($socket, 0x8933, $index) or die "$interface: $!\n";    # SIOCGIFINDEX
+    ioctl($socket, 0x8933, $index) or die "$interface: $!\n" if $interface ne 'any';    # SIOCGIFINDEX
     bind($socket, pack('Sa2iSCCa8', $PF_PACKET, $network, unpack('x16i', $index), 0, 0, 0, ''))
         or die "bind to $interface: $!\n";
     open(my $file, '>:raw', $path) or die "$path: $!\n";
@@ -46,11 +49,11 @@ sub record {
 }
 
 sub packets {
-    my ($path) = @_;
+    my ($path, $from) = @_;
     open(my $file, '<:raw', $path) or die "$path: $!\n";
     local $/;
     my $bytes = <$file> // '';
-    my ($at, @packets) = (24);
+    my ($at, @packets) = ($from || 24);
     while ($at + 16 <= length $bytes) {
         my $length = unpack('L', substr($bytes, $at + 8, 4));
         push @packets, substr($bytes, $at + 16, $length);
@@ -85,19 +88,37 @@ sub kind {
         return 'plain';
     }
     return 'esp' if $protocol == 50;
+    return 'ah' if $protocol == 51;
     if ($protocol == 17) {
         my ($from, $to) = unpack('nn', $above);
-        return 'isakmp' if $from == 500 && $to == 500;
+        return 'isakmp' if $from == 500 || $to == 500;
         return 'natt' if $from == 4500 || $to == 4500;
     }
     return 'plain';
 }
 
+# A piece of an IKE message: the next payload of its header is 132. IPv4 only.
+sub is_fragment {
+    my ($packet) = @_;
+    my $kind = kind($packet);
+    return 0 unless $kind eq 'isakmp' || $kind eq 'natt';
+    my $at = 14 + (ord(substr($packet, 14, 1)) & 15) * 4 + 8;
+    $at += 4 if $kind eq 'natt';
+    return length $packet > $at + 28 && ord(substr($packet, $at + 16, 1)) == 132;
+}
+
 sub count {
     my ($path, $wanted) = @_;
+    return scalar grep { is_fragment($_) } packets($path) if $wanted eq 'fragment';
     my @kinds = map { kind($_) } packets($path);
     return scalar @kinds if $wanted eq 'all';
     return scalar grep { $_ eq $wanted } @kinds;
+}
+
+sub kinds {
+    my %count = map { $_ => 0 } qw(isakmp esp ah natt link plain);
+    $count{kind($_)}++ for packets(@_);
+    return join(' ', map { "$_=$count{$_}" } sort keys %count);
 }
 
 sub holds {

@@ -15,10 +15,14 @@ racoon_install() {
 #   esp_cipher="aes 256"  esp_auth=hmac_sha256  phase1="8 hour"  phase2="1 hour"  remote= (further lines)
 #   top= (further top-level lines)  policies=yes  mode=main (exchange_mode's list)
 #   keys= (identifiers that have the key too, besides the peer's address)
+#   rules=esp/tunnel/A-B/require (as in setkey, with A-B for the tunnel's ends)  scope=nets (or hosts: between the
+#   two ends themselves)  sainfo= (further lines)
+# With IPComp, what did not get smaller comes uncompressed, so it is "use" and optional inbound; outbound Linux takes
+# no optional tunnel.
 racoon_configure() {
     local host=$1 kernel=userspace families="4 6" cipher="aes 256" hash=sha256 group=modp2048 pfs= \
         esp_cipher="aes 256" esp_auth=hmac_sha256 phase1="8 hour" phase2="1 hour" remote= top= policies=yes \
-        mode=main keys= setting family dir
+        mode=main keys= rules=esp/tunnel/A-B/require scope=nets sainfo= setting family dir
     shift
     for setting in "$@"; do
         local "${setting%%=*}=${setting#*=}"
@@ -40,10 +44,12 @@ racoon_configure() {
     } >"$dir/racoon.conf"
     for family in $families; do
         addresses "$host" "$family"
+        [ "$scope" = nets ] || own_net=$own peer_net=$peer
         echo "$peer $shared_secret" >>"$dir/psk.txt"
+        local outbound=${rules//A-B/$own-$peer}
         cat >>"$dir/policies.conf" <<POLICY
-spdadd $own_net $peer_net any -P out ipsec esp/tunnel/$own-$peer/require;
-spdadd $peer_net $own_net any -P in ipsec esp/tunnel/$peer-$own/require;
+spdadd $own_net $peer_net any -P out ipsec ${outbound//\/use/\/require};
+spdadd $peer_net $own_net any -P in ipsec ${rules//A-B/$peer-$own};
 POLICY
         cat >>"$dir/racoon.conf" <<CONF
 remote $peer {
@@ -63,6 +69,7 @@ sainfo address $own_net any address $peer_net any {
     encryption_algorithm $esp_cipher;
     authentication_algorithm $esp_auth;
     compression_algorithm deflate;
+    $sainfo
 }
 CONF
     done
@@ -77,7 +84,7 @@ racoon_start() { # HOST [OPTION]...: in the foreground of a job of its own; sets
     racoon_ready "$host" "$racoon_pid" || { racoon_log "$host"; return 1; }
 }
 racoon_ready() {
-    wait_until 20 racoon_ready_or_gone "$1" "$2" && ! process_gone "$2"
+    wait_until 60 racoon_ready_or_gone "$1" "$2" && ! process_gone "$2"
 }
 racoon_ready_or_gone() { grep -q 'is ready$' "$work/$1/racoon/log" || process_gone "$2"; }
 

@@ -11,24 +11,6 @@ hosts_private "$0" "$@"
 hosts_up || exit 1
 racoon_install || exit 1
 
-# configure HOST SCOPE RULES [NAME=VALUE]...: RULES as in setkey, with A-B for the tunnel's ends. What did not get
-# smaller comes uncompressed, so IPComp is optional inbound; outbound Linux takes no optional tunnel.
-configure() {
-    local host=$1 scope=$2 rules=$3 from to
-    shift 3
-    racoon_configure "$host" kernel=xfrm families=4 "$@"
-    addresses "$host" 4
-    [ "$scope" = hosts ] && { from=$own to=$peer; } || { from=$own_net to=$peer_net; }
-    cat >"$work/$host/racoon/policies.conf" <<POLICY
-spdadd $from $to any -P out ipsec $(sed "s/A-B/$own-$peer/g; s,/use,/require,g" <<<"$rules");
-spdadd $to $from any -P in ipsec ${rules//A-B/$peer-$own};
-POLICY
-    cat >>"$work/$host/racoon/racoon.conf" <<CONF
-sainfo anonymous { lifetime time ${phase2_time:-1 hour}; encryption_algorithm aes 256;
-    authentication_algorithm hmac_sha256; compression_algorithm deflate; $sainfo_words }
-CONF
-    [ "$scope" = hosts ] || sed -i "/^sainfo address/s/{/{ $sainfo_words/" "$work/$host/racoon/racoon.conf"
-}
 ends() { # HOST: sets own_end and peer_end for the scope
     addresses "$1" 4
     [ "$scope" = hosts ] && { own_end=$own peer_end=$peer; } || { own_end=$own_inner peer_end=$peer_inner; }
@@ -37,7 +19,6 @@ once() { ends "$1" && ping_once "$1" "$own_end" "$peer_end"; }
 small() { ends "$1" && ping_all "$1" "$own_end" "$peer_end" 5; }
 large() { ends "$1" && enter "$1" ping -n -q -c 5 -i 0.05 -W 2 -s 1300 -p 00 -I "$own_end" "$peer_end" | grep -q ' 5 received'; }
 protocols() { enter "$1" ip xfrm state | grep -oE 'proto (esp|ah|comp) ' | sort | uniq -c | awk '{printf "%s%s ", $3, $1}'; }
-sainfo_words=
 
 # name | nets or hosts | rules | what the kernel holds
 forms='
@@ -53,7 +34,7 @@ initiator=r
 while IFS='|' read -r name scope rules held; do
     [ -n "$name" ] || continue
     [ $initiator = l ] && initiator=r || initiator=l
-    for host in l r; do configure $host $scope "$rules"; done
+    for host in l r; do racoon_configure $host kernel=xfrm families=4 scope=$scope rules="$rules"; done
     check "$name: racoon starts on l" racoon_start l && pid_l=$racoon_pid
     check "$name: racoon starts on r" racoon_start r && pid_r=$racoon_pid
     check "$name: $initiator negotiates" once $initiator
@@ -73,8 +54,11 @@ while IFS='|' read -r name scope rules held; do
 done <<<"$forms"
 
 if [ $failures = 0 ]; then
-    scope=nets phase2_time="20 sec" sainfo_words="esn on;"
-    for host in l r; do configure $host nets "ipcomp/tunnel/A-B/use esp/transport//require" phase2="20 sec"; done
+    scope=nets
+    for host in l r; do
+        racoon_configure $host kernel=xfrm families=4 rules="ipcomp/tunnel/A-B/use esp/transport//require" phase2="20 sec" \
+            sainfo="esn on;"
+    done
     check "renewal: racoon starts on l" racoon_start l && pid_l=$racoon_pid
     check "renewal: racoon starts on r" racoon_start r && pid_r=$racoon_pid
     check "renewal: the bundle comes up" once l

@@ -11,23 +11,6 @@ hosts_up || exit 1
 racoon_install || exit 1
 ike=aes256-sha256-modp2048
 
-# racoon_form RULES SCOPE: RULES as in setkey with A-B for the tunnel's ends
-racoon_form() {
-    local from=192.168.1.0/24 to=192.168.2.0/24
-    racoon_configure l kernel=xfrm families=4 phase1="48 hour" phase2="48 hour"
-    [ "$2" = nets ] || from=10.9.0.1 to=10.9.0.2
-    cat >"$work/l/racoon/policies.conf" <<POLICY
-spdadd $from $to any -P out ipsec $(sed "s/A-B/10.9.0.1-10.9.0.2/g; s,/use,/require,g" <<<"$1");
-spdadd $to $from any -P in ipsec ${1//A-B/10.9.0.2-10.9.0.1};
-POLICY
-    sed -i "/^sainfo address/s/{/{ $sainfo_words/" "$work/l/racoon/racoon.conf"
-    cat >>"$work/l/racoon/racoon.conf" <<CONF
-sainfo anonymous { lifetime time 48 hour; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;
-    compression_algorithm deflate; $sainfo_words }
-CONF
-}
-# child LINE...: further lines of strongSwan's child
-child() { sed -i "/esp_proposals/s/\$/\n        $*/" "$work/r/swanctl/swanctl.conf"; }
 ping_ends() { # HOST
     case $scope-$1 in
     nets-l) echo 192.168.1.1 192.168.2.1 ;; nets-r) echo 192.168.2.1 192.168.1.1 ;;
@@ -38,7 +21,8 @@ form() { # NAME RULES SCOPE INITIATOR WHAT-SWANCTL-SHOWS
     local name=$1 rules=$2 initiator=$4 shown=$5
     scope=$3
     charon_reload r || { check "$name: strongSwan takes the configuration" false; return; }
-    racoon_form "$rules" $scope
+    racoon_configure l kernel=xfrm families=4 phase1="48 hour" phase2="48 hour" rules="$rules" scope=$scope \
+        sainfo="$sainfo_words"
     check "$name: racoon starts" racoon_start l || return
     if [ $initiator = l ]; then
         check "$name: racoon begins" ping_once l $(ping_ends l)
@@ -68,13 +52,12 @@ charon_configure r $ike aes256-sha256
 charon_start r || { cat "$work"/r/charon.*; exit 1; }
 for initiator in r l; do
     [ $failures = 0 ] || break
+    scope=hosts
     charon_configure r $ike aes256-sha256
-    sed -i 's,local_ts = .*,local_ts = 10.9.0.2,; s,remote_ts = .*,remote_ts = 10.9.0.1,' "$work/r/swanctl/swanctl.conf"
-    child "mode = transport"
     form "transport mode, $initiator" "esp/transport//require" hosts $initiator 'TRANSPORT.*ESP:AES_CBC-256'
     [ $failures = 0 ] || break
-    charon_configure r $ike aes256-sha256
-    sed -i 's/esp_proposals = .*/ah_proposals = sha256/' "$work/r/swanctl/swanctl.conf"
+    scope=nets
+    child_proposals=ah_proposals charon_configure r $ike sha256
     form "AH tunnel, $initiator" "ah/tunnel/A-B/require" nets $initiator 'TUNNEL.*AH:HMAC_SHA2_256_128'
     [ $failures = 0 ] || break
     charon_configure r $ike aes256-sha256-esn

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/net_addr.hpp"
+#include "conf/nearest.hpp"
 #include "log/log.hpp"
 #include "plugin/messages.hpp"
 #include "plugin/module_context.hpp"
@@ -13,28 +14,14 @@ namespace {
 
 constexpr std::int64_t kMaxSeconds = std::int64_t{1} << 32;
 
-// Edit distance up to 2, for "did you mean".
-bool is_near(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t corner = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t above = row[j];
-            row[j] = std::min({above + 1, row[j - 1] + 1, corner + (a[i - 1] == b[j - 1] ? 0 : 1)});
-            corner = above;
-        }
-    }
-    return row[b.size()] <= 2;
-}
-
 std::string suggestion(const Manifest& manifest, std::string_view key) {
     std::string all;
+    std::vector<std::string> names;
     for (const auto& [name, entry] : manifest.config) {
-        if (is_near(name, key)) return "; did you mean \"" + name + "\"?";
+        names.push_back(name);
         all += (all.empty() ? "" : ", ") + name;
     }
+    if (std::string meant = conf::did_you_mean(key, names); !meant.empty()) return meant;
     return all.empty() ? ": module \"" + manifest.name + "\" has no keys of its own"
                        : ", expected one of " + all;
 }
@@ -115,25 +102,41 @@ std::optional<std::int64_t> parse_duration_seconds(const std::string& text) {
     return v * factor;
 }
 
-Status check_section(const Manifest& manifest, const conf::ModuleBlock* block) {
+std::vector<conf::ModuleFinding> judge_section(const Manifest& manifest,
+                                               const conf::ModuleBlock* block) {
+    std::vector<conf::ModuleFinding> out;
     if (block)
         for (const auto& [name, value] : block->values) {
             const auto it = manifest.config.find(name);
-            if (it == manifest.config.end())
-                return refuse(kMsgConfigKey, Errc::Config,
-                              value.where.text() + ": unknown key \"" + log::escaped(name, 60) +
-                                  "\"" + suggestion(manifest, name));
+            if (it == manifest.config.end()) {
+                out.push_back({name, false,
+                               "unknown key \"" + log::escaped(name, 60) + "\"" +
+                                   suggestion(manifest, name)});
+                continue;
+            }
             const Status good = check_value(it->second, value.text);
-            if (!good)
-                return refuse(kMsgConfigKey, Errc::Config,
-                              value.where.text() + ": " + name + ": " + good.error().text());
+            if (!good) out.push_back({name, true, name + ": " + good.error().text()});
         }
     for (const auto& [name, key] : manifest.config)
         if (key.required && !key.preset && (!block || !block->values.contains(name)))
-            return refuse(kMsgConfigKey, Errc::Config,
-                          (block ? block->where.text() + ": " : std::string()) + "module \"" +
-                              manifest.name + "\" needs key \"" + name + "\": add it to its block");
-    return ok();
+            out.push_back({"", false,
+                           "module \"" + manifest.name + "\" needs key \"" + name +
+                               "\": add it to its block"});
+    return out;
+}
+
+Status check_section(const Manifest& manifest, const conf::ModuleBlock* block) {
+    std::string text;
+    for (const conf::ModuleFinding& f : judge_section(manifest, block)) {
+        if (!text.empty()) text += '\n';
+        if (block) {
+            const auto value = block->values.find(f.key);
+            text +=
+                (value == block->values.end() ? block->where : value->second.where).text() + ": ";
+        }
+        text += f.text;
+    }
+    return text.empty() ? ok() : refuse(kMsgConfigKey, Errc::Config, text);
 }
 
 }  // namespace racoon::plugin

@@ -99,6 +99,8 @@ class KernelBackend {
     virtual racoon_status policy_dump(EachPolicy each, void* arg, racoon_error* err) = 0;
     virtual racoon_status acquire_done(std::uint64_t acquire_token, racoon_status status) = 0;
     virtual racoon_status supports(const racoon_kernel_sa&, racoon_error*) { return RACOON_OK; }
+    /// One of those that open() is to take over.
+    virtual racoon_status keep(const racoon_kernel_sa&, racoon_error*) { return RACOON_OK; }
     virtual racoon_status bind_natt_socket(std::int32_t, std::uint32_t, racoon_error* err) {
         return fail(err, RACOON_NOT_SUPPORTED, "this backend does no ESP in UDP");
     }
@@ -106,6 +108,8 @@ class KernelBackend {
                                   racoon_error* err) {
         return fail(err, RACOON_NOT_SUPPORTED, "this backend does no ESP in UDP");
     }
+    virtual racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                        racoon_op op, racoon_error* err) = 0;
 };
 
 namespace detail {
@@ -195,6 +199,20 @@ inline const racoon_kernel& kernel_table() noexcept {
         },
         [](void* impl, const racoon_kernel_sa_id* id, const racoon_addr* peer, racoon_op op,
            racoon_error* err) noexcept { return backend(impl).sa_move(taken(id), *peer, op, err); },
+        [](void* impl, const racoon_kernel_sa* sas, std::size_t count, std::size_t stride,
+           racoon_error* err) noexcept -> racoon_status {
+            const auto* at = reinterpret_cast<const std::uint8_t*>(sas);
+            for (std::size_t i = 0; i < count; ++i, at += stride) {
+                const auto* sa = reinterpret_cast<const racoon_kernel_sa*>(at);
+                const racoon_status status = backend(impl).keep(taken(sa), err);
+                if (status != RACOON_OK) return status;
+            }
+            return RACOON_OK;
+        },
+        [](void* impl, uint32_t old_id, const racoon_kernel_policy* policy, racoon_op op,
+           racoon_error* err) noexcept {
+            return backend(impl).policy_update(old_id, taken(policy), op, err);
+        },
     };
     return table;
 }
@@ -241,6 +259,11 @@ inline bool same_selector(const racoon_selector& a, const racoon_selector& b) no
            a.local.port == b.local.port && a.remote.port == b.remote.port &&
            a.local_prefix == b.local_prefix && a.remote_prefix == b.remote_prefix &&
            a.protocol == b.protocol;
+}
+
+/// Policies for the same traffic in the same direction: a kernel holds one of them.
+inline bool same_place(const racoon_kernel_policy& a, const racoon_kernel_policy& b) noexcept {
+    return a.direction == b.direction && same_selector(a.selector, b.selector);
 }
 
 }  // namespace racoon::sdk

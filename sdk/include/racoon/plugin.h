@@ -12,5 +12,6 @@
 #include "plugin/host.h"
 #include "plugin/kernel.h"
 #include "plugin/natt.h"
+#include "plugin/state_store.h"
 
 #endif

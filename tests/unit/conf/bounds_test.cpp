@@ -92,5 +92,29 @@ TEST(Bounds, LongListsAndTokensEnd) {
         load_text(remote_text("\"a\"", repeated("peers_identifier fqdn \"a\";", 10'000))).ok());
 }
 
+/// Resident memory follows the number of statements and sections, which are bounded with the bytes.
+TEST(Bounds, MoreStatementsThanThereIsRoomForAreToldOnce) {
+    const auto many = [](const char* one, std::size_t n) {
+        std::string text;
+        for (std::size_t i = 0; i < n; ++i) text += one;
+        return text;
+    };
+    for (const std::string& text :
+         {many("timer{}", 1'400'000), many("remote anonymous{}", 210'000)}) {
+        const Loaded l = load_text(text);
+        EXPECT_FALSE(l.ok());
+        EXPECT_NE(l.lines().find("the configuration is too large"), std::string::npos);
+    }
+    // A list is bounded, too.
+    for (const char* list : {"sainfo anonymous { encryption_algorithm %; }",
+                             "remote 192.0.2.1 { exchange_mode %; }"}) {
+        std::string text = list;
+        const bool modes = text.find("exchange") != std::string::npos;
+        text.replace(text.find('%'), 1,
+                     many(modes ? "main," : "aes,", 150'000) + (modes ? "main" : "aes"));
+        EXPECT_NE(load_text(text).lines().find("more than 100000 "), std::string::npos);
+    }
+}
+
 }  // namespace
 }  // namespace racoon::conf

@@ -65,8 +65,8 @@ TEST(GoldenDiagnostics, EveryWarnedFileLoadsAndIsWarnedOfAsExpected) {
     }
     // Those about files need a disk: check_test.cpp, and those about keys their module.
     for (const Warning w :
-         {Warning::MissingFile, Warning::UnsafeFile, Warning::KeyFileMode, Warning::PskLine,
-          Warning::WeakRsaKey, Warning::WeakPsk, Warning::NotSupported})
+         {Warning::MissingFile, Warning::UnsafeFile, Warning::UncheckedFile, Warning::KeyFileMode,
+          Warning::PskLine, Warning::WeakRsaKey, Warning::WeakPsk, Warning::NotSupported})
         told.insert(w);
     for (const WarningInfo& info : warning_table())
         EXPECT_TRUE(told.contains(info.warning)) << info.name << " is in no file of warned/";

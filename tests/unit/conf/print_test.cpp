@@ -289,6 +289,18 @@ TEST(Print, EveryValidFileGivesTheSameModelAgain) {
     EXPECT_GE(count, 5u);
 }
 
+TEST(Print, FilesInTheMannerOfHowTosGiveTheSameModelAgain) {
+    std::size_t count = 0;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(RACOON_SOURCE_DIR "/tests/conf/howto")) {
+        if (entry.path().extension() != ".conf") continue;
+        SCOPED_TRACE(entry.path());
+        EXPECT_TRUE(round_trip(read_file(entry.path().string())));
+        ++count;
+    }
+    EXPECT_GE(count, 40u);
+}
+
 TEST(Print, RealFilesGiveTheSameModelAgain) {
     std::size_t count = 0;
     for (const char* name :

@@ -2,12 +2,14 @@
 #include "control/server.hpp"
 
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 
 #include "conf/config.hpp"
@@ -88,6 +90,23 @@ TEST_F(ServerTest, AClientThatAsksAndNeverReadsIsLetGo) {
     }
     EXPECT_TRUE(closed(fd));
     EXPECT_LT(served_, 50u) << "replies of 50 KB that nobody reads";
+}
+
+TEST_F(ServerTest, WhatCannotBeAcceptedIsTriedAgainLaterAndNotAtOnce) {
+    // A pipe cannot be accepted from, and stays readable, as a socket does when descriptors have run out
+    // (which the sanitizers of these tests do not live through).
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const UniqueFd in(ends[1]);
+    ASSERT_EQ(::write(in.get(), "x", 1), 1);
+    ASSERT_TRUE(server_->listen_on(UniqueFd(ends[0])));
+    const std::clock_t begun = std::clock();
+    run(500ms);
+    const double seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
+    EXPECT_LT(seconds, 0.25) << "of CPU time in half a second";
+    run(700ms);
+    ASSERT_TRUE(server_->listen_on({})) << "in the middle of a pause, too";
+    run(1500ms);
 }
 
 TEST_F(ServerTest, BadFramesAndEarlyEndsHurtNobodyElse) {

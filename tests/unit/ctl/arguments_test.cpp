@@ -1,6 +1,6 @@
 #include "ctl/arguments.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <sstream>
 
 namespace racoon::ctl {
@@ -8,6 +8,7 @@ namespace {
 
 using control::number_of;
 using control::text_of;
+using ::testing::HasSubstr;
 
 TEST(ParseCommand, TakesAliasesOfRacoonctl) {
     EXPECT_EQ(parse_command({"ss", "isakmp"})->name, "show-sa");
@@ -20,9 +21,16 @@ TEST(ParseCommand, UnknownCommandIsNamedAsRacoonDoes) {
     EXPECT_EQ(r.error().text(), "Invalid command [frobnicate]");
 }
 
-TEST(ParseCommand, TooFewAndTooManyArgumentsAreInsufficient) {
+TEST(ParseCommand, TooFewArgumentsAndTooManyAreToldApart) {
     EXPECT_EQ(parse_command({"show-sa"}).error().text(), "insufficient arguments");
-    EXPECT_EQ(parse_command({"show-sa", "esp", "x"}).error().text(), "insufficient arguments");
+    EXPECT_EQ(parse_command({"show-sa", "esp", "x"}).error().text(),
+              "too many arguments: found \"x\", expected no more");
+    EXPECT_THAT(parse_command({"reload-config", "now"}).error().text(), HasSubstr("\"now\""));
+    EXPECT_THAT(
+        parse_command({"ds", "isakmp", "inet", "192.0.2.1", "192.0.2.2", "any"}).error().text(),
+        HasSubstr("too many"));
+    EXPECT_TRUE(parse_command({"ds", "esp", "inet", "192.0.2.1", "192.0.2.2", "any"}));
+    EXPECT_TRUE(parse_command({"ds", "esp", "inet", "192.0.2.1", "192.0.2.2"}));
     EXPECT_EQ(parse_command({"establish-sa", "isakmp", "inet", "192.0.2.1"}).error().text(),
               "insufficient arguments");
 }

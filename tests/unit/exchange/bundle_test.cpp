@@ -281,9 +281,9 @@ class Offer : public testing::Test {
     conf::SaInfo info;
     Deaf output_;
     exchange::Context ctx;
+    Bytes body_;
 
   private:
-    Bytes body_;
     std::unique_ptr<isakmp::SaPayload> sa_;
 };
 
@@ -328,6 +328,43 @@ TEST_F(Offer, ExtendedSequenceNumbersAreOfferedFirstWhereTheyAreWantedAndTheBack
             ASSERT_TRUE(choice);
             EXPECT_EQ(choice->params.sas[0].esn, can);
         }
+}
+
+TEST_F(Offer, AnAnswerThatRepeatsAPartOfItselfUnderTheNextNumberIsTaken) {
+    const auto list = templates({{kComp, false}, {kEsp, false}});
+    const Phase2Rules rules{info, list, true};
+    const auto offered = offer(rules);
+    ASSERT_EQ(offered.size(), 2u);
+    auto answered = offered;
+    for (auto& p : answered) p.transforms.resize(1);
+    answered.push_back(answered[0]);  // ESP alone, once more
+    answered[2].number = 2;
+    const auto check = [&] {
+        body_ = isakmp::build_phase2_sa(answered);
+        const isakmp::Payload payload{isakmp::PayloadType::SecurityAssociation, body_, body_, 28};
+        auto sa = isakmp::SaPayload::parse(payload);
+        EXPECT_TRUE(sa);
+        return sa && exchange::check_phase2_answer(rules, offered, *sa);
+    };
+    EXPECT_TRUE(check());
+    answered[2].spi.value += 1;  // that would be another SA
+    EXPECT_FALSE(check());
+    answered[2].spi = answered[0].spi;
+    answered[2].protocol = isakmp::ProtocolId::Ah;
+    EXPECT_FALSE(check());
+}
+
+TEST_F(Offer, IpcompWithoutAModeHasThatOfTheBundle) {
+    const auto list = templates({{kComp, false}, {kEsp, false}});
+    Phase2Rules rules{info, list, true};
+    rules.modes.transport = isakmp::Encapsulation::UdpTransport;
+    for (const isakmp::ProtocolId silent : {isakmp::ProtocolId::Ipcomp, isakmp::ProtocolId::Esp}) {
+        auto offered = offer(rules);
+        for (auto& p : offered)
+            for (auto& t : p.transforms)
+                if (p.protocol == silent) t.mode = isakmp::Encapsulation::None;
+        EXPECT_EQ(bool(choose(rules, offered)), silent == isakmp::ProtocolId::Ipcomp);
+    }
 }
 
 TEST_F(Offer, OfSeveralProposalsTheFirstThatFitsWholeIsTaken) {

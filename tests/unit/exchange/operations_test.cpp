@@ -1,4 +1,4 @@
-#include "exchange/operations.hpp"
+#include "exchange/pair_keep.hpp"
 
 #include <gtest/gtest.h>
 #include <racoon/plugin.h>
@@ -48,6 +48,32 @@ void round_trip(const Record& r) {
     EXPECT_FALSE(decode<Record>(longer));
 }
 
+PairKeep sample_pair() {
+    PairKeep r;
+    r.policy = PolicyId{3};
+    r.section = "192.0.2.2[500]";
+    r.local = {ip("192.0.2.1"), 4500};
+    r.remote = {ip("192.0.2.2"), 40000};
+    r.selector = sample_install().selector;
+    r.local_id.type = 2;
+    r.local_id.data = Bytes(7, 'x');
+    r.peer_id = Bytes(8, 1);
+    PairKeep::Sa sa;
+    sa.reqid = ReqId{9};
+    sa.spi_in = Spi{0x1000};
+    sa.spi_out = Spi{0x2000};
+    sa.encryption = "aes";
+    sa.key_bits = 128;
+    sa.integrity = "hmac_sha256";
+    r.sas = {sa, sa};
+    r.sas[1].protocol = RACOON_IPPROTO_AH;
+    r.pfs = 14;
+    r.seconds = 3600;
+    r.complex_bundle = true;
+    r.peer_behind = r.initiator = true;
+    return r;
+}
+
 TEST(Operations, EveryRecordSurvivesTheRoundTripAndNoOtherLengthDoes) {
     DhGenerate generate;
     generate.group = 14;
@@ -56,6 +82,12 @@ TEST(Operations, EveryRecordSurvivesTheRoundTripAndNoOtherLengthDoes) {
     pair.handle = 77;
     pair.public_value = Bytes(256, 3);
     round_trip(pair);
+    round_trip(sample_pair());
+    KeptPair kept;
+    kept.record = sample_pair();
+    kept.whole = true;
+    kept.age = std::chrono::seconds(77);
+    round_trip(kept);
     DhCompute compute;
     compute.handle = 77;
     compute.peer_public = Bytes(256, 4);

@@ -146,6 +146,30 @@ TEST(State, ARefusalKeepsNoStateAndItsCookieOpensNothing) {
     EXPECT_TRUE(w.b->engine->phase1_status(w.now).empty());
 }
 
+TEST(State, ARefusalIsLoggedOnceForAnExchangeHoweverOftenItsFirstMessageComes) {
+    World w(3);
+    ScriptedPeer peer(w);
+    test::LogCapture log;
+    isakmp::Phase1Transform t;  // that nothing here accepts
+    t.encryption = isakmp::Encryption::DesCbc;
+    t.hash = isakmp::HashAlgorithm::Md5;
+    t.auth_method = isakmp::AuthMethod::PreSharedKey;
+    t.group = isakmp::DhGroup::Modp768;
+    t.life.seconds = 28800;
+    const auto say = [&] {
+        peer.say(
+            peer.clear(ExchangeType::IdentityProtection,
+                       {{PayloadType::SecurityAssociation, isakmp::build_phase1_sa({&t, 1})}}));
+        w.run_for(10s);
+    };
+    for (int i = 0; i < 6; ++i) say();
+    EXPECT_EQ(peer.heard.size(), 6u) << "each is answered";
+    EXPECT_EQ(log.count("no suitable proposal found"), 1u) << log.all();
+    peer.cookies.initiator[0] ^= 1;
+    say();
+    EXPECT_EQ(log.count("no suitable proposal found"), 2u) << "another exchange";
+}
+
 TEST(State, WhatFollowsTheDeleteOfItsOwnSaIsNotLookedAt) {
     Up up;
     ASSERT_TRUE(up.phase1());

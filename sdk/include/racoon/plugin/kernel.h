@@ -87,6 +87,10 @@ typedef struct racoon_kernel_sa {
     /* With RACOON_SA_UDP_ENCAP in transport mode: the peer's address on its own side of the NAT, for
      * checksums (RFC 3948 3.1.2); family 0: not known. */
     racoon_addr peer_original;
+    /* Outbound, of an SA that is made once more with its old keys: the first packet's number is the one
+     * after this, and no packet may carry a lower one; 0: a new SA. A backend that cannot begin
+     * there answers NOT_SUPPORTED. */
+    uint64_t sequence;
 } racoon_kernel_sa;
 #define RACOON_SA_UDP_ENCAP 1u /* ESP in UDP (RFC 3948), between the ports of src and dst */
 #define RACOON_SA_ESN 2u
@@ -238,6 +242,18 @@ typedef struct racoon_kernel {
      * record. */
     racoon_status (*sa_move)(void* impl, const racoon_kernel_sa_id* id, const racoon_addr* peer,
                              racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
+    /* Optional, before open: of what an earlier run of ours left, open() takes these SAs over instead of
+     * removing them, where they are still the same (addresses, protocol, SPI, request id): from then on
+     * they are this run's, and sa_query finds them. The keys are not set. `stride` is the distance in
+     * bytes from one to the next. A backend without this function has nothing that outlives the daemon. */
+    racoon_status (*keep)(void* impl, const racoon_kernel_sa* sas, size_t count, size_t stride,
+                          racoon_error* err) RACOON_NOEXCEPT;
+    /* Optional: `policy` takes the place of the one called `old_id`, which is for the same traffic in the
+     * same direction (else INVALID_ARGUMENT). There is no instant in which traffic meets neither. When it
+     * fails, the old one is in force. NOT_FOUND without one, STATE when policy->id is another one's. A
+     * backend without this function is told to delete and to add. No result record. */
+    racoon_status (*policy_update)(void* impl, uint32_t old_id, const racoon_kernel_policy* policy,
+                                   racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus

@@ -1,0 +1,75 @@
+// The sockets towards the peers: ESP in IP and in UDP, many packets in one system call. Source, traffic
+// class and hop limit go with each message; the kernel writes the outer header.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "bytes.hpp"
+#include "outer.hpp"
+
+namespace racoon::kernel_userspace {
+
+class Wire {
+  public:
+    class Sink {
+      public:
+        virtual ~Sink() = default;
+        /// A packet from the SPI on, in memory that may be overwritten.
+        virtual void received(const Outer& outer, std::span<std::uint8_t> esp) = 0;
+        /// Packets to `peer` may have so many bytes with their IP header.
+        virtual void path_mtu(const racoon_addr& peer, std::uint32_t mtu) = 0;
+    };
+    static constexpr int kMostUdp = 8;
+
+    /// `raw6` may be -1. The UDP sockets follow one another, and may be bound later by somebody else.
+    Wire(Sink& sink, int raw4, int raw6, int first_udp, int udp_count);
+
+    /// Memory for the next packet, until it is given to add() or the next one is asked for.
+    std::span<std::uint8_t> room(std::size_t size);
+    /// `esp` is in the memory that room() gave; it leaves with the next flush() at the latest.
+    void add(const Outer& outer, ByteView esp);
+    void flush();
+
+    /// Reads one batch. `fd` is one of the sockets.
+    void receive(int fd);
+    /// What ICMP and the kernel's own routes said about packets of this socket.
+    void read_errors(int fd);
+
+    std::uint64_t lost() const { return lost_; }
+
+  private:
+    static constexpr std::size_t kArena = 1 << 17;  // stays in a processor's cache
+    static constexpr std::size_t kBurst = 64;       // messages in one call
+    struct Queued {
+        Outer outer;
+        std::size_t at;
+        std::size_t size;
+    };
+    struct Socket {
+        int fd = -1;
+        racoon_addr bound{};     // family 0: not bound yet
+        int dont_fragment = -1;  // as the socket is set; -1: not known
+    };
+    struct Burst;
+
+    Socket* socket_for(const Outer& outer);
+    Socket* socket_of(int fd);
+    void set_dont_fragment(Socket& socket, bool on);
+    std::size_t put(Burst& burst, std::size_t first) const;
+    void send(Socket& socket, Burst& burst);
+    bool send_one(Socket& socket, void* message);
+    void parse(int fd, void* message, std::span<std::uint8_t> packet);
+
+    Sink& sink_;
+    std::array<Socket, 2 + kMostUdp> sockets_{};  // raw4, raw6, UDP
+    std::size_t count_ = 0;
+    std::vector<std::uint8_t> arena_;
+    std::size_t used_ = 0;
+    std::vector<Queued> queue_;
+    bool segments_ = true;  // this kernel cuts datagrams itself
+    std::uint64_t lost_ = 0;
+};
+
+}  // namespace racoon::kernel_userspace
