@@ -1,4 +1,4 @@
-// fuzz: racoon_exchange
+// fuzz: racoon_exchange racoon_simulation
 // An engine under a script of bytes: datagrams as they are, datagrams of a peer that knows the keys
 // (so that what lies behind encryption and hashes is reached), steps of time, kernel events, failing
 // operations. Nothing may abort, spin, or be left behind when the engine goes down.

@@ -165,7 +165,7 @@ TEST(State, ARefusalIsLoggedOnceForAnExchangeHoweverOftenItsFirstMessageComes) {
     for (int i = 0; i < 6; ++i) say();
     EXPECT_EQ(peer.heard.size(), 6u) << "each is answered";
     EXPECT_EQ(log.count("no suitable proposal found"), 1u) << log.all();
-    peer.cookies.initiator[0] ^= 1;
+    peer.cookies.initiator.bytes[0] ^= 1;
     say();
     EXPECT_EQ(log.count("no suitable proposal found"), 2u) << "another exchange";
 }
