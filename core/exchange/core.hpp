@@ -1,7 +1,7 @@
 // Core: the engine behind Engine: tables of SAs, requests for them, and what happens between
 // exchanges. Datagrams are routed in core.cpp, what others begin starts in responder.cpp, ISAKMP SAs live
-// and die in core_phase1.cpp, IPsec SAs and requests in core_phase2.cpp, informational messages in
-// informational.cpp, dead peers in dpd.cpp.
+// and die in core_phase1.cpp, IPsec SAs in core_pairs.cpp, requests for them are in core_requests.cpp,
+// informational messages in informational.cpp, dead peers in dpd.cpp.
 //
 // Nothing is destroyed while its own code may be on the stack: removed objects go to a graveyard that
 // is emptied when the engine is left.
@@ -119,10 +119,10 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::size_t delete_phase1_between(const IpAddr& local, const IpAddr& remote);
     std::size_t flush_phase1();
 
-    // --- core_phase2.cpp ---
-    void kernel_event(const KernelEvent& event);
+    // --- core_requests.cpp, core_pairs.cpp ---
     void establish_policy(PolicyId policy, Done done);
     void establish_selector(const TrafficSelector& selector, Done done);
+    void kernel_event(const KernelEvent& event);
     std::size_t flush_phase2(std::uint8_t protocol);
     std::size_t delete_phase2_between(std::uint8_t protocol, const IpAddr& local,
                                       const IpAddr& remote);
@@ -184,14 +184,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void take_out(Phase1& sa);
     void finish_waiters(Phase1& sa, const Status& status);
 
-    // core_phase2.cpp
-    void phase2_established(Phase2& x) override;
-    void phase2_failed(Phase2& x, const Error& error) override;
-    void phase2_repeated(Phase2& x) override;
-    bool overlaps_another(const Phase2& x) override;
-    void phase2_installs(const Phase2& x) override;
-    const conf::Policy* policy_of(PolicyId id) const;
-    void drop_made(PolicyId id);
+    // core_requests.cpp
     void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
                  const IpAddr& peer, std::uint64_t acquire, Done done, PairId replaces,
                  std::uint16_t peer_port = 0);
@@ -204,6 +197,14 @@ class Core : public Phase1Owner, public Phase2Owner {
     void acquire(PolicyId id, const IpAddr& dst, std::uint64_t token);
     void acquired(std::uint64_t token, bool success);
     Phase2* nearly_up(const conf::Policy& policy, const IpAddr& peer);
+    bool overlaps_another(const Phase2& x) override;
+    const conf::Policy* policy_of(PolicyId id) const;
+    void drop_made(PolicyId id);
+
+    // core_pairs.cpp
+    void phase2_established(Phase2& x) override;
+    void phase2_failed(Phase2& x, const Error& error) override;
+    void phase2_repeated(Phase2& x) override;
     void pair_timer(SaPair& pair);
     void rekey(SaPair& pair);
     void retire(SaPair& pair);
@@ -219,6 +220,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void repeat_delete(const DeleteKey& key);
 
     // adopt.cpp
+    void phase2_installs(const Phase2& x) override;
     std::unique_ptr<SaPair> pair_of(const Phase2& x) const;
     /// The keeper learns what the next engine must know of a pair.
     void keep(const SaPair& pair);
@@ -227,7 +229,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void meet_peers();
 
     // informational.cpp
-    void informational(Phase1& sa, const Received& in);
+    void informational(Phase1& sa, Received in);
     void ignored_informational(Phase1& sa, const isakmp::Message& message);
     void handle(Phase1& sa, const InfoMessage& info, const Received& in);
     void handle_delete(Phase1& sa, const isakmp::Delete& d);

@@ -85,7 +85,7 @@ class Phase2 final : public Exchange {
         bool renews = false;
     };
 
-    // --- for quick_mode.cpp ---
+    // --- for quick mode ---
     Negotiation& negotiation() { return *negotiation_; }
     IvChain& ivs() { return ivs_; }
     void set_policy(const conf::Policy* p) { policy_ = p; }

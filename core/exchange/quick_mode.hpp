@@ -1,5 +1,5 @@
 // Quick mode (RFC 2409 5.5): three messages under an established ISAKMP SA, read from top to bottom
-// in quick_mode.cpp.
+// in quick_mode_initiator.cpp and quick_mode_responder.cpp.
 //
 // SAs are installed so that no packet is lost (the other end never sends with an SA that is not yet
 // there): the responder has its inbound SA before message 2 leaves, the initiator before message 3;

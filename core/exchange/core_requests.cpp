@@ -1,0 +1,231 @@
+// Requests for IPsec SAs: who asks (the kernel for a packet, a renewal, the administrator), under which
+// ISAKMP SA they are negotiated, and for which policy.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "exchange/core.hpp"
+#include "log/log.hpp"
+
+namespace racoon::exchange {
+
+namespace {
+using std::chrono::seconds;
+/// The longest wait for a phase 1 where no `timer` block says otherwise.
+constexpr auto kPhase1Wait = seconds(75);
+/// An acquire for SAs that are younger than this crossed them on its way.
+constexpr auto kFreshPair = seconds(2);
+}  // namespace
+
+void Core::establish_policy(PolicyId id, Done done) {
+    const conf::Policy* policy = policy_of(id);
+    if (policy == nullptr)
+        return done(fail(Errc::NotFound, "no outbound ipsec policy " + std::to_string(id.value)));
+    for (SaPair* p : pairs_.with_policy(id))
+        if (!p->replaced && p->selector == policy->selector) return done(ok());
+    request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, std::move(done), {});
+}
+
+void Core::establish_selector(const TrafficSelector& selector, Done done) {
+    const conf::Policy* policy = ctx_.settings->policies.covering(selector);
+    if (policy == nullptr)
+        return done(fail(Errc::NotFound, "no suitable policy found for " + selector.text()));
+    establish_policy(policy->id, std::move(done));
+}
+
+void Core::request(SettingsPtr settings, const conf::Policy& policy,
+                   const TrafficSelector& selector, const IpAddr& peer, std::uint64_t acquire,
+                   Done done, PairId replaces, std::uint16_t peer_port) {
+    const auto key = std::pair(policy.id, selector);
+    if (const auto it = requests_.find(key); it != requests_.end()) {
+        // One negotiation per traffic; everybody who asks hears how it ends.
+        Request& r = *it->second;
+        if (acquire != 0 && r.acquires.size() < 16) r.acquires.push_back(acquire);
+        if (done) r.done.push_back(std::move(done));
+        if (replaces.value != 0) r.replaces = replaces;
+        return;
+    }
+    auto owned = std::make_unique<Request>();
+    Request& r = *owned;
+    r.settings = std::move(settings);
+    r.policy = &policy;
+    if (const auto m = made_.find(policy.id); m != made_.end()) r.made = m->second.policy;
+    r.selector = selector;
+    r.local = local_of(policy);
+    r.peer = peer;
+    if (acquire != 0) r.acquires.push_back(acquire);
+    if (done) r.done.push_back(std::move(done));
+    r.replaces = replaces;
+    r.peer_port = peer_port;
+    requests_.emplace(key, std::move(owned));
+    const conf::Timer& timer = r.settings->config->timer;
+    const Duration limit =
+        timer.given && timer.phase1 > seconds(0) ? Duration(timer.phase1) : Duration(kPhase1Wait);
+    r.limit.arm(ctx_.timers, ctx_.now + limit, [this, &r] {
+        if (r.running != nullptr) return;
+        LOGE(r.peer.text(), fmt::format("phase2 negotiation failed due to time up waiting for "
+                                        "phase1. {}",
+                                        r.selector.text()));
+        ctx_.event(kEventPhase2NoPhase1, {}, Endpoint{r.peer, 0});
+        finish_request(r, fail(Errc::Timeout, "time up waiting for phase 1"));
+    });
+    advance(r);
+}
+
+void Core::advance(Request& r) {
+    if (r.peer.is_any())
+        return finish_request(r, fail(Errc::Config, "the policy names no peer to negotiate with"));
+    if (Phase1* sa = usable_phase1(r.local, r.peer, r.peer_port);
+        sa != nullptr && start_quick_mode(*sa, r))
+        return;
+    waiting_[r.peer].push_back(&r);
+    if (negotiating_as_initiator(r.local, r.peer) || resolve_for(r)) return;
+    std::string problem;
+    if (initiate_to(r.local, r.peer, problem) != nullptr) return;
+    LOGE(r.peer.text(), problem);
+    finish_request(r, fail(Errc::NotFound, problem));
+}
+
+bool Core::start_quick_mode(Phase1& sa, Request& r) {
+    const MessageId id = sa.fresh_message_id();
+    auto chain = sa.phase2_chain(id);
+    if (!chain || !sa.use_message_id(id)) return false;
+    LOGI(sa.peer_text(), fmt::format("initiate new phase 2 negotiation: {}<=>{}", sa.local().text(),
+                                     sa.remote().text()));
+    sa.children.push_back(
+        std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, true, r.settings, r.policy));
+    Phase2& x = *sa.children.back();
+    if (r.made != nullptr) x.set_made(r.made);
+    x.set_selector(r.selector);
+    r.running = &x;
+    x.start_initiator(r.acquires.empty() ? 0 : r.acquires.front(), r.replaces.value != 0);
+    return true;
+}
+
+void Core::serve_waiting(Phase1& sa) {
+    const auto it = waiting_.find(sa.remote().addr);
+    if (it == waiting_.end()) return;
+    std::vector<Request*> mine;
+    std::vector<Request*> rest;
+    for (Request* r : it->second)
+        (r->local.family == Family::None || r->local == sa.local().addr ? mine : rest).push_back(r);
+    if (rest.empty())
+        waiting_.erase(it);
+    else
+        it->second = std::move(rest);
+    for (Request* r : mine)
+        if (!start_quick_mode(sa, *r))
+            finish_request(*r, fail(Errc::Internal, "no quick mode could be started"));
+}
+
+void Core::finish_request(Request& r, const Status& status) {
+    const auto it = requests_.find(std::pair(r.policy->id, r.selector));
+    if (it == requests_.end() || it->second.get() != &r) return;
+    std::unique_ptr<Request> owned = std::move(it->second);
+    requests_.erase(it);
+    if (const auto w = waiting_.find(r.peer); w != waiting_.end()) {
+        std::erase(w->second, &r);
+        if (w->second.empty()) waiting_.erase(w);
+    }
+    r.limit.cancel();
+    for (const std::uint64_t token : r.acquires) acquired(token, status.has_value());
+    if (!status && r.replaces.value != 0)
+        if (SaPair* old = pairs_.find(r.replaces)) {
+            // The old pair has time left: try again.
+            old->rekey_asked = false;
+            pair_timer(*old);
+        }
+    std::vector<Done> list = std::move(r.done);
+    dead_requests_.push_back(std::move(owned));
+    for (Done& d : list) d(status);
+}
+
+Request* Core::request_of(const Phase2& x) {
+    if (!x.initiator() || x.policy() == nullptr) return nullptr;
+    const auto it = requests_.find(std::pair(x.policy()->id, x.selector()));
+    return it != requests_.end() && it->second->running == &x ? it->second.get() : nullptr;
+}
+
+/// The peer's quick mode for a policy whose SAs are being installed: the answer to its first packet may
+/// ask for what is on its way.
+Phase2* Core::nearly_up(const conf::Policy& policy, const IpAddr& peer) {
+    for (const Phase1* sa : sas_.with_peer(peer))
+        for (const auto& x : sa->children)
+            if (x->confirmed && x->running() && x->policy() != nullptr &&
+                x->policy()->id == policy.id && x->selector() == policy.selector)
+                return x.get();
+    return nullptr;
+}
+
+void Core::release_child(Phase2& x) {
+    auto& list = x.phase1().children;
+    const auto it =
+        std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.get() == &x; });
+    if (it == list.end()) return;
+    dead_phase2_.push_back(std::move(*it));
+    list.erase(it);
+}
+// --- of the kernel ---
+
+/// A packet wants SAs for a policy; `dst` is where it goes, for a policy that names no peer.
+void Core::acquire(PolicyId id, const IpAddr& dst, std::uint64_t token) {
+    const conf::Policy* policy = policy_of(id);
+    if (policy == nullptr || stopping_) {
+        if (policy == nullptr)
+            LOGW("", fmt::format("acquire for policy {}, for which nothing can be negotiated",
+                                 id.value));
+        return acquired(token, false);
+    }
+    // The packet may have been faster than the SAs that just came up, or are about to.
+    for (const SaPair* p : pairs_.with_policy(id))
+        if (!p->replaced && p->selector == policy->selector &&
+            ctx_.now - p->established < Duration(kFreshPair))
+            return acquired(token, true);
+    IpAddr peer = peer_of(*policy);
+    if (peer.is_any()) peer = dst;
+    if (Phase2* x = nearly_up(*policy, peer); x != nullptr && x->acquires.size() < 16) {
+        x->acquires.push_back(token);
+        return;
+    }
+    request(ctx_.settings, *policy, policy->selector, peer, token, {}, {});
+}
+
+void Core::acquired(std::uint64_t token, bool success) {
+    AcquireDone done;
+    done.acquire_token = token;
+    done.success = success;
+    ctx_.ops.post(done);
+}
+
+// --- policies made for peers ---
+
+const conf::Policy* Core::policy_of(PolicyId id) const {
+    if (const auto m = made_.find(id); m != made_.end()) return m->second.policy.get();
+    return ctx_.settings->policies.find(id);
+}
+
+bool Core::overlaps_another(const Phase2& x) {
+    const Prefix& wanted = x.selector().remote.net;
+    return std::any_of(made_.begin(), made_.end(), [&](const auto& entry) {
+        const MadePolicy& m = entry.second;
+        const Prefix& has = m.policy->selector.remote.net;
+        if (has.addr.family != wanted.addr.family ||
+            !(has.contains(wanted) || wanted.contains(has)))
+            return false;
+        return m.peer != x.phase1().remote().addr || m.peer_id != x.phase1().peer_id();
+    });
+}
+
+/// Nothing needs it any more, unless something does.
+void Core::drop_made(PolicyId id) {
+    if (!pairs_.with_policy(id).empty()) return;
+    for (const Phase1* sa : sas_.all())
+        for (const auto& child : sa->children)
+            if (child->running() && child->policy() != nullptr && child->policy()->id == id) return;
+    made_.erase(id);
+    PolicyDrop drop;
+    drop.policy = id;
+    ctx_.ops.post(drop);
+}
+
+}  // namespace racoon::exchange
