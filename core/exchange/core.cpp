@@ -134,12 +134,14 @@ Received Core::received(const Datagram& in, isakmp::Message message, std::uint64
     return out;
 }
 
-/// The initiator of aggressive mode goes on right behind its message 3, which costs us g^xy first: what
-/// comes meanwhile, or overtakes it, waits for the end of that.
+/// The peer is done with its last message before we are: the initiator of aggressive mode goes on right
+/// behind its message 3, which costs us g^xy first; the responder of the other modes right behind its
+/// last, which our keeper has to judge. What comes meanwhile, or overtakes it, waits for the end of that.
 bool Core::keep_for_later(Phase1& sa, Received& in) {
     constexpr std::size_t kMost = 4, kLongest = 4096;
-    if (sa.initiator() || sa.state() != Phase1::State::Negotiating ||
-        sa.exchange() != ExchangeType::Aggressive || !in.message.header().encrypted())
+    const bool may_be_behind = sa.initiator() || sa.exchange() == ExchangeType::Aggressive;
+    if (!may_be_behind || sa.state() != Phase1::State::Negotiating ||
+        !in.message.header().encrypted())
         return false;
     const bool again = std::any_of(sa.ahead.begin(), sa.ahead.end(),
                                    [&](const Received& r) { return r.digest() == in.digest(); });
@@ -162,8 +164,7 @@ void Core::for_sa(Phase1& sa, Received in) {
             return quick_mode(sa, std::move(in));
         case ExchangeType::Informational:
         case ExchangeType::AcknowledgedInformational:
-            if (keep_for_later(sa, in)) return;
-            return informational(sa, in);
+            return informational(sa, std::move(in));
         default:
             noise(in.remote,
                   fmt::format("dropped: {} exchange is not served", isakmp::name(exchange)));

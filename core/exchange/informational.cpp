@@ -59,9 +59,9 @@ bool refused_phase1(Phase1& sa, const isakmp::Message& message) {
 
 }  // namespace
 
-void Core::informational(Phase1& sa, const Received& in) {
+void Core::informational(Phase1& sa, Received in) {
+    if (refused_phase1(sa, in.message) || keep_for_later(sa, in)) return;
     const isakmp::Message& message = in.message;
-    if (refused_phase1(sa, message)) return;
     if (!message.header().encrypted() || !sa.usable()) return ignored_informational(sa, message);
     const MessageId id = message.header().message_id;
     auto chain = sa.phase2_chain(id);

@@ -22,6 +22,12 @@ using std::chrono::seconds;
 constexpr auto kNegotiationLimit = seconds(150);
 /// How long the last message is kept, for a peer that did not get it.
 constexpr auto kKeepMessages = seconds(70);
+
+/// Whether it is of a socket that takes the non-ESP marker.
+bool on_natt_port(const Context& ctx, const Endpoint& local) {
+    return std::any_of(ctx.natt_endpoints.begin(), ctx.natt_endpoints.end(),
+                       [&](const Endpoint& e) { return e.port == local.port; });
+}
 }  // namespace
 
 Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, isakmp::ExchangeType exchange,
@@ -102,6 +108,8 @@ void Phase1::follow(const Endpoint& local, const Endpoint& remote) {
     // away (RFC 3947 section 6).
     if (usable() && !natt_.peer_behind) return;
     if (remote == remote_ && local == local_) return;
+    // Nobody goes back: what comes to port 500 after the change of ports was sent before it (RFC 3947 4).
+    if (on_natt_port(ctx(), local_) && !on_natt_port(ctx(), local)) return;
     const Endpoint old = remote_;
     local_ = local;
     remote_ = remote;

@@ -323,6 +323,35 @@ TEST(Natt, ForgedAndReplayedDatagramsMoveNothing) {
     EXPECT_TRUE(n.moved[n.w.b.get()].empty());
 }
 
+// What the peer sent from port 500 before it knew of the new ports, as its INITIAL-CONTACT right behind
+// the last message of base mode.
+TEST(Natt, WhatComesToPort500AfterTheChangeOfPortsLeadsNobodyBack) {
+    Case s;
+    s.dpd = {true, conf::seconds(10), conf::seconds(2), 5};
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(5s);
+    ASSERT_TRUE(n.up());
+    const exchange::Phase1Status before = n.phase1(*n.w.b);
+    Bytes probe;
+    auto wire = std::move(n.w.tap);
+    n.w.tap = [&](const exchange::Datagram& d) {
+        if (d.remote.addr != n.gateway || d.keepalive || !probe.empty()) return wire(d);
+        probe = to_bytes(d.bytes);
+        return false;
+    };
+    n.w.run_for(11s);
+    ASSERT_FALSE(probe.empty());
+    exchange::Datagram d;
+    d.local = Endpoint{n.gateway, 500};
+    d.remote = n.outside(Endpoint{n.inside, 500});
+    d.bytes = probe;
+    n.w.b->engine->datagram(d, n.w.now);
+    EXPECT_EQ(n.phase1(*n.w.b).local, before.local);
+    EXPECT_EQ(n.phase1(*n.w.b).remote, before.remote);
+    EXPECT_TRUE(n.moved[n.w.b.get()].empty());
+}
+
 TEST(Natt, TheSideBehindTheNatDoesNotFollow) {
     NatWorld n(Case{});
     n.w.acquire(*n.w.a);

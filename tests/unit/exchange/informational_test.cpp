@@ -119,6 +119,28 @@ TEST(Informational, ARefusedIdentityEndsMainModeAtOnceWhereTheKeyProvesWhoSaysSo
     }
 }
 
+// It is sent right behind the last message of phase 1, which our workers still have to judge.
+TEST(Informational, InitialContactCountsAlsoWhenItComesBeforeTheLastMessageIsJudged) {
+    ConfigOptions o;
+    o.modes = {conf::ExchangeMode::Base};
+    o.phase1_lifetime = conf::seconds(60);
+    o.rekey = conf::Rekey::Off;
+    World w(50, o);
+    w.a->op_delay = 50ms;
+    w.acquire(*w.a);
+    w.run_for(100s);
+    ASSERT_EQ(w.pairs(*w.a), 1u);
+    ASSERT_EQ(w.a->engine->load().phase1, 0u) << "the ISAKMP SA has ended, the pair is there";
+    w.b->kept.clear();
+    w.b->restart_engine(make_config(w.addr_b, w.addr_a, o), w.addr_b);
+    ASSERT_EQ(w.pairs(*w.b), 0u);
+    w.acquire(*w.a);
+    w.run_for(5s);
+    EXPECT_EQ(w.pairs(*w.b), 1u);
+    EXPECT_EQ(w.pairs(*w.a), 1u) << "the pair that the peer has lost";
+    EXPECT_EQ(w.compare(), "");
+}
+
 TEST(Informational, AQuickModeOfAnUnknownSaIsToldSoInFewWordsAndNotForEver) {
     World w(45);
     ScriptedPeer peer(w);
