@@ -97,13 +97,14 @@ void answer(const Replier& reply, const Status& status) {
 
 }  // namespace
 
-void Commands::run(const Request& request, TimePoint now, Replier reply) {
+void Commands::run(const Request& request, const Caller& caller, TimePoint now, Replier reply) {
     const std::string& c = request.command;
     if (c == "show-sa") return show_sa(request.args, now, std::move(reply));
     if (c == "establish-sa") return establish(request.args, now, std::move(reply));
     if (c == "delete-sa") return remove(request.args, now, std::move(reply));
     if (c == "flush-sa") return flush(request.args, now, std::move(reply));
     if (c == "show-modules") return show_modules(std::move(reply));
+    if (c == "show-keys") return show_keys(caller, std::move(reply));
     if (c == "reload-config")
         return hooks_.reload([reply = reply](Result<std::string> changes) {
             reply(changes ? success({{"changes", *changes}}) : failure(changes.error().text()));
@@ -198,6 +199,22 @@ void Commands::show_modules(Replier reply) {
                         {"note", m.note}});
     }
     reply(success({{"modules", std::move(list)}}));
+}
+
+void Commands::show_keys(const Caller& caller, Replier reply) {
+    if (!caller.sees_secrets)
+        return reply(failure("the keys are shown to root alone; call racoonctl as root"));
+    Json list = Json::array();
+    for (const exchange::Phase1Key& k : engine_.phase1_keys())
+        list.push_back({{"initiator_cookie", to_hex(k.cookies.initiator.view())},
+                        {"responder_cookie", to_hex(k.cookies.responder.view())},
+                        {"local", k.local.addr.text()},
+                        {"remote", k.remote.addr.text()},
+                        {"encryption_algorithm", k.cipher},
+                        {"key", to_hex(k.key.view())}});
+    LOGI("", "control socket: root was shown the keys of " + std::to_string(list.size()) +
+                 " ISAKMP-SAs");
+    reply(success({{"keys", std::move(list)}}));
 }
 
 }  // namespace racoon::control

@@ -25,13 +25,18 @@ struct Hooks {
     std::function<std::vector<ModuleRow>()> modules;
 };
 
+/// Who asks.
+struct Caller {
+    bool sees_secrets = false;
+};
+
 /// Called exactly once, now or later.
 using Replier = std::function<void(Json)>;
 
 class Commands {
   public:
     Commands(exchange::Engine& engine, Hooks hooks) : engine_(engine), hooks_(std::move(hooks)) {}
-    void run(const Request& request, TimePoint now, Replier reply);
+    void run(const Request& request, const Caller& caller, TimePoint now, Replier reply);
 
   private:
     void show_sa(const Json& args, TimePoint now, Replier reply);
@@ -39,6 +44,7 @@ class Commands {
     void remove(const Json& args, TimePoint now, Replier reply);
     void flush(const Json& args, TimePoint now, Replier reply);
     void show_modules(Replier reply);
+    void show_keys(const Caller& caller, Replier reply);
 
     exchange::Engine& engine_;
     Hooks hooks_;

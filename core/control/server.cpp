@@ -16,12 +16,30 @@ namespace {
 constexpr std::size_t kMaxClients = 16;
 constexpr auto kIdle = std::chrono::seconds(30);
 constexpr auto kPause = std::chrono::seconds(1);
+
+/// Root's end of the connection, as it was when it connected.
+Caller caller_of(int fd) {
+    Caller out;
+#ifdef SO_PEERCRED
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    out.sees_secrets =
+        ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+#else
+    uid_t uid = 0;
+    gid_t gid = 0;
+    out.sees_secrets = ::getpeereid(fd, &uid, &gid) == 0 && uid == 0;
+#endif
+    return out;
+}
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Impl> {
     struct Client {
-        explicit Client(UniqueFd descriptor) : fd(std::move(descriptor)), frames(kMaxRequest) {}
+        explicit Client(UniqueFd descriptor)
+            : fd(std::move(descriptor)), caller(caller_of(fd.get())), frames(kMaxRequest) {}
         UniqueFd fd;
+        Caller caller;
         FrameReader frames;
         Bytes out;
         bool busy = false;     // a request is being served
@@ -145,9 +163,10 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
         it->second.busy = true;
         loop.cancel(it->second.idle);
         // The reply may come long after the client, or this server, has gone.
-        commands.run(*request, loop.now(), [self = weak_from_this(), id](Json reply) {
-            if (auto s = self.lock()) s->queue(id, reply);
-        });
+        commands.run(*request, it->second.caller, loop.now(),
+                     [self = weak_from_this(), id](Json reply) {
+                         if (auto s = self.lock()) s->queue(id, reply);
+                     });
     }
 
     void queue(std::uint64_t id, const Json& reply) {

@@ -26,6 +26,7 @@ constexpr std::array kNames = {
     Name{"delete-sa", "ds", "SAOPTS"},
     Name{"establish-sa", "es", "[-n remoteconf] [-w] SAOPTS"},
     Name{"show-modules", "sm", ""},
+    Name{"show-keys", "sk", ""},
     Name{"explain", "ex", "[WORD]"},
     Name{"shutdown", "", ""},
 };

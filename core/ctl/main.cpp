@@ -38,6 +38,8 @@ void print(const Command& command, const control::Json& result, const Options& o
                    : show_ipsec(result);
     } else if (command.name == "show-modules") {
         text = show_modules(result, terminal_width());
+    } else if (command.name == "show-keys") {
+        text = show_keys(result);
     } else if (command.name == "reload-config") {
         text = control::text_of(result, "changes") + "\n";
     } else if (command.name == "establish-sa" && control::flag_of(command.args, "wait")) {

@@ -110,6 +110,13 @@ std::string show_ipsec(const Json& result) {
     return out.empty() ? "No SAD entries.\n" : out;
 }
 
+std::string show_keys(const Json& result) {
+    std::string out;
+    for (const Json& k : member_of(result, "keys"))
+        out += text_of(k, "initiator_cookie") + "," + text_of(k, "key") + "\n";
+    return out;
+}
+
 std::string show_modules(const Json& result, std::size_t width) {
     Table table({"NAME", "VERSION", "STATE", "ABI", "MODE", "PROVIDES"});
     for (const Json& m : member_of(result, "modules")) {

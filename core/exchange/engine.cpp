@@ -112,6 +112,15 @@ std::vector<Phase1Status> Engine::phase1_status(TimePoint now) const {
     return out;
 }
 
+std::vector<Phase1Key> Engine::phase1_keys() const {
+    std::vector<Phase1Key> out;
+    for (const Phase1* sa : impl_->sas().all())
+        if (!sa->encryption_key().empty())
+            out.push_back({sa->cookies(), sa->local(), sa->remote(), sa->params().cipher->name,
+                           Secret(sa->encryption_key())});
+    return out;
+}
+
 std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
     std::vector<Phase2Status> out;
     // One row for each protocol of a bundle.

@@ -75,6 +75,13 @@ struct Phase1Status {
     unsigned phase2_count = 0;
     bool dpd = false;
 };
+/// What a reader of a capture needs to decrypt the messages of an ISAKMP SA.
+struct Phase1Key {
+    CookiePair cookies;
+    Endpoint local, remote;
+    std::string cipher;  // as in Phase1Status
+    Secret key;          // Ka (RFC 2409 appendix B)
+};
 struct Phase2Status {
     CookiePair phase1;
     MessageId message_id;
@@ -140,6 +147,8 @@ class Engine {
 
     // --- control (racoonctl) ---
     std::vector<Phase1Status> phase1_status(TimePoint now) const;
+    /// Of each ISAKMP SA that has come as far as its keys. For root's eyes alone.
+    std::vector<Phase1Key> phase1_keys() const;
     std::vector<Phase2Status> phase2_status(TimePoint now) const;
     /// Called once, also from within the call that it was given to; may be empty. It must not call
     /// the engine.

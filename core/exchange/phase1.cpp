@@ -199,10 +199,11 @@ void Phase1::set_responder_cookie(const Cookie& c) {
     cookies_.responder = c;
 }
 
-void Phase1::set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs) {
+void Phase1::set_keys(SkeyidSet keys, Secret encryption_key, CipherKey cipher, IvChain ivs) {
     skeyid_d_ = std::move(keys.d);
     skeyid_a_ = std::move(keys.a);
     negotiation_->skeyid = std::move(keys.skeyid);
+    encryption_key_ = std::move(encryption_key);
     cipher_ = std::move(cipher);
     ivs_ = ivs;
 }

@@ -128,6 +128,8 @@ class Phase1 final : public Exchange {
     // --- messages of phase 2 (after establishment) ---
     Result<IvChain> phase2_chain(MessageId id) const { return ivs_.phase2(*params_.hash, id); }
     const CipherKey& cipher_key() const { return cipher_; }
+    /// Ka of RFC 2409 appendix B, for who reads a capture; empty until there is one.
+    ByteView encryption_key() const { return encryption_key_.view(); }
     ByteView skeyid_a() const { return skeyid_a_.view(); }
     ByteView skeyid_d() const { return skeyid_d_.view(); }
     /// A header of this SA.
@@ -155,7 +157,7 @@ class Phase1 final : public Exchange {
     void set_cookies(const CookiePair& c) { cookies_ = c; }
     void set_responder_cookie(const Cookie& c);
     void set_use(KeeperUse use) { use_ = std::move(use); }
-    void set_keys(SkeyidSet keys, CipherKey cipher, IvChain ivs);
+    void set_keys(SkeyidSet keys, Secret encryption_key, CipherKey cipher, IvChain ivs);
     void set_natt(const Natt& natt) { natt_ = natt; }
     /// As initiator, once a NAT was found: everything goes over the NAT-T ports from now on (RFC 3947 4).
     void float_ports();
@@ -230,7 +232,7 @@ class Phase1 final : public Exchange {
     KeeperUse use_;
     std::unique_ptr<Negotiation> negotiation_;
     std::optional<isakmp::Identity> peer_id_;
-    Secret skeyid_d_, skeyid_a_;
+    Secret skeyid_d_, skeyid_a_, encryption_key_;
     CipherKey cipher_;
     IvChain ivs_;
     TimePoint created_, established_at_{};

@@ -88,7 +88,7 @@ Status derive_keys(Phase1& x) {
     RACOON_TRY(Secret ka, expand_key(*p.hash, keys.e.view(), p.key_bits / 8u));
     RACOON_TRY(CipherKey cipher, CipherKey::make(*p.cipher, ka.view()));
     RACOON_TRY(IvChain ivs, IvChain::phase1(*p.hash, p.cipher->block, n.gxi, n.gxr));
-    x.set_keys(std::move(keys), std::move(cipher), ivs);
+    x.set_keys(std::move(keys), std::move(ka), std::move(cipher), ivs);
     return ok();
 }
 

@@ -1,7 +1,7 @@
 # bash completion for racoonctl
 _racoonctl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='reload-config show-sa flush-sa delete-sa establish-sa show-modules explain shutdown'
+    local commands='reload-config show-sa flush-sa delete-sa establish-sa show-modules show-keys explain shutdown'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in

@@ -13,13 +13,16 @@ try() { # LABEL, MODE, IKE_FRAG OF L, IKE_FRAG OF R, FURTHER LINES
     start_both
     check "$label: the tunnel comes up" ping_once l 192.168.1.1 192.168.2.1
     check "$label: 10 pings" ping_all l 192.168.1.1 192.168.2.1 10
+    racoon_ctl l show-keys >"$work/keys"
     stop_process "$pid_l"
     stop_process "$pid_r"
     capture_stop
     fragments=$(capture_count "$file" fragment)
-    capture_decoded "$file" >"$decoded"
+    capture_decoded "$file" "$work/keys" >"$decoded"
     at_least "$label: ISAKMP messages that tshark shows" "$(wc -l <"$decoded")" 8
     equal "$label: malformed ones" "$(grep -ci malformed "$decoded")" 0 || grep -i malformed "$decoded"
+    at_least "$label: messages that are encrypted" "$(capture_sealed "$file" | wc -l)" 3
+    equal "$label: of them, unreadable with our keys" "$(capture_sealed "$file" "$work/keys")" ""
 }
 
 for mode in main aggressive base; do

@@ -140,8 +140,15 @@ capture_stop() { stop_process "${capture_pid-}"; capture_pid=; }
 capture_count() { perl "$support/capture.pl" count "$1" "$2"; }
 # capture_holds FILE HEX: whether these bytes stand anywhere in the packets
 capture_holds() { perl "$support/capture.pl" holds "$1" "$2"; }
-# capture_decoded FILE: what tshark thinks of it, one line for each ISAKMP message
-capture_decoded() { tshark -n -r "$1" -Y isakmp 2>/dev/null; }
+# capture_decoded FILE [KEYS]: what tshark thinks of it, one line for each ISAKMP message; KEYS as `racoonctl
+# show-keys` prints them. capture_sealed FILE [KEYS]: the messages that it could not decrypt.
+capture_decoded() { capture_tshark "$1" "${2-}" isakmp; }
+capture_sealed() { capture_tshark "$1" "${2-}" 'isakmp.enc.data && !isakmp.enc.decrypted'; }
+capture_tshark() {
+    mkdir -p "$work/wireshark"
+    cp "${2:-/dev/null}" "$work/wireshark/ikev1_decryption_table"
+    WIRESHARK_CONFIG_DIR=$work/wireshark tshark -n -r "$1" -Y "$3" 2>/dev/null
+}
 
 # --- a ping that counts: what got lost between the first and the last answer
 

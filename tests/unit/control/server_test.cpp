@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -107,6 +108,24 @@ TEST_F(ServerTest, WhatCannotBeAcceptedIsTriedAgainLaterAndNotAtOnce) {
     run(700ms);
     ASSERT_TRUE(server_->listen_on({})) << "in the middle of a pause, too";
     run(1500ms);
+}
+
+TEST_F(ServerTest, KeysAreForRootAlone) {
+    const auto asked_as = [&](uid_t user) -> std::string {
+        if (::seteuid(user) != 0) return "";
+        const UniqueFd fd = client();
+        if (::seteuid(0) != 0) return "";
+        const Bytes request = frame({{"command", "show-keys"}});
+        (void)::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
+        run();
+        char reply[512];
+        const ssize_t n = ::recv(fd.get(), reply, sizeof reply, 0);
+        return n < 4 ? "" : std::string(reply + 4, static_cast<std::size_t>(n - 4));
+    };
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+    ASSERT_EQ(::chmod(path_.c_str(), 0666), 0);
+    EXPECT_NE(asked_as(0).find("\"keys\":[]"), std::string::npos) << asked_as(0);
+    EXPECT_NE(asked_as(65534).find("root alone"), std::string::npos) << asked_as(65534);
 }
 
 TEST_F(ServerTest, BadFramesAndEarlyEndsHurtNobodyElse) {
