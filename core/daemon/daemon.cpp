@@ -15,6 +15,7 @@
 #include "daemon/show.hpp"
 #include "log/log.hpp"
 #include "loop/work_pool.hpp"
+#include "net/address_watch.hpp"
 #include "plugin/callout.hpp"
 #include "privsep/engine_process.hpp"
 #include "privsep/keeper.hpp"
@@ -47,6 +48,7 @@ struct Daemon::Impl {
     std::unique_ptr<plugin::PluginHost> host;
     std::unique_ptr<privsep::Keeper> keeper;
     std::unique_ptr<privsep::EngineProcess> inner_engine;  // --one-process
+    std::unique_ptr<net::AddressWatch> addresses;
     UniqueFd program;
     pid_t engine_pid = -1;
     IkeSockets sockets;
@@ -89,6 +91,7 @@ struct Daemon::Impl {
         RACOON_TRY_STATUS(make_keeper(*config));
         keeper->configure(std::move(parsed));
         RACOON_TRY_STATUS(open_sockets());
+        RACOON_TRY_STATUS(follow_addresses());
         return ok();
     }
 
@@ -140,13 +143,32 @@ struct Daemon::Impl {
 
     Status tell_kernel_of_sockets() {
         RACOON_TRY(const auto copies, sockets.copies());
-        for (const auto& socket : copies) {
+        return tell_kernel_of(copies);
+    }
+
+    Status tell_kernel_of(const std::vector<net::BoundSocket>& list) {
+        for (const auto& socket : list) {
             const Status told =
                 keeper->bind_socket(socket.fd.get(), socket.local.addr.family, socket.natt);
             if (!told)
                 return fail(Errc::Io, "socket " + socket.local.text() + ": " + told.error().text());
         }
         return ok();
+    }
+
+    /// Addresses of the `listen` block may come after us: that of a link that is slow, or of another node.
+    Status follow_addresses() {
+        RACOON_TRY(addresses, net::AddressWatch::make(*loop, [this] { addresses_changed(); }));
+        return ok();
+    }
+
+    void addresses_changed() {
+        // A reload looks for itself.
+        if (stopping || reloading || keeper->parsed().config->listen.strict_address) return;
+        auto fresh = sockets.bind_missing();
+        Status done = fresh ? tell_kernel_of(*fresh) : Status(fail(fresh.error()));
+        if (!done) LOGE("", "an address that has come: " + done.error().text());
+        if (done && running) keeper->add_sockets(std::move(*fresh));
     }
 
     void open_kernel() {
@@ -305,6 +327,7 @@ struct Daemon::Impl {
                                     summary(result.error().text()));
                    for (const ReloadDone& done : waiting) done(result);
                    reloading = false;
+                   addresses_changed();
                    if (!asked.empty()) loop->post([this] { run_reload(); });
                });
     }

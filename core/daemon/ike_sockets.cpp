@@ -50,6 +50,10 @@ std::string described(const WantedSocket& wanted, const Error& error) {
     return (wanted.where.line != 0 ? wanted.where.text() + ": " : "") + error.text();
 }
 
+void tell_used(const net::BoundSocket& socket) {
+    LOGI("", socket.local.text() + " used as " + (socket.natt ? "NAT-T" : "isakmp") + " port");
+}
+
 Result<net::BoundSocket> copy_of(const net::BoundSocket& socket) {
     UniqueFd fd(::fcntl(socket.fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!fd.valid()) return fail_os("copying socket " + socket.local.text(), errno);
@@ -118,7 +122,7 @@ Result<IkeSockets::Change> IkeSockets::plan(const conf::Config& config, const Op
         if (bound) {
             if (share) change.shared_.push_back(bound->fd.get());
             bound->natt = one.natt;
-            LOGI("", bound->local.text() + " used as " + (one.natt ? "NAT-T" : "isakmp") + " port");
+            tell_used(*bound);
             change.fresh_.push_back({one, std::move(*bound)});
             continue;
         }
@@ -145,6 +149,25 @@ Result<IkeSockets::Change> IkeSockets::plan(const conf::Config& config, const Op
         if (!listed(change.fresh_, one, of_held) && !listed(change.kept_, one, itself))
             change.kept_.push_back(one);  // still missing
     return change;
+}
+
+Result<std::vector<net::BoundSocket>> IkeSockets::bind_missing() {
+    std::vector<net::BoundSocket> out;
+    std::vector<WantedSocket> missing;
+    for (const WantedSocket& one : missing_) {
+        auto bound = net::open_udp(one.local);
+        if (!bound) {
+            missing.push_back(one);
+            continue;
+        }
+        bound->natt = one.natt;
+        tell_used(*bound);
+        RACOON_TRY(auto copy, copy_of(*bound));
+        out.push_back(std::move(copy));
+        held_.push_back({one, std::move(*bound)});
+    }
+    missing_ = std::move(missing);
+    return out;
 }
 
 void IkeSockets::commit(Change change) {

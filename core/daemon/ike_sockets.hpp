@@ -53,6 +53,10 @@ class IkeSockets {
     Result<Change> plan(const conf::Config& config, const Options& options);
     void commit(Change change);
 
+    /// Tries once more those that could not be bound: their address may have come. Copies of the ones that
+    /// are there now. Errors: Io.
+    Result<std::vector<net::BoundSocket>> bind_missing();
+
     /// Copies of all, for a new engine. Errors: Io.
     Result<std::vector<net::BoundSocket>> copies() const;
     bool empty() const { return held_.empty(); }

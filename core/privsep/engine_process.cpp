@@ -11,6 +11,7 @@
 #include "conf/differences.hpp"
 #include "conf/load.hpp"
 #include "log/log.hpp"
+#include "net/address_watch.hpp"
 #include "net/listener.hpp"
 #include "privsep/local_operations.hpp"
 #include "privsep/protocol.hpp"
@@ -120,6 +121,7 @@ struct EngineProcess::Impl final : exchange::Output {
 
     std::unique_ptr<LocalOperations> local;
     std::unique_ptr<net::Listener> listener;
+    std::unique_ptr<net::AddressWatch> addresses;
     std::vector<Endpoint> wildcards;
     UniqueFd control_fd;
     std::unique_ptr<exchange::Engine> engine;
@@ -364,6 +366,7 @@ struct EngineProcess::Impl final : exchange::Output {
             loop, workers, host->registry(),
             [this](OpToken token, const Result<Bytes>& result) { complete(token, result); });
         listener = net::Listener::make(loop, [this](const net::Datagram& d) { datagram(d); });
+        follow_addresses();
         return ok();
     }
 
@@ -419,6 +422,17 @@ struct EngineProcess::Impl final : exchange::Output {
                 if (addr.family == socket.addr.family) out.push_back({addr, socket.port});
         }
         return out;
+    }
+
+    /// Which addresses a wildcard socket stands for changes with the host's.
+    void follow_addresses() {
+        auto watch = net::AddressWatch::make(loop, [this] {
+            if (engine) tell_endpoints();
+        });
+        if (watch)
+            addresses = std::move(*watch);
+        else
+            LOGE("", "addresses of this host are not followed: " + watch.error().text());
     }
 
     void tell_endpoints() {

@@ -522,6 +522,10 @@ void Keeper::hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control) 
     send(*impl_->channel, Kind::Serve);
 }
 
+void Keeper::add_sockets(std::vector<net::BoundSocket> sockets) {
+    if (impl_->channel) impl_->send_sockets(std::move(sockets), {});
+}
+
 void Keeper::reconfigure(ParsedConfig parsed, SocketChange sockets,
                          std::function<void(Status)> done) {
     impl_->reconfigure(std::move(parsed), std::move(sockets), std::move(done));

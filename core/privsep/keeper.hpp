@@ -86,6 +86,8 @@ class Keeper {
     /// After hooks.ready: sockets, and the listening control socket if valid. hooks.serving
     /// follows.
     void hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control);
+    /// To an engine that serves: sockets that have become possible.
+    void add_sockets(std::vector<net::BoundSocket> sockets);
     bool attached() const;
 
     /// The modules of the host must have been offered the configuration (PluginHost::configure);

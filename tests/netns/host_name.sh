@@ -28,6 +28,11 @@ ip -n r addr replace 10.9.0.3/24 dev vr
 check "l ends it" racoon_ctl l flush-sa isakmp
 check "a reload" racoon_ctl l reload-config
 check "and the next one goes where the name points" wait_until 60 up 10.9.0.3
+# It was begun without knowing our own address.
+racoon_ctl l --json show-sa isakmp >"$work/out"
+check "our end of it is our address" grep -q '"local": "10.9.0.1"' "$work/out" || note "$(cat "$work/out")"
+racoon_ctl l --json delete-sa isakmp inet 10.9.0.1 10.9.0.3 >"$work/out"
+check "and delete-sa finds it by its addresses" grep -q '"deleted": 1' "$work/out" || note "$(cat "$work/out")"
 stop_process "$pid_l"
 stop_process "$pid_r"
 finish
