@@ -209,9 +209,11 @@ TEST(Grammar, SpellingsWithoutAReplacementAreExplained) {
 TEST(Grammar, OtherUnknownCharactersAreErrorsAndNumbersAreNeverSilentlyZero) {
     for (const char* wrong :
          {"timer { counter @3; }", "timer { counter ?3; }", "log @debug;", "timer { counter -3; }",
-          "timer { counter 99999999999999999999; }", "timer { interval 99999999999 sec; }",
-          "timer { counter 4294967296; }"})
+          "timer { counter 99999999999999999999; }", "timer { interval 99999999999 sec; }"})
         EXPECT_FALSE(load_text(wrong).ok()) << wrong;
+    const Loaded large = load_text("timer { counter 4294967296; }");
+    EXPECT_EQ(large.config().timer.counter, 1000u);
+    EXPECT_NE(large.lines().find("1000 is used [odd_value]"), std::string::npos) << large.lines();
     EXPECT_EQ(load_text("timer { counter 0x1F; }").config().timer.counter, 31u);
 }
 
