@@ -49,8 +49,8 @@ Result<std::vector<Bytes>> split_message(ByteView message, std::uint16_t id) {
     Header header;
     header.cookies = whole.cookies;
     header.exchange = whole.exchange;
-    header.flags =
-        whole.flags & kFlagEncryption;  // as racoon has it, though the wrapper is in clear
+    // No flag: ipsec-tools set that of encryption where the whole message has it, and whoever reads a
+    // capture then took the piece for what it is a piece of.
     std::vector<Bytes> out;
     Fragment f;
     f.id = id;

@@ -35,8 +35,8 @@ struct Fragment {
 
     /// Malformed without data or with index 0.
     static Result<Fragment> parse(const Payload& p);
-    /// A datagram whose header names this payload first. The encryption flag is that of the whole
-    /// message and means nothing here. Malformed when anything follows. `data` points into it.
+    /// A datagram whose header names this payload first. The encryption flag, which
+    /// ipsec-tools sets as in the whole message, means nothing here. Malformed when anything follows. `data` points into it.
     static Result<Fragment> parse_datagram(ByteView datagram);
     Bytes body() const;
 };

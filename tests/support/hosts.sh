@@ -143,7 +143,7 @@ capture_holds() { perl "$support/capture.pl" holds "$1" "$2"; }
 # capture_decoded FILE [KEYS]: what tshark thinks of it, one line for each ISAKMP message; KEYS as `racoonctl
 # show-keys` prints them. capture_sealed FILE [KEYS]: the messages that it could not decrypt.
 capture_decoded() { capture_tshark "$1" "${2-}" isakmp; }
-capture_sealed() { capture_tshark "$1" "${2-}" 'isakmp.enc.data && !isakmp.enc.decrypted'; }
+capture_sealed() { capture_tshark "$1" "${2-}" 'isakmp.flag_e == 1 && !isakmp.hash'; }
 capture_tshark() {
     mkdir -p "$work/wireshark"
     cp "${2:-/dev/null}" "$work/wireshark/ikev1_decryption_table"

@@ -9,6 +9,7 @@
 #include "exchange/reassembly.hpp"
 #include "exchange/vendor_ids.hpp"
 #include "isakmp/message.hpp"
+#include "isakmp/message_builder.hpp"
 #include "simulation/world.hpp"
 #include "support/log_capture.hpp"
 
@@ -21,6 +22,23 @@ using exchange::Reassembly;
 using Got = Reassembly::Got;
 using isakmp::Fragment;
 using test::LogCapture;
+
+TEST(Fragment, APieceOfAnEncryptedMessageIsItselfInClear) {
+    isakmp::Header header;
+    header.cookies.initiator.bytes.fill(1);
+    header.exchange = isakmp::number(isakmp::ExchangeType::QuickMode);
+    header.message_id = MessageId{7};
+    isakmp::MessageBuilder b(header);
+    const Bytes message = b.finish_encrypted(Bytes(1200, 3));
+    ASSERT_TRUE(isakmp::parse_header(message)->encrypted());
+    const auto pieces = isakmp::split_message(message);
+    ASSERT_TRUE(pieces);
+    ASSERT_EQ(pieces->size(), 3u);
+    for (const Bytes& piece : *pieces) {
+        EXPECT_EQ(isakmp::parse_header(piece)->flags, 0);
+        EXPECT_EQ(isakmp::parse_header(piece)->message_id, MessageId{0});
+    }
+}
 
 // --- putting together ---
 
