@@ -83,9 +83,9 @@ refused "a control socket in the place of a file" "file.sock.*a file is in its p
 
 cat >>"$dir/racoon.conf" <<POLICY
 policy spdadd 192.168.1.0/24 192.168.8.0/24 any -P out ipsec esp/tunnel/10.9.0.1-10.9.0.2/require;
-policy spdadd 192.168.1.0/24 192.168.9.0/24 any -P out ipsec ah/tunnel/10.9.0.1-10.9.0.2/require;
+policy spdadd 192.168.1.0/24 192.168.9.0/24 any -P out ipsec ipcomp/tunnel/10.9.0.1-10.9.0.2/require;
 POLICY
-[ "$kernel" != userspace ] || refused "a policy that the kernel refuses" "192.168.9.0/24.*ESP tunnel only"
+[ "$kernel" != userspace ] || refused "a policy that the kernel refuses" "192.168.9.0/24.*kernel-userspace does "
 
 rm "$dir/racoon.conf"
 refused "no file" "racoon.conf.*No such file"
