@@ -104,12 +104,16 @@ void Phase1::float_ports() {
 
 void Phase1::follow(const Endpoint& local, const Endpoint& remote) {
     if (natt_.dialect == nullptr || remote.addr.family != remote_.addr.family) return;
+    if (remote == remote_ && local == local_) return;
+    const bool from_natt = on_natt_port(ctx(), local_), to_natt = on_natt_port(ctx(), local);
+    // The change of ports (RFC 3947 4), which comes after the last message of aggressive and base mode.
+    const bool changes_ports =
+        natt_.encapsulates() && to_natt && !from_natt && remote.addr == remote_.addr;
     // Behind a NAT one does not follow a peer that is not: whoever could rewrite packets would lead us
     // away (RFC 3947 section 6).
-    if (usable() && !natt_.peer_behind) return;
-    if (remote == remote_ && local == local_) return;
-    // Nobody goes back: what comes to port 500 after the change of ports was sent before it (RFC 3947 4).
-    if (on_natt_port(ctx(), local_) && !on_natt_port(ctx(), local)) return;
+    if (usable() && !natt_.peer_behind && !changes_ports) return;
+    // Nobody goes back: what comes to port 500 after the change of ports was sent before it.
+    if (from_natt && !to_natt) return;
     const Endpoint old = remote_;
     local_ = local;
     remote_ = remote;

@@ -23,6 +23,8 @@ struct Case {
     ExchangeMode mode = ExchangeMode::Main;
     Offer a = Offer::On, b = Offer::On;
     bool nat = true;
+    bool forwarded =
+        false;  // the NAT lets the ports of a through from outside, each under its own number
     bool tunnel = true;
     Names a_speaks{"rfc3947", "draft-03", "draft-02"}, b_speaks{"rfc3947", "draft-03", "draft-02"};
     conf::Dpd dpd{true, conf::seconds(0), conf::seconds(5), 5};
@@ -50,7 +52,10 @@ class NatWorld {
         : inside(ip(s.nat ? "10.1.1.1" : "192.0.2.1")),
           w(1, config(s.nat ? "10.1.1.1" : "192.0.2.1", "192.0.2.2", s, s.a, s.a_speaks),
             config("192.0.2.2", "192.0.2.1", s, s.b, s.b_speaks)),
-          nat(s.nat) {
+          nat(s.nat),
+          forwarded(s.forwarded) {
+        for (const std::uint16_t port : {std::uint16_t{500}, std::uint16_t{4500}})
+            if (forwarded) known[Endpoint{front, port}] = Endpoint{inside, port};
         w.tap = [this](const exchange::Datagram& d) {
             pass(d);
             return false;
@@ -78,6 +83,7 @@ class NatWorld {
     /// The NAT gives each inside port one of its own, which renew() changes.
     Endpoint outside(const Endpoint& e) {
         if (!nat) return e;
+        if (forwarded) return Endpoint{front, e.port};
         return Endpoint{front, static_cast<std::uint16_t>(base + e.port % 1000)};
     }
     void renew() {
@@ -124,7 +130,7 @@ class NatWorld {
     std::map<Endpoint, Endpoint> known;
     std::uint16_t base = 20000;
     World w;
-    bool nat;
+    bool nat, forwarded;
 };
 
 class NattModes : public ::testing::TestWithParam<ExchangeMode> {};
@@ -146,6 +152,24 @@ TEST_P(NattModes, ClientBehindANatGoesOverPort4500) {
         for (const SaInstall& sa : list) {
             EXPECT_EQ(sa.local_port, 4500);
             EXPECT_EQ(sa.peer_port, host == n.w.a.get() ? 4500 : 20500);
+        }
+}
+
+TEST_P(NattModes, AServerBehindANatFollowsTheChangeOfPorts) {
+    Case s;
+    s.mode = GetParam();
+    s.forwarded = true;
+    NatWorld n(s);
+    n.w.acquire(*n.w.b);
+    n.w.run_for(10s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[4500]");
+    EXPECT_EQ(n.phase1(*n.w.a).local.text(), "10.1.1.1[4500]");
+    EXPECT_EQ(n.phase1(*n.w.a).remote.text(), "192.0.2.2[4500]");
+    for (const auto& [host, list] : n.installed)
+        for (const SaInstall& sa : list) {
+            EXPECT_EQ(sa.local_port, 4500);
+            EXPECT_EQ(sa.peer_port, 4500);
         }
 }
 
