@@ -86,6 +86,8 @@ class Backend final : public sdk::KernelBackend {
         SaKey key;
     };
 
+    bool open_sockets(racoon_error* err);
+    racoon_status can_do(const racoon_kernel_sa& sa, racoon_error* err) const;
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
     racoon_status install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err);
     bool start_data(racoon_error* err);
@@ -111,8 +113,10 @@ class Backend final : public sdk::KernelBackend {
     racoon_kernel_events events_{};
     bool opened_ = false;
     Fd tun_;
-    Fd raw4_;
-    Fd raw6_;
+    Fd esp4_;
+    Fd esp6_;  // those of IPv6 may be missing
+    Fd ah4_;
+    Fd ah6_;
     // The data process has copies from its start on; each is bound when its port is known.
     struct UdpSocket {
         Fd fd;

@@ -46,7 +46,7 @@ class Separate final : public Transform {
         if (mac_) {
             std::array<std::uint8_t, kMaxIcv> expected{};
             if (!compute(covered, sequence, esn, expected.data())) return false;
-            if (CRYPTO_memcmp(expected.data(), packet.data() + covered.size(), icv_size()) != 0)
+            if (!same_secret(ByteView(expected).first(icv_size()), packet.last(icv_size())))
                 return false;
         }
         const std::span<std::uint8_t> body = covered.subspan(kEspHeader + iv_);

@@ -1,6 +1,7 @@
-// racoon-data: the process that ESP packets pass through. It is started by the keeper with a message
-// channel (3), the TUN device (4), raw ESP sockets for IPv4 (5) and IPv6 (6), and UDP sockets for ESP in
-// UDP (7 and on) that the keeper binds when it knows where; it drops every privilege before it reads a byte, and ends when the channel closes.
+// racoon-data: the process that protected packets pass through. It is started by the keeper with a message
+// channel (3), the TUN device (4), raw ESP sockets for IPv4 (5) and IPv6 (6), raw AH sockets for both (7, 8),
+// and UDP sockets for ESP in UDP (9 and on) that the keeper binds when it knows where; it drops every
+// privilege before it reads a byte, and ends when the channel closes.
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -33,9 +34,12 @@ namespace {
 
 constexpr int kChannel = 3;
 constexpr int kTun = 4;
-constexpr int kRaw4 = 5;
-constexpr int kRaw6 = 6;
-constexpr int kFirstUdp = 7;
+constexpr int kEsp4 = 5;
+constexpr int kEsp6 = 6;
+constexpr int kAh4 = 7;
+constexpr int kAh6 = 8;
+constexpr int kFirstUdp = 9;
+constexpr int kRaw = kFirstUdp - kEsp4;   // sockets
 constexpr std::size_t kMaxFrame = 65536;  // racoon.proc/1
 constexpr int kBatch = 64;                // packets of the device before the sockets are looked at
 
@@ -74,6 +78,14 @@ bool drop_privileges() {
     return (have[0].effective | have[0].permitted | have[1].effective | have[1].permitted) == 0;
 }
 
+// The place of a socket that this host does not have is taken by another one.
+int if_ipv6(int fd) {
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+    const bool is = ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0;
+    return is && domain == AF_INET6 ? fd : -1;
+}
+
 class Process final : public Output, private Wire::Sink {
   public:
     Process() = default;
@@ -81,12 +93,15 @@ class Process final : public Output, private Wire::Sink {
 
     void to_tun(ByteView packet, const Flow& flow) override { tun_.add(packet, flow); }
     std::span<std::uint8_t> wire_room(std::size_t size) override { return wire_->room(size); }
-    void to_wire(const Outer& outer, ByteView esp) override { wire_->add(outer, esp); }
+    void to_wire(const Outer& outer, ByteView packet) override { wire_->add(outer, packet); }
     void to_keeper(ByteView frame) override;
 
   private:
     void received(const Outer& outer, std::span<std::uint8_t> esp) override {
         path_.from_wire(outer, esp, now_);
+    }
+    void received_packet(std::span<std::uint8_t> packet) override {
+        path_.from_wire_packet(packet, now_);
     }
     void path_mtu(const racoon_addr& peer, std::uint32_t mtu) override {
         if (path_.path_mtu(peer, mtu, now_)) {
@@ -158,35 +173,33 @@ int Process::run() {
         log(RACOON_LOG_ERROR, "the data process cannot give up its capabilities");
         return 1;
     }
-    int domain = 0;
-    socklen_t domain_size = sizeof(domain);
-    const bool has_v6 = ::getsockopt(kRaw6, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) == 0 &&
-                        domain == AF_INET6;
     int udp = 0;
     while (udp < Wire::kMostUdp && ::fcntl(kFirstUdp + udp, F_GETFD) >= 0) ++udp;
-    wire_.emplace(static_cast<Wire::Sink&>(*this), kRaw4, has_v6 ? kRaw6 : -1, kFirstUdp, udp);
+    const Wire::Raw raw{kEsp4, if_ipv6(kEsp6), kAh4, if_ipv6(kAh6)};
+    wire_.emplace(static_cast<Wire::Sink&>(*this), raw, kFirstUdp, udp);
     Writer ready = begin_frame(Message::Ready, 0);
     ready.u32(::geteuid());
     ready.u8(clean ? 1 : 0);
     to_keeper(ready.view());
     while (!keeper_gone_) {
         // First the channel and the device, then the sockets.
-        pollfd fds[4 + Wire::kMostUdp] = {{kChannel, POLLIN, 0},
-                                          {kTun, POLLIN, 0},
-                                          {kRaw4, POLLIN, 0},
-                                          {has_v6 ? kRaw6 : -1, POLLIN, 0}};
-        for (int i = 0; i < udp; ++i) fds[4 + i] = {kFirstUdp + i, POLLIN, 0};
+        constexpr int kFixed = 2 + kRaw;
+        pollfd fds[kFixed + Wire::kMostUdp] = {{kChannel, POLLIN, 0}, {kTun, POLLIN, 0},
+                                               {raw.esp4, POLLIN, 0}, {raw.esp6, POLLIN, 0},
+                                               {raw.ah4, POLLIN, 0},  {raw.ah6, POLLIN, 0}};
+        for (int i = 0; i < udp; ++i) fds[kFixed + i] = {kFirstUdp + i, POLLIN, 0};
+        const int count = kFixed + udp;
         int wait = -1;
         if (path_.next_deadline() != kNever) {
             const std::int64_t ms = (path_.next_deadline() - now_ns()) / 1'000'000 + 1;
             wait = static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
         }
-        if (::poll(fds, static_cast<nfds_t>(4 + udp), wait) < 0 && errno != EINTR) return 1;
+        if (::poll(fds, static_cast<nfds_t>(count), wait) < 0 && errno != EINTR) return 1;
         now_ = now_ns();
         path_.advance(now_);
         // Commands first, so that an SA is there before the packets that need it.
         if (fds[0].revents != 0 && !read_channel()) return 0;
-        for (int i = 2; i < 4 + udp; ++i) {
+        for (int i = 2; i < count; ++i) {
             if ((fds[i].revents & POLLERR) != 0) wire_->read_errors(fds[i].fd);
             if ((fds[i].revents & POLLIN) != 0) wire_->receive(fds[i].fd);
         }

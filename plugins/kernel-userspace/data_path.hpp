@@ -6,6 +6,7 @@
 //     path.from_tun(packet, now);
 //     path.path_mtu(peer, 1400, now);
 //     path.from_wire({src, dst, traffic_class}, esp, now);
+//     path.from_wire_packet(packet_with_ah, now);
 //     if (path.next_deadline() <= now) path.advance(now);
 //
 // Not thread-safe; `now` is monotonic nanoseconds.
@@ -14,9 +15,8 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <limits>
 #include <map>
-#include <memory>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -24,20 +24,19 @@
 #include <racoon/plugin/kernel.h>
 
 #include "bytes.hpp"
-#include "esp.hpp"
 #include "outer.hpp"
 #include "packet.hpp"
 #include "path_mtu.hpp"
+#include "policies.hpp"
 #include "protocol.hpp"
 #include "reassembly.hpp"
+#include "sa.hpp"
 
 namespace racoon::kernel_userspace {
 
-inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 /// How long an acquire that nobody answers keeps others of its policy back, as in Linux.
 inline constexpr std::int64_t kAcquireNs = 30'000'000'000;
 inline constexpr std::size_t kMaxSas = 1u << 17;
-inline constexpr std::size_t kMaxPolicies = 1u << 15;
 inline constexpr std::size_t kHeldPerPolicy = 8;
 inline constexpr std::size_t kHeldInAll = 1024;
 
@@ -47,7 +46,8 @@ class Output {
     virtual void to_tun(ByteView packet, const Flow& flow) = 0;
     /// Memory for a packet of that size, until it goes to_wire or the next one is asked for.
     virtual std::span<std::uint8_t> wire_room(std::size_t size) = 0;
-    virtual void to_wire(const Outer& outer, ByteView esp) = 0;
+    /// ESP from its SPI on, or a whole packet.
+    virtual void to_wire(const Outer& outer, ByteView packet) = 0;
     virtual void to_keeper(ByteView frame) = 0;
 };
 
@@ -58,8 +58,8 @@ struct Drops {
     std::uint64_t no_sa = 0;
     std::uint64_t replayed = 0;
     std::uint64_t forged = 0;
-    std::uint64_t too_big = 0;      // and may not be fragmented: its sender was told
-    std::uint64_t has_options = 0;  // in transport mode: options that cannot go with the new header
+    std::uint64_t too_big = 0;       // and may not be fragmented: its sender was told
+    std::uint64_t has_options = 0;   // that cannot go with the new header, or that AH cannot cover
     std::uint64_t not_selected = 0;  // decapsulated, but outside the SA's selector or every policy
     std::uint64_t held_too_many = 0;
 };
@@ -79,6 +79,8 @@ class DataPath {
     }
     /// `esp` begins with the SPI and is decrypted in place.
     void from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now);
+    /// A packet with AH in it, from the IP header on; it is changed in place.
+    void from_wire_packet(std::span<std::uint8_t> packet, std::int64_t now);
     void advance(std::int64_t now);
     std::int64_t next_deadline() const {
         return deadlines_.empty() ? kNever : deadlines_.begin()->at;
@@ -87,21 +89,9 @@ class DataPath {
     std::size_t held() const { return held_.size(); }
 
   private:
-    using SaKey = std::array<std::uint8_t, 21>;  // family, SPI, destination
+    using SaKey = std::array<std::uint8_t, 22>;  // family, protocol, SPI, destination
     struct KeyHash {
         std::size_t operator()(const SaKey& key) const;
-    };
-    struct Sa {
-        racoon_kernel_sa facts{};  // keys wiped
-        std::unique_ptr<EspSa> esp;
-        std::uint32_t state = 1;
-        std::uint64_t serial = 0;
-        std::uint64_t bytes = 0;
-        std::uint64_t packets = 0;
-        racoon_addr told{};  // where the core knows its packets to come from now
-        std::int64_t last_used = -1;
-        std::int64_t soft_at = kNever;
-        std::int64_t hard_at = kNever;
     };
     struct Deadline {
         std::int64_t at;
@@ -121,63 +111,70 @@ class DataPath {
         Bytes packet;
     };
 
-    static SaKey key_of(const racoon_addr& dst, std::uint32_t spi);
+    static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
+    static SaKey key_of(const Sa& sa) {
+        return key_of(sa.facts.dst, sa.facts.protocol, sa.facts.spi);
+    }
+
+    // data_commands.cpp
     void set_sa(const Frame& frame, std::int64_t now);
     void delete_sa(const Frame& frame);
     void move_sa(const Frame& frame);
-    void follow(Sa& sa, const Outer& outer);
     void query_sa(const Frame& frame, std::int64_t now);
     void set_policy(const Frame& frame);
     void delete_policy(const Frame& frame);
     void update_policy(const Frame& frame);
-    void insert_policy(const racoon_kernel_policy& policy);
     void acquire_done(const Frame& frame, std::int64_t now);
     void reply(std::uint32_t number, racoon_status status, ByteView body);
     void refuse(std::uint32_t number, racoon_status status, std::string_view text);
 
-    const racoon_kernel_policy* policy_for(bool outbound, const racoon_addr& local,
-                                           const racoon_addr& remote, const Flow& flow) const;
-    const racoon_kernel_policy* look_up(bool outbound, const racoon_addr& local,
-                                        const racoon_addr& remote, const Flow& flow) const;
-    bool wants_whole(const Flow& fragment) const;
-    Sa* sa_for(const racoon_kernel_policy& policy, const Flow& flow);
-    bool admits(const Sa& sa, const Flow& flow) const;
+    // data_path.cpp: from the device to the wire
+    Sa* sa_for(const racoon_kernel_template& rule, const racoon_addr& src, const racoon_addr& dst,
+               const Flow& flow);
+    std::optional<Layers> layers_for(const racoon_kernel_policy& policy, const Flow& flow,
+                                     bool* lacking);
     void outbound(ByteView packet, const Flow& flow, std::int64_t now);
-    void protect(Sa& sa, ByteView packet, const Flow& flow, std::int64_t now);
-    bool transport_ready(const Sa& sa, const Flow& flow);
-    std::size_t room_for(const Sa& sa, const Flow& flow, std::int64_t now) const;
-    bool fits(const Sa& sa, ByteView packet, const Flow& flow, std::size_t size, std::int64_t now,
-              bool* dont_fragment);
-    std::size_t inner_mtu(const Sa& sa, const Flow& flow, std::int64_t now) const;
-    bool seal(Sa& sa, ByteView head, ByteView body, const Flow& flow, bool dont_fragment,
-              std::int64_t now);
-    void deliver(Sa& sa, const Outer& outer, std::span<std::uint8_t> inner, std::uint8_t next,
+    void protect(const Layers& layers, ByteView packet, const Flow& flow, std::int64_t now);
+    bool transport_ready(const Layers& layers, const Flow& flow);
+    std::size_t room_for(const Layers& layers, std::int64_t now) const;
+    bool fits(const Layers& layers, ByteView packet, const Flow& flow, std::size_t size,
+              std::int64_t now, bool* dont_fragment);
+    std::size_t inner_mtu(const Layers& layers, const Flow& flow, std::int64_t now) const;
+    bool seal(const Layers& layers, ByteView head, ByteView body, const Flow& flow,
+              bool dont_fragment, std::int64_t now);
+    bool seal_bundle(const Layers& layers, ByteView head, ByteView body, bool dont_fragment,
+                     std::int64_t now);
+    void send(const Outer& outer, ByteView packet);
+    void send_whole(ByteView packet, const Flow& flow, bool dont_fragment, std::int64_t now);
+
+    // data_inbound.cpp: from the wire to the device
+    Sa* inbound_sa(const Outer& outer, std::uint32_t protocol, std::uint32_t spi);
+    void open_esp(const Outer& outer, std::span<std::uint8_t> esp, Layers& through,
+                  std::int64_t now);
+    void open_ah(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
                  std::int64_t now);
+    void opened(const Outer& outer, std::span<std::uint8_t> packet, std::uint8_t next,
+                Layers& through, std::int64_t now);
+    bool admits(const Layers& through, const Flow& flow) const;
+    bool note(Opened opened);
+    void follow(Sa& sa, const Outer& outer);
+
+    // data_events.cpp: acquires, and the lives of SAs
     void acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now);
+    bool served(const racoon_kernel_policy& policy) const;
     void hold(std::uint32_t policy_id, ByteView packet);
     void release(std::uint32_t policy_id, std::int64_t now, bool send);
     bool count(Sa& sa, std::size_t bytes, std::int64_t now);
+    bool count(const Layers& layers, std::size_t bytes, std::int64_t now);
     void end_sa(const SaKey& key, bool tell);
     void tell(std::uint32_t type, const Sa& sa);
+    void to_keeper(const racoon_kernel_event& event);
 
     Output& output_;
     std::unordered_map<SaKey, Sa, KeyHash> sas_;
     std::multimap<std::uint32_t, SaKey> outbound_;  // by request id
     std::set<Deadline> deadlines_;
-    std::vector<racoon_kernel_policy> policies_;  // by priority, then age
-    // What look_up found for a flow; worth nothing once the policies have changed.
-    struct Known {
-        std::uint64_t generation = 0;
-        bool outbound = false;
-        bool ports_known = false;
-        std::uint8_t protocol = 0;
-        racoon_addr local{};
-        racoon_addr remote{};
-        const racoon_kernel_policy* policy = nullptr;
-    };
-    static constexpr std::size_t kKnown = 1024;
-    mutable std::vector<Known> known_ = std::vector<Known>(kKnown);
-    std::uint64_t generation_ = 1;
+    Policies policies_;
     std::map<std::uint32_t, Acquire> acquires_;  // by policy id
     std::deque<Held> held_;                      // oldest first
     Reassembly fragments_;
@@ -185,6 +182,7 @@ class DataPath {
     PathSettings settings_;
     std::uint64_t serial_ = 0;
     std::uint64_t tokens_ = 0;
+    std::uint32_t ids_ = 0;  // of packets that may be fragmented
     Drops drops_;
 };
 

@@ -131,6 +131,36 @@ Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure) {
     return fd;
 }
 
+Fd open_raw_ah(std::uint8_t family, std::uint32_t mark, Failure* failure) {
+    const bool v4 = family == 4;
+    const std::string what = v4 ? "raw AH socket for IPv4" : "raw AH socket for IPv6";
+    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_AH));
+    if (!fd) {
+        fail(failure, what + " (needs CAP_NET_RAW)");
+        return Fd();
+    }
+    const int on = 1;
+    const auto set = [&](int level, int name, const void* value, socklen_t size) {
+        return ::setsockopt(fd.get(), level, name, value, size) == 0;
+    };
+    bool ready = set(SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) && hear_of_path(fd, v4);
+    if (v4) {
+        ready = ready && set(IPPROTO_IP, IP_HDRINCL, &on, sizeof(on));
+    } else {
+        // What the kernel takes off, it tells.
+        for (const int name : {IPV6_HDRINCL, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_RECVHOPLIMIT,
+                               IPV6_RECVHOPOPTS, IPV6_RECVDSTOPTS, IPV6_RECVRTHDR}) {
+            ready = ready && set(IPPROTO_IPV6, name, &on, sizeof(on));
+        }
+    }
+    if (!ready) {
+        fail(failure, what);
+        return Fd();
+    }
+    enlarge_buffer(fd);
+    return fd;
+}
+
 Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure) {
     const bool v4 = family == 4;
     const std::string what = v4 ? "UDP socket for ESP over IPv4" : "UDP socket for ESP over IPv6";

@@ -1,4 +1,4 @@
-// The descriptors that the data process is handed: the TUN device and the raw ESP sockets.
+// The descriptors that the data process is handed: the TUN device and the sockets.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,9 @@ bool tun_lives(const Fd& tun);
 bool start_tun(const std::string& name, int mtu, Failure* failure);
 /// A raw ESP socket for IPv4 or IPv6; its packets carry the mark.
 Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure);
+
+/// A raw AH socket, whose packets have their IP header already.
+Fd open_raw_ah(std::uint8_t family, std::uint32_t mark, Failure* failure);
 
 /// A UDP socket for ESP in UDP (RFC 3948), to be bound beside an IKE socket later.
 Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure);

@@ -9,17 +9,10 @@
 
 #include "bytes.hpp"
 #include "cipher.hpp"
+#include "opened.hpp"
 #include "replay.hpp"
 
 namespace racoon::kernel_userspace {
-
-enum class Opened : std::uint8_t {
-    Packet,  // `inner` holds what `next_header` tells; in tunnel mode a packet of IPv4 or IPv6
-    Dummy,   // traffic flow padding (RFC 4303 2.6): nothing to deliver
-    Replayed,
-    Forged,     // ICV wrong, or too short to be anything
-    Malformed,  // authentic, but the padding or the content is nonsense
-};
 
 class EspSa {
   public:

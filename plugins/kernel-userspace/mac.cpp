@@ -129,13 +129,19 @@ class Xcbc final : public Mac {
 
 }  // namespace
 
-bool Mac::compute(ByteView first, ByteView second, std::uint8_t* out) {
+bool Mac::compute(std::initializer_list<ByteView> parts, std::uint8_t* out) {
     std::uint8_t full[kMaxIcv];
-    if (!start() || !update(first) || (!second.empty() && !update(second)) || !finish(full)) {
-        return false;
+    if (!start()) return false;
+    for (const ByteView part : parts) {
+        if (!part.empty() && !update(part)) return false;
     }
+    if (!finish(full)) return false;
     std::memcpy(out, full, size_);
     return true;
+}
+
+bool same_secret(ByteView a, ByteView b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 std::unique_ptr<Mac> make_mac(const racoon_kernel_alg& alg, std::string* error) {

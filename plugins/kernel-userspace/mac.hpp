@@ -1,7 +1,8 @@
-// Integrity of ESP packets: HMAC (RFC 2403, 2404, 4868) and AES-XCBC-MAC (RFC 3566), cut to the SA's
+// Integrity of ESP and AH packets: HMAC (RFC 2403, 2404, 4868) and AES-XCBC-MAC (RFC 3566), cut to the SA's
 // length.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -17,8 +18,11 @@ class Mac {
   public:
     virtual ~Mac() = default;
     std::size_t size() const { return size_; }
-    /// The ICV of both parts, one behind the other; out has size() bytes.
-    bool compute(ByteView first, ByteView second, std::uint8_t* out);
+    /// The ICV of the parts, one behind the other; out has size() bytes.
+    bool compute(std::initializer_list<ByteView> parts, std::uint8_t* out);
+    bool compute(ByteView first, ByteView second, std::uint8_t* out) {
+        return compute({first, second}, out);
+    }
 
   protected:
     explicit Mac(std::size_t size) : size_(size) {}
@@ -30,6 +34,9 @@ class Mac {
   private:
     std::size_t size_;
 };
+
+/// Whether both are the same, in a time that does not depend on where they differ. Sizes are equal.
+bool same_secret(ByteView a, ByteView b);
 
 /// Null: `error` says why.
 std::unique_ptr<Mac> make_mac(const racoon_kernel_alg& alg, std::string* error);

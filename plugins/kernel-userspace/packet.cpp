@@ -165,7 +165,8 @@ Bytes make_packet(const Outer& outer, std::uint8_t protocol, ByteView payload) {
         out.u8(0x45);
         out.u8(outer.traffic_class);
         out.u16(static_cast<std::uint16_t>(size));
-        out.u32(0x4000);  // no identification, since it is not to be fragmented (RFC 6864 4.1)
+        out.u16(outer.id);
+        out.u16(outer.dont_fragment || outer.id == 0 ? 0x4000 : 0);
         out.u8(outer.hop_limit);
         out.u8(protocol);
         out.u16(0);

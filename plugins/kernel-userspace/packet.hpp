@@ -11,8 +11,10 @@
 
 namespace racoon::kernel_userspace {
 
-inline constexpr std::uint8_t kProtoIpv4 = 4;          // IPv4 in IP
-inline constexpr std::uint8_t kProtoIpv6 = 41;         // IPv6 in IP
+inline constexpr std::uint8_t kProtoIpv4 = 4;   // IPv4 in IP
+inline constexpr std::uint8_t kProtoIpv6 = 41;  // IPv6 in IP
+inline constexpr std::uint8_t kProtoEsp = 50;
+inline constexpr std::uint8_t kProtoAh = 51;
 inline constexpr std::uint8_t kProtoDestination = 60;  // destination options of IPv6
 inline constexpr std::uint8_t kProtoNone = 59;         // dummy packets (RFC 4303 2.6)
 
@@ -55,9 +57,14 @@ void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_clas
 
 inline constexpr std::size_t kIpv4Header = 20;
 inline constexpr std::size_t kIpv6Header = 40;
+/// Without options.
+inline std::size_t plain_header(std::uint8_t family) {
+    return family == 4 ? kIpv4Header : kIpv6Header;
+}
 
 struct Outer;
-/// An IP packet (without options) with the ends, traffic class and hop limit of `outer` around a payload.
+/// An IP packet (without options) with the ends, traffic class and hop limit of `outer` around a payload;
+/// without an identification it is not to be fragmented (RFC 6864 4.1).
 /// Empty: it would be longer than an IP packet can be.
 Bytes make_packet(const Outer& outer, std::uint8_t protocol, ByteView payload);
 

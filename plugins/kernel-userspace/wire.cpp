@@ -12,9 +12,12 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include <racoon/kernel_backend.hpp>
 
+#include "ah_header.hpp"
+#include "fragment.hpp"
 #include "packet.hpp"
 
 #ifndef UDP_SEGMENT
@@ -27,6 +30,7 @@ namespace {
 constexpr std::size_t kMaxPacket = 65536;
 // Buffers one beside the other at powers of two would share the same few lines of a cache.
 constexpr std::size_t kStride = kMaxPacket + 2112;
+constexpr std::size_t kHeadroom = 1024;  // for the headers of IPv6, which the kernel keeps
 constexpr std::size_t kReadBurst = 64;
 constexpr std::size_t kMostSegments = 64;      // of the kernel's UDP_MAX_SEGMENTS
 constexpr std::size_t kMostDatagram = 65'000;  // below 65535 by any header
@@ -72,6 +76,14 @@ T value_in(const cmsghdr* c) {
     T value{};
     if (c->cmsg_len >= CMSG_LEN(sizeof(value))) std::memcpy(&value, CMSG_DATA(c), sizeof(value));
     return value;
+}
+
+// Which header of IPv6 an ancillary message is.
+std::optional<std::uint8_t> extension_in(const cmsghdr* c) {
+    if (c->cmsg_type == IPV6_HOPOPTS) return std::uint8_t{IPPROTO_HOPOPTS};
+    if (c->cmsg_type == IPV6_DSTOPTS) return std::uint8_t{IPPROTO_DSTOPTS};
+    if (c->cmsg_type == IPV6_RTHDR) return std::uint8_t{IPPROTO_ROUTING};
+    return {};
 }
 
 // What the kernel tells beside a packet.
@@ -160,11 +172,12 @@ struct Wire::Burst {
     std::size_t count = 0;
 };
 
-Wire::Wire(Sink& sink, int raw4, int raw6, int first_udp, int udp_count)
-    : sink_(sink), arena_(kArena) {
-    sockets_[0].fd = raw4;
-    sockets_[1].fd = raw6;
-    count_ = 2;
+Wire::Wire(Sink& sink, const Raw& raw, int first_udp, int udp_count) : sink_(sink), arena_(kArena) {
+    sockets_[kEsp4].fd = raw.esp4;
+    sockets_[kEsp6].fd = raw.esp6;
+    sockets_[kAh4].fd = raw.ah4;
+    sockets_[kAh6].fd = raw.ah6;
+    count_ = kFirstUdp;
     for (int i = 0; i < udp_count && i < kMostUdp; ++i) sockets_[count_++].fd = first_udp + i;
 }
 
@@ -173,9 +186,9 @@ std::span<std::uint8_t> Wire::room(std::size_t size) {
     return std::span(arena_).subspan(used_, std::min(size, arena_.size()));
 }
 
-void Wire::add(const Outer& outer, ByteView esp) {
-    queue_.push_back({outer, used_, esp.size()});
-    used_ += esp.size();
+void Wire::add(const Outer& outer, ByteView packet) {
+    queue_.push_back({outer, used_, packet.size()});
+    used_ += packet.size();
 }
 
 Wire::Socket* Wire::socket_of(int fd) {
@@ -187,11 +200,12 @@ Wire::Socket* Wire::socket_of(int fd) {
 // For UDP the one that is bound to that port and, if there is one, to that address.
 Wire::Socket* Wire::socket_for(const Outer& outer) {
     if (outer.dst.port == 0) {
-        Socket& raw = sockets_[outer.dst.family == 4 ? 0 : 1];
+        const bool v4 = outer.dst.family == 4;
+        Socket& raw = sockets_[outer.whole ? (v4 ? kAh4 : kAh6) : v4 ? kEsp4 : kEsp6];
         return raw.fd >= 0 ? &raw : nullptr;
     }
     Socket* wildcard = nullptr;
-    for (std::size_t i = 2; i < count_; ++i) {
+    for (std::size_t i = kFirstUdp; i < count_; ++i) {
         Socket& s = sockets_[i];
         if (s.bound.port == 0) {
             AnyAddress at{};
@@ -210,7 +224,8 @@ Wire::Socket* Wire::socket_for(const Outer& outer) {
 // fragments.
 void Wire::set_dont_fragment(Socket& socket, bool on) {
     if (socket.dont_fragment == (on ? 1 : 0)) return;
-    const bool v4 = &socket == &sockets_[0] || socket.bound.family == 4;
+    if (&socket == &sockets_[kAh4] || &socket == &sockets_[kAh6]) return;  // the packet says it
+    const bool v4 = &socket == &sockets_[kEsp4] || socket.bound.family == 4;
     const int how = v4 ? (on ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT)
                        : (on ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
     ::setsockopt(socket.fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
@@ -245,6 +260,7 @@ std::size_t Wire::put(Burst& burst, std::size_t first) const {
     message.msg_namelen = to_socket(q.outer.dst, &slot.to);
     message.msg_iov = &slot.part;
     message.msg_iovlen = 1;
+    if (q.outer.whole) return packets;
     message.msg_control = slot.control;
     put_outer(&message, q.outer);
     if (packets > 1) {
@@ -315,8 +331,8 @@ void Wire::send(Socket& socket, Burst& burst) {
                 if (!send_one(socket, &one)) ++lost_;
             }
         } else if (error == EMSGSIZE) {
-            read_errors(socket.fd);
-            ++lost_;
+            const std::uint32_t mtu = read_errors(socket.fd);
+            if (!send_split(socket, queue_[slot.first], mtu)) ++lost_;
         } else if (!again) {
             read_errors(socket.fd);
             again = true;
@@ -335,18 +351,36 @@ bool Wire::send_one(Socket& socket, void* message) {
     return false;
 }
 
+// What has its header already is fragmented here, for the link that it was too long for.
+bool Wire::send_split(Socket& socket, const Queued& q, std::size_t mtu) {
+    if (!q.outer.whole || q.outer.dont_fragment) return false;
+    bool all = true;
+    const ByteView packet = ByteView(arena_).subspan(q.at, q.size);
+    const bool split = split_packet(packet, mtu, ~++split_, [&](ByteView piece) {
+        AnyAddress to{};
+        iovec part{const_cast<std::uint8_t*>(piece.data()), piece.size()};
+        msghdr message{};
+        message.msg_name = &to;
+        message.msg_namelen = to_socket(q.outer.dst, &to);
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        all = all && send_one(socket, &message);
+    });
+    return split && all;
+}
+
 void Wire::receive(int fd) {
     struct Slot {
         AnyAddress from;
         iovec part;
-        alignas(cmsghdr) std::uint8_t control[256];
+        alignas(cmsghdr) std::uint8_t control[1024];
     };
     static std::uint8_t packets[kReadBurst][kStride];
     static Slot slots[kReadBurst];
     mmsghdr messages[kReadBurst] = {};
     for (std::size_t i = 0; i < kReadBurst; ++i) {
         slots[i].from = {};
-        slots[i].part = {packets[i], kMaxPacket};
+        slots[i].part = {packets[i] + kHeadroom, kMaxPacket};
         msghdr& m = messages[i].msg_hdr;
         m.msg_name = &slots[i].from;
         m.msg_namelen = sizeof(slots[i].from);
@@ -358,7 +392,8 @@ void Wire::receive(int fd) {
     const int n = ::recvmmsg(fd, messages, kReadBurst, MSG_DONTWAIT, nullptr);
     for (int i = 0; i < n; ++i) {
         if ((messages[i].msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) continue;
-        parse(fd, &messages[i].msg_hdr, std::span(packets[i]).first(messages[i].msg_len));
+        parse(fd, &messages[i].msg_hdr,
+              std::span(packets[i]).subspan(kHeadroom, messages[i].msg_len));
     }
 }
 
@@ -367,10 +402,13 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
     Socket* socket = socket_of(fd);
     if (packet.empty() || socket == nullptr) return;
     Outer outer;
-    if (socket == &sockets_[0]) {
+    if (socket == &sockets_[kAh4]) return sink_.received_packet(packet);
+    if (socket == &sockets_[kEsp4]) {
         // With its IP header, which the kernel has checked, but trust is cheap to avoid.
         const auto flow = parse_packet(packet);
         if (!flow || flow->protocol != IPPROTO_ESP || flow->source.family != 4) return;
+        outer.id = static_cast<std::uint16_t>(flow->fragment_id);
+        outer.dont_fragment = !flow->may_fragment;
         outer.src = flow->source;
         outer.dst = flow->destination;
         outer.traffic_class = flow->traffic_class;
@@ -379,8 +417,9 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
     } else {
         outer.src = address_of(*static_cast<const AnyAddress*>(m->msg_name));
         read_control(m, &outer);
-        if (socket == &sockets_[1]) {
+        if (socket == &sockets_[kEsp6] || socket == &sockets_[kAh6]) {
             outer.src.port = 0;
+            if (socket == &sockets_[kAh6]) return parse_ah6(outer, m, packet);
         } else {
             if (socket->bound.port == 0) {
                 AnyAddress at{};
@@ -395,7 +434,31 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
     sink_.received(outer, packet);
 }
 
-void Wire::read_errors(int fd) {
+// The kernel keeps the headers of IPv6 and tells of them; those that AH covers are put before it again. What
+// may change on the way, and is not told, AH does not cover.
+void Wire::parse_ah6(const Outer& outer, void* message, std::span<std::uint8_t> packet) {
+    auto* m = static_cast<msghdr*>(message);
+    std::uint8_t first = kProtoAh;
+    Bytes extensions;
+    for (cmsghdr* c = CMSG_FIRSTHDR(m); c != nullptr; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != IPPROTO_IPV6) continue;
+        const auto type = extension_in(c);
+        if (!type) continue;
+        if (extensions.empty()) first = *type;
+        const auto* data = reinterpret_cast<const std::uint8_t*>(CMSG_DATA(c));
+        extensions.insert(extensions.end(), data, data + (c->cmsg_len - CMSG_LEN(0)));
+    }
+    const std::size_t size = kIpv6Header + extensions.size();
+    if (outer.dst.family == 0 || size > kHeadroom) return;
+    const Bytes header = make_packet(outer, first, extensions);
+    const std::span<std::uint8_t> whole(packet.data() - size, size + packet.size());
+    std::copy(header.begin(), header.end(), whole.begin());
+    set_length(whole);
+    sink_.received_packet(whole);
+}
+
+std::uint32_t Wire::read_errors(int fd) {
+    std::uint32_t mtu = 0;
     for (int i = 0; i < 64; ++i) {
         AnyAddress peer{};
         std::uint8_t quoted[64];
@@ -408,16 +471,19 @@ void Wire::read_errors(int fd) {
         message.msg_iovlen = 1;
         message.msg_control = control;
         message.msg_controllen = sizeof(control);
-        if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+        if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return mtu;
         for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
             const bool tells = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
                                (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
             if (!tells) continue;
             const auto error = value_in<sock_extended_err>(c);
             const racoon_addr to = address_of(peer);
-            if (error.ee_errno == EMSGSIZE && to.family != 0) sink_.path_mtu(to, error.ee_info);
+            if (error.ee_errno != EMSGSIZE || to.family == 0) continue;
+            mtu = error.ee_info;
+            sink_.path_mtu(to, mtu);
         }
     }
+    return mtu;
 }
 
 }  // namespace racoon::kernel_userspace

@@ -1,5 +1,6 @@
 // The sockets towards the peers: ESP in IP and in UDP, many packets in one system call. Source, traffic
-// class and hop limit go with each message; the kernel writes the outer header.
+// class and hop limit go with each message; the kernel writes the outer header. Packets with AH have theirs
+// already, and leave just as they are, through sockets of their own.
 #pragma once
 
 #include <array>
@@ -18,24 +19,33 @@ class Wire {
         virtual ~Sink() = default;
         /// A packet from the SPI on, in memory that may be overwritten.
         virtual void received(const Outer& outer, std::span<std::uint8_t> esp) = 0;
+        /// A packet with AH from its IP header on, in such memory.
+        virtual void received_packet(std::span<std::uint8_t> packet) = 0;
         /// Packets to `peer` may have so many bytes with their IP header.
         virtual void path_mtu(const racoon_addr& peer, std::uint32_t mtu) = 0;
     };
     static constexpr int kMostUdp = 8;
 
-    /// `raw6` may be -1. The UDP sockets follow one another, and may be bound later by somebody else.
-    Wire(Sink& sink, int raw4, int raw6, int first_udp, int udp_count);
+    /// ESP and AH; those of IPv6 may be -1.
+    struct Raw {
+        int esp4 = -1;
+        int esp6 = -1;
+        int ah4 = -1;
+        int ah6 = -1;
+    };
+    /// The UDP sockets follow one another, and may be bound later by somebody else.
+    Wire(Sink& sink, const Raw& raw, int first_udp, int udp_count);
 
     /// Memory for the next packet, until it is given to add() or the next one is asked for.
     std::span<std::uint8_t> room(std::size_t size);
-    /// `esp` is in the memory that room() gave; it leaves with the next flush() at the latest.
-    void add(const Outer& outer, ByteView esp);
+    /// `packet` is in the memory that room() gave; it leaves with the next flush() at the latest.
+    void add(const Outer& outer, ByteView packet);
     void flush();
 
     /// Reads one batch. `fd` is one of the sockets.
     void receive(int fd);
-    /// What ICMP and the kernel's own routes said about packets of this socket.
-    void read_errors(int fd);
+    /// What ICMP and the kernel's own routes said about packets of this socket. The last MTU among it, or 0.
+    std::uint32_t read_errors(int fd);
 
     std::uint64_t lost() const { return lost_; }
 
@@ -60,15 +70,19 @@ class Wire {
     std::size_t put(Burst& burst, std::size_t first) const;
     void send(Socket& socket, Burst& burst);
     bool send_one(Socket& socket, void* message);
+    bool send_split(Socket& socket, const Queued& packet, std::size_t mtu);
     void parse(int fd, void* message, std::span<std::uint8_t> packet);
+    void parse_ah6(const Outer& outer, void* message, std::span<std::uint8_t> packet);
 
     Sink& sink_;
-    std::array<Socket, 2 + kMostUdp> sockets_{};  // raw4, raw6, UDP
+    enum Place : std::size_t { kEsp4, kEsp6, kAh4, kAh6, kFirstUdp };
+    std::array<Socket, kFirstUdp + kMostUdp> sockets_{};
     std::size_t count_ = 0;
     std::vector<std::uint8_t> arena_;
     std::size_t used_ = 0;
     std::vector<Queued> queue_;
-    bool segments_ = true;  // this kernel cuts datagrams itself
+    bool segments_ = true;     // this kernel cuts datagrams itself
+    std::uint32_t split_ = 0;  // packets that were fragmented here
     std::uint64_t lost_ = 0;
 };
 

@@ -1,0 +1,214 @@
+// The keeper's end of the data process: its start, its end, and what it says.
+#include <sys/wait.h>
+
+#include "backend.hpp"
+
+namespace racoon::kernel_userspace {
+namespace {
+
+constexpr std::int64_t kRestartNs = 1'000'000'000;
+
+}  // namespace
+
+bool Backend::start_data(racoon_error* err) {
+    static const racoon_proc_events handlers = {
+        sizeof(racoon_proc_events),
+        [](void* arg, racoon_span bytes) noexcept {
+            const Link link = *static_cast<Link*>(arg);
+            if (link.generation == link.owner->generation_) {
+                link.owner->on_message({bytes.data, bytes.size});
+            }
+        },
+        [](void* arg, int32_t wait_status) noexcept {
+            const Link link = *static_cast<Link*>(arg);
+            link.owner->links_.erase(link.generation);
+            if (link.generation == link.owner->generation_) link.owner->on_ended(wait_status);
+        }};
+    // The place of a socket that is not there is taken by another one, so that numbers stay.
+    std::vector<std::int32_t> fds{tun_.get(), esp4_.get(), (esp6_ ? esp6_ : esp4_).get(),
+                                  ah4_.get(), (ah6_ ? ah6_ : ah4_).get()};
+    for (const UdpSocket& udp : udp_) fds.push_back(udp.fd.get());
+    Link& link = links_[++generation_];
+    link = {this, generation_};
+    const racoon_status status = host_.proc->start(host_.host->ctx, 0, fds.data(), fds.size(),
+                                                   &handlers, &link, &data_, err);
+    data_runs_ = status == RACOON_OK;
+    if (!data_runs_) {
+        links_.erase(generation_);
+        return false;
+    }
+    Writer settings = begin_frame(Message::Settings, 0);
+    write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});
+    send(settings.view());
+    for (const auto& [id, policy] : policies_) send_policy(policy);
+    return true;
+}
+
+void Backend::restart() {
+    restart_armed_ = false;
+    if (!opened_ || data_runs_) return;
+    racoon_error error{};
+    error.struct_size = sizeof(error);
+    Failure failure;
+    if (!renew_device(&failure)) {
+        log(RACOON_LOG_ERROR, "the TUN device cannot be made anew: " + failure.text);
+    } else if (!start_data(&error)) {
+        log(RACOON_LOG_ERROR, std::string("the data process does not start: ") + error.text);
+    } else {
+        return;
+    }
+    arm_restart();  // what is missing, a descriptor or a process, may be there later
+}
+
+void Backend::arm_restart() {
+    const auto callback = [](void* arg) noexcept { static_cast<Backend*>(arg)->restart(); };
+    restart_armed_ =
+        host_.timer->arm(host_.host->ctx, kRestartNs, callback, this, &restart_timer_) == RACOON_OK;
+}
+
+// Whoever deleted the device took its routes away as well.
+bool Backend::renew_device(Failure* failure) {
+    if (tun_lives(tun_)) return true;
+    tun_ = open_tun(settings_.device, failure);
+    if (tun_ && start_tun(settings_.device, settings_.mtu, failure) &&
+        routes_.renew(settings_.device, failure)) {
+        return true;
+    }
+    tun_ = Fd();
+    return false;
+}
+
+bool Backend::send(ByteView frame) {
+    return data_runs_ &&
+           host_.proc->send(host_.host->ctx, data_, {frame.data(), frame.size()}) == RACOON_OK;
+}
+
+void Backend::on_message(ByteView bytes) {
+    const auto frame = parse_frame(bytes);
+    if (!frame || !opened_) return;
+    Reader in(frame->body);
+    switch (frame->type) {
+        case Message::Reply:
+            return on_reply(*frame);
+        case Message::Event:
+            if (const auto event = read_event(frame->body)) on_event(*event);
+            return;
+        case Message::Log: {
+            const std::uint32_t level = in.u8();
+            const ByteView text = in.rest();
+            log(level >= RACOON_LOG_ERROR && level <= RACOON_LOG_DEBUG2 ? level : RACOON_LOG_NOTIFY,
+                std::string(text.begin(), text.end()));
+            return;
+        }
+        case Message::Ready: {
+            const std::uint32_t uid = in.u32();
+            log(RACOON_LOG_INFO, "data process without capabilities, uid " + std::to_string(uid));
+            if (uid == 0) {
+                log(RACOON_LOG_NOTIFY, "the data process keeps uid 0: no other is mapped here");
+            }
+            return;
+        }
+        default:
+            log(RACOON_LOG_WARNING, "unknown message from the data process");
+            return;
+    }
+}
+
+void Backend::complete(const Pending& pending, racoon_status status, const void* result,
+                       std::size_t size) {
+    if (pending.op != 0) host_.op->complete(host_.host->ctx, pending.op, status, result, size);
+}
+
+void Backend::on_reply(const Frame& frame) {
+    const auto at = pending_.find(frame.number);
+    if (at == pending_.end()) return;
+    const Pending pending = at->second;
+    pending_.erase(at);
+    Reader in(frame.body);
+    const auto status = static_cast<racoon_status>(in.u32());
+    const auto sa = sas_.find(pending.key);
+    if (status != RACOON_OK || !in.ok()) {
+        const ByteView text = in.rest();
+        if (pending.installs) {
+            log(RACOON_LOG_ERROR, "SA refused: " + std::string(text.begin(), text.end()));
+            if (sa != sas_.end()) sas_.erase(sa);
+        }
+        return complete(pending, in.ok() ? status : RACOON_INTERNAL, nullptr, 0);
+    }
+    if (pending.installs) return complete(pending, RACOON_OK, nullptr, 0);
+    const auto facts = read_facts(in.rest());
+    if (!facts || sa == sas_.end()) return complete(pending, RACOON_NOT_FOUND, nullptr, 0);
+    racoon_kernel_sa_info& info = sa->second.info;
+    info.state = facts->state;
+    info.bytes = facts->bytes;
+    info.packets = facts->packets;
+    info.idle_ns = facts->idle_ns;
+    info.replay_window = facts->replay_window;
+    complete(pending, RACOON_OK, &info, sizeof(info));
+}
+
+void Backend::on_event(racoon_kernel_event event) {
+    const auto sa = sas_.find(key_of(event.dst, event.protocol, event.spi));
+    switch (event.type) {
+        case RACOON_KERNEL_ACQUIRE:
+            if (policies_.count(event.policy_id) == 0) return;
+            break;
+        case RACOON_KERNEL_MAPPING:
+            if (sa == sas_.end()) return;
+            break;
+        case RACOON_KERNEL_EXPIRE_SOFT:
+            if (sa == sas_.end()) return;
+            sa->second.info.state = 2;
+            break;
+        case RACOON_KERNEL_EXPIRE_HARD:
+            if (sa == sas_.end()) return;
+            sas_.erase(sa);
+            break;
+        default:
+            return;
+    }
+    events_.event(events_.arg, &event);
+}
+
+void Backend::emit(std::uint32_t type, const Sa& sa) {
+    racoon_kernel_event event{};
+    event.struct_size = sizeof(event);
+    event.type = type;
+    event.policy_id = sa.policy_id;
+    event.protocol = sa.info.protocol;
+    event.spi = sa.info.spi;
+    event.src = sa.info.src;
+    event.dst = sa.info.dst;
+    events_.event(events_.arg, &event);
+}
+
+// Its SAs died with it: the sequence numbers are lost, and to use a key again with old numbers would
+// break GCM. The core is told, and a new process starts with the policies, so that traffic negotiates
+// anew.
+void Backend::on_ended(std::int32_t wait_status) {
+    data_runs_ = false;
+    if (!opened_) return;
+    const std::string how = WIFSIGNALED(wait_status)
+                                ? "signal " + std::to_string(WTERMSIG(wait_status))
+                                : "status " + std::to_string(WEXITSTATUS(wait_status));
+    log(RACOON_LOG_ERROR, "the data process ended with " + how + "; its SAs are lost");
+    std::map<std::uint32_t, Pending> left;
+    left.swap(pending_);
+    for (const auto& [number, pending] : left) complete(pending, RACOON_IO, nullptr, 0);
+    std::map<SaKey, Sa> lost;
+    for (auto it = sas_.begin(); it != sas_.end();) {
+        const auto next = std::next(it);
+        if (it->second.info.state != 0) lost.insert(sas_.extract(it));
+        it = next;
+    }
+    arm_restart();
+    racoon_kernel_event failed{};
+    failed.struct_size = sizeof(failed);
+    failed.type = RACOON_KERNEL_FAILED;
+    events_.event(events_.arg, &failed);
+    for (const auto& [key, sa] : lost) {
+        if (opened_) emit(RACOON_KERNEL_SA_DELETED, sa);
+    }
+}
+
+}  // namespace racoon::kernel_userspace

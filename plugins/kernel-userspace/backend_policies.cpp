@@ -1,0 +1,90 @@
+// The policies: in the data process, and as rules of routing.
+#include "backend.hpp"
+
+namespace racoon::kernel_userspace {
+
+void Backend::send_policy(const racoon_kernel_policy& policy) {
+    Writer out = begin_frame(Message::PolicySet, 0);
+    write_policy(out, policy);
+    send(out.view());
+}
+
+racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_policy(policy, err);
+    if (valid != RACOON_OK) return valid;
+    if (policy.action != RACOON_POLICY_IPSEC) return RACOON_OK;
+    bool known = policy.template_count >= 1;
+    for (std::uint32_t i = 0; i < policy.template_count; ++i) {
+        const racoon_kernel_template& t = policy.templates[i];
+        const bool ends = t.local.family != 0 && t.local.family == t.remote.family;
+        known = known && (ends || t.mode != RACOON_MODE_TUNNEL) &&
+                (t.protocol == RACOON_IPPROTO_ESP || t.protocol == RACOON_IPPROTO_AH);
+    }
+    if (known) return RACOON_OK;
+    return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                     "kernel-userspace does policies of ESP and AH rules only");
+}
+
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
+                                  racoon_error* err) {
+    const racoon_status valid = check(policy, err);
+    if (valid != RACOON_OK) return valid;
+    for (const auto& [id, other] : policies_)
+        if (id == policy.id || sdk::same_place(other, policy))
+            return sdk::fail(err, RACOON_STATE, "the policy exists");
+    Failure failure;
+    if (policy.direction == RACOON_DIR_OUT && !routes_.add(policy, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    policies_[policy.id] = policy;
+    send_policy(policy);
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {
+    if (policies_.erase(policy_id) == 0) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
+    routes_.remove(policy_id);
+    Writer out = begin_frame(Message::PolicyDelete, 0);
+    out.u32(policy_id);
+    send(out.view());
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
+                                     racoon_op, racoon_error* err) {
+    const racoon_status valid = check(policy, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = policies_.find(old_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
+    if (!sdk::same_place(at->second, policy))
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
+    if (policy.id != old_id && policies_.count(policy.id) != 0)
+        return sdk::fail(err, RACOON_STATE, "the policy exists");
+    Failure failure;
+    if (policy.direction == RACOON_DIR_OUT && !routes_.replace(old_id, policy, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    policies_.erase(at);
+    policies_[policy.id] = policy;
+    Writer out = begin_frame(Message::PolicyUpdate, 0);
+    out.u32(old_id);
+    write_policy(out, policy);
+    send(out.view());
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_dump(EachPolicy each, void* arg, racoon_error*) {
+    const std::map<std::uint32_t, racoon_kernel_policy> all = policies_;
+    for (const auto& [id, policy] : all) each(arg, &policy);
+    return RACOON_OK;
+}
+
+racoon_status Backend::acquire_done(std::uint64_t token, racoon_status status) {
+    Writer out = begin_frame(Message::AcquireDone, 0);
+    out.u64(token);
+    out.u8(status == RACOON_OK ? 1 : 0);
+    return send(out.view()) ? RACOON_OK : RACOON_IO;
+}
+
+}  // namespace racoon::kernel_userspace

@@ -1,0 +1,217 @@
+// The keeper's table of SAs: SPIs that wait for their SA, and what the data process was told.
+#include <cstring>
+
+#include "backend.hpp"
+
+namespace racoon::kernel_userspace {
+namespace {
+
+constexpr std::int64_t kLarvalNs = 30'000'000'000;
+constexpr std::size_t kMaxSas = 1u << 17;
+
+// The frame held keys; a volatile write is not optimised away.
+void wipe(Bytes& bytes) {
+    volatile std::uint8_t* p = bytes.data();
+    for (std::size_t i = 0; i < bytes.size(); ++i) p[i] = 0;
+}
+
+}  // namespace
+
+Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi) {
+    SaKey key{};
+    key[0] = dst.family;
+    key[1] = static_cast<std::uint8_t>(protocol);
+    for (std::size_t i = 0; i < 4; ++i) key[2 + i] = static_cast<std::uint8_t>(spi >> (24 - 8 * i));
+    std::memcpy(key.data() + 6, dst.bytes, dst.family == 4 ? 4 : 16);
+    return key;
+}
+
+racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
+                               racoon_kernel_spi_result* out, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const bool any = r.min_spi == 0 && r.max_spi == 0;
+    const std::uint32_t least = any ? 0x100 : r.min_spi;
+    const std::uint32_t most = any ? 0xffffffffu : r.max_spi;
+    const bool family_known = r.dst.family == 4 || r.dst.family == 6;
+    if (!family_known || r.src.family != r.dst.family || least == 0 || least > most) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT,
+                         "SPI request with malformed addresses or range");
+    }
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    const std::uint64_t span = std::uint64_t{most} - least + 1;
+    for (int attempt = 0; attempt < 4096; ++attempt) {
+        std::uint32_t drawn = 0;
+        std::uint8_t bytes[sizeof(drawn)] = {};
+        if (host_.random->fill(host_.host->ctx, bytes, sizeof(bytes)) != RACOON_OK) {
+            return sdk::fail(err, RACOON_IO, "no random numbers");
+        }
+        std::memcpy(&drawn, bytes, sizeof(drawn));
+        const auto spi = static_cast<std::uint32_t>(least + drawn % span);
+        const SaKey key = key_of(r.dst, r.protocol, spi);
+        if (sas_.count(key) != 0) continue;
+        Sa sa;
+        sa.info.struct_size = sizeof(sa.info);
+        sa.info.idle_ns = -1;
+        sa.info.direction = RACOON_DIR_IN;
+        sa.info.protocol = r.protocol;
+        sa.info.mode = r.mode;
+        sa.info.reqid = r.reqid;
+        sa.info.spi = spi;
+        sa.info.src = r.src;
+        sa.info.dst = r.dst;
+        sa.serial = ++serial_;
+        sas_.emplace(key, sa);
+        larvals_.push_back({host_.now_ns() + kLarvalNs, sa.serial, key});
+        arm_larval_timer();
+        out->spi = spi;
+        return RACOON_OK;
+    }
+    return sdk::fail(err, RACOON_NOT_FOUND, "no free SPI in the range");
+}
+
+void Backend::arm_larval_timer() {
+    if (larval_armed_ || larvals_.empty()) return;
+    const std::int64_t now = host_.now_ns();
+    const std::int64_t delay = larvals_.front().ends > now ? larvals_.front().ends - now : 0;
+    const auto callback = [](void* arg) noexcept { static_cast<Backend*>(arg)->on_larval_timer(); };
+    larval_armed_ =
+        host_.timer->arm(host_.host->ctx, delay, callback, this, &larval_timer_) == RACOON_OK;
+}
+
+void Backend::on_larval_timer() {
+    larval_armed_ = false;
+    const std::int64_t now = host_.now_ns();
+    while (opened_ && !larvals_.empty() && larvals_.front().ends <= now) {
+        const Larval due = larvals_.front();
+        larvals_.pop_front();
+        const auto at = sas_.find(due.key);
+        if (at == sas_.end() || at->second.serial != due.serial || at->second.info.state != 0)
+            continue;
+        const Sa gone = at->second;
+        sas_.erase(at);
+        emit(RACOON_KERNEL_EXPIRE_HARD, gone);
+    }
+    if (opened_) arm_larval_timer();
+}
+
+racoon_status Backend::can_do(const racoon_kernel_sa& sa, racoon_error* err) const {
+    const bool ah = sa.protocol == RACOON_IPPROTO_AH;
+    if (!ah && sa.protocol != RACOON_IPPROTO_ESP) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP and AH only");
+    }
+    if (sa.dst.family == 6 && !(ah ? ah6_ : esp6_)) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         std::string("no ") + (ah ? "AH" : "ESP") + " over IPv6 on this machine");
+    }
+    return RACOON_OK;
+}
+
+racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
+    const racoon_status can = can_do(sa, err);
+    if (can != RACOON_OK) return can;
+    if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
+    const std::uint32_t number = ++numbers_ == 0 ? ++numbers_ : numbers_;
+    Writer out = begin_frame(Message::SaSet, number);
+    write_sa(out, sa);
+    Bytes frame = out.take();
+    const bool sent = send(frame);
+    wipe(frame);
+    if (!sent) return sdk::fail(err, RACOON_IO, "the data process does not answer");
+    const SaKey key = key_of(sa.dst, sa.protocol, sa.spi);
+    Sa entry;
+    entry.info.struct_size = sizeof(entry.info);
+    entry.info.state = 1;
+    entry.info.idle_ns = -1;
+    entry.info.replay_window = sa.direction == RACOON_DIR_IN ? sa.replay_window : 0;
+    entry.info.direction = sa.direction;
+    entry.info.protocol = sa.protocol;
+    entry.info.mode = sa.mode;
+    entry.info.spi = sa.spi;
+    entry.info.reqid = sa.reqid;
+    entry.info.src = sa.src;
+    entry.info.dst = sa.dst;
+    entry.policy_id = sa.policy_id;
+    entry.serial = ++serial_;
+    sas_[key] = entry;
+    pending_[number] = {op, true, key};
+    return RACOON_PENDING;
+}
+
+racoon_status Backend::sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_sa(sa, err);
+    if (valid != RACOON_OK) return valid;
+    const auto at = sas_.find(key_of(sa.dst, sa.protocol, sa.spi));
+    if (at != sas_.end() && at->second.info.state != 0) {
+        return sdk::fail(err, RACOON_STATE, "the SA is complete already");
+    }
+    return install(sa, op, err);
+}
+
+racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    const racoon_status valid = sdk::check_sa(sa, err);
+    if (valid != RACOON_OK) return valid;
+    if (sas_.count(key_of(sa.dst, sa.protocol, sa.spi)) != 0) {
+        return sdk::fail(err, RACOON_STATE, "an SA with this SPI exists");
+    }
+    return install(sa, op, err);
+}
+
+racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoon_error* err) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA");
+    const bool complete = at->second.info.state != 0;
+    sas_.erase(at);
+    if (!complete) return RACOON_OK;
+    Writer out = begin_frame(Message::SaDelete, 0);
+    write_name(out, {id.dst, id.protocol, id.spi});
+    send(out.view());
+    return RACOON_OK;
+}
+
+racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
+                               racoon_error* err) {
+    const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
+    if (at == sas_.end() || at->second.info.state == 0) {
+        return sdk::fail(err, RACOON_NOT_FOUND, "no such SA");
+    }
+    racoon_kernel_sa_info& info = at->second.info;
+    racoon_addr& end = info.direction == RACOON_DIR_IN ? info.src : info.dst;
+    if (!sdk::same_address(end, peer)) {
+        return sdk::fail(err, RACOON_INVALID_ARGUMENT, "an SA moves to another address");
+    }
+    end.port = peer.port;
+    const std::uint32_t number = ++numbers_;
+    Writer out = begin_frame(Message::SaMove, number);
+    write_move(out, {id.dst, id.protocol, id.spi}, peer);
+    if (!send(out.view())) return sdk::fail(err, RACOON_IO, "no data process");
+    pending_[number] = {op, true, {}};
+    return RACOON_PENDING;
+}
+
+racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op op,
+                                racoon_kernel_sa_info* out, racoon_error* err) {
+    const SaKey key = key_of(id.dst, id.protocol, id.spi);
+    const auto at = sas_.find(key);
+    if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA");
+    if (at->second.info.state == 0) {
+        *out = at->second.info;
+        return RACOON_OK;
+    }
+    const std::uint32_t number = ++numbers_ == 0 ? ++numbers_ : numbers_;
+    Writer frame = begin_frame(Message::SaQuery, number);
+    write_name(frame, {id.dst, id.protocol, id.spi});
+    if (!send(frame.view())) return sdk::fail(err, RACOON_IO, "the data process does not answer");
+    pending_[number] = {op, false, key};
+    return RACOON_PENDING;
+}
+
+racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
+    // A copy, since `each` may delete.
+    const std::map<SaKey, Sa> all = sas_;
+    for (const auto& [key, sa] : all) each(arg, &sa.info);
+    return RACOON_OK;
+}
+
+}  // namespace racoon::kernel_userspace

@@ -1,0 +1,217 @@
+// Packets from the wire: out of one SA after the other, and then to the device when a policy asked for just
+// those.
+#include <algorithm>
+
+#include <racoon/kernel_backend.hpp>
+
+#include "ah_header.hpp"
+#include "data_path.hpp"
+#include "tcp.hpp"
+
+namespace racoon::kernel_userspace {
+namespace {
+
+Outer outer_of(const Flow& flow) {
+    Outer outer;
+    outer.src = flow.source;
+    outer.dst = flow.destination;
+    outer.src.port = outer.dst.port = 0;
+    outer.traffic_class = flow.traffic_class;
+    outer.hop_limit = flow.hop_limit;
+    outer.id = static_cast<std::uint16_t>(flow.fragment_id);
+    outer.dont_fragment = !flow.may_fragment;
+    return outer;
+}
+
+// The headers before AH move up to what AH named.
+std::span<std::uint8_t> without_ah(std::span<std::uint8_t> packet, std::size_t at,
+                                   const AhSa::Header& ah) {
+    std::copy_backward(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(at),
+                       packet.begin() + static_cast<std::ptrdiff_t>(at + ah.size));
+    const std::span<std::uint8_t> rest = packet.subspan(ah.size);
+    set_next(rest, at, ah.next);
+    return rest;
+}
+
+}  // namespace
+
+void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now) {
+    Layers through;
+    open_esp(outer, esp, through, now);
+}
+
+void DataPath::from_wire_packet(std::span<std::uint8_t> packet, std::int64_t now) {
+    const auto flow = parse_packet(packet);
+    if (!flow || flow->protocol != kProtoAh || flow->fragment) {
+        ++drops_.malformed;
+        return;
+    }
+    Layers through;
+    open_ah(packet.first(flow->size), *flow, through, now);
+}
+
+// A tunnel's outer source is part of the SA. In UDP it may change: what then counts is that the packet is
+// authentic.
+Sa* DataPath::inbound_sa(const Outer& outer, std::uint32_t protocol, std::uint32_t spi) {
+    const auto at = sas_.find(key_of(outer.dst, protocol, spi));
+    if (at == sas_.end()) return nullptr;
+    Sa& sa = at->second;
+    const bool in_udp = outer.src.port != 0;
+    const bool ours = sa.inbound() && sa.encapsulated() == in_udp &&
+                      (in_udp || sdk::same_address(outer.src, sa.facts.src));
+    return ours ? &sa : nullptr;
+}
+
+// True: it is a packet to go on with.
+bool DataPath::note(Opened opened) {
+    if (opened == Opened::Replayed) ++drops_.replayed;
+    if (opened == Opened::Forged) ++drops_.forged;
+    if (opened == Opened::Malformed) ++drops_.malformed;
+    if (opened == Opened::Unsupported) ++drops_.has_options;
+    return opened == Opened::Packet;
+}
+
+void DataPath::open_esp(const Outer& outer, std::span<std::uint8_t> esp, Layers& through,
+                        std::int64_t now) {
+    Reader in(esp);
+    const std::uint32_t spi = in.u32();
+    if (!in.ok()) {
+        ++drops_.malformed;
+        return;
+    }
+    Sa* sa = inbound_sa(outer, RACOON_IPPROTO_ESP, spi);
+    if (sa == nullptr) {
+        ++drops_.no_sa;
+        return;
+    }
+    std::span<std::uint8_t> inner;
+    std::uint8_t next = 0;
+    const Opened how = sa->esp->open(esp, &inner, &next);
+    if (how == Opened::Packet || how == Opened::Dummy) follow(*sa, outer);
+    if (!note(how)) return;
+    through.add_inner(*sa);
+    if (sa->tunnel()) return opened(outer, inner, next, through, now);
+    Bytes packet = make_packet(outer, next, inner);
+    // The peer made the checksum for the addresses on its side of the NAT. The ICV has vouched for the
+    // packet, so a new one is as good (RFC 3948 3.1.2).
+    const auto flow = outer.src.port != 0 ? parse_packet(packet) : std::nullopt;
+    if (flow) renew_checksum(packet, *flow);
+    opened(outer, packet, 0, through, now);
+}
+
+void DataPath::open_ah(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
+                       std::int64_t now) {
+    const Outer outer = outer_of(flow);
+    Reader in(packet.subspan(flow.header));
+    in.skip(4);
+    const std::uint32_t spi = in.u32();
+    Sa* sa = in.ok() ? inbound_sa(outer, RACOON_IPPROTO_AH, spi) : nullptr;
+    if (sa == nullptr) {
+        ++drops_.no_sa;
+        return;
+    }
+    AhSa::Header ah;
+    if (!note(sa->ah->open(packet, flow.header, &ah))) return;
+    const bool holds_packet = ah.next == kProtoIpv4 || ah.next == kProtoIpv6;
+    if (sa->tunnel() && !holds_packet) {
+        note(Opened::Malformed);
+        return;
+    }
+    through.add_inner(*sa);
+    if (sa->tunnel()) {
+        return opened(outer, packet.subspan(flow.header + ah.size), ah.next, through, now);
+    }
+    opened(outer, without_ah(packet, flow.header, ah), 0, through, now);
+}
+
+// What came out of an SA: a packet for another one of ours, or for the device. `next`: what a tunnel called
+// it, else 0.
+void DataPath::opened(const Outer& outer, std::span<std::uint8_t> inner, std::uint8_t next,
+                      Layers& through, std::int64_t now) {
+    auto flow = parse_packet(inner);
+    if (!flow || (next != 0 && flow->source.family != (next == kProtoIpv4 ? 4 : 6))) {
+        ++drops_.malformed;
+        return;
+    }
+    const auto ecn = next == 0 ? std::optional<std::uint8_t>(flow->traffic_class)
+                               : ecn_after_tunnel(outer.traffic_class, flow->traffic_class);
+    if (!ecn) {
+        ++drops_.malformed;
+        return;
+    }
+    const std::span<std::uint8_t> packet = inner.first(flow->size);
+    if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
+    flow->traffic_class = *ecn;
+    if (!through.full() && !flow->fragment && flow->protocol == kProtoEsp) {
+        Reader spi(packet.subspan(flow->header));
+        if (inbound_sa(outer_of(*flow), RACOON_IPPROTO_ESP, spi.u32()) != nullptr) {
+            return open_esp(outer_of(*flow), packet.subspan(flow->header), through, now);
+        }
+    }
+    if (!through.full() && !flow->fragment && flow->protocol == kProtoAh) {
+        Reader ah(packet.subspan(flow->header));
+        ah.skip(4);
+        if (inbound_sa(outer_of(*flow), RACOON_IPPROTO_AH, ah.u32()) != nullptr) {
+            return open_ah(packet, *flow, through, now);
+        }
+    }
+    if (!admits(through, *flow)) {
+        ++drops_.not_selected;
+        return;
+    }
+    if (is_syn(packet, *flow)) clamp_segment_size(packet, *flow, inner_mtu(through, *flow, now));
+    output_.to_tun(packet, *flow);
+    count(through, packet.size(), now);
+}
+
+// As Linux: what came out of SAs needs an inbound policy that asked for just those, in this order.
+bool DataPath::admits(const Layers& through, const Flow& flow) const {
+    for (const Sa* sa : through.all()) {
+        const bool limited = sa->facts.selector.local.family != 0;
+        if (limited && !covers(sa->facts.selector, flow.destination, flow.source, flow)) {
+            return false;
+        }
+    }
+    const racoon_kernel_policy* policy = policies_.find(false, flow.destination, flow.source, flow);
+    if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC) return false;
+    std::size_t matched = 0;
+    for (std::uint32_t i = 0; i < policy->template_count; ++i) {
+        const racoon_kernel_template& t = policy->templates[i];
+        // In transport mode the packet's addresses are the SA's.
+        const auto fits = [&](const racoon_kernel_sa& sa) {
+            return t.protocol == sa.protocol && t.mode == sa.mode &&
+                   (t.reqid == 0 || t.reqid == sa.reqid) &&
+                   (t.mode == RACOON_MODE_TRANSPORT ||
+                    (sdk::same_address(t.local, sa.dst) && sdk::same_address(t.remote, sa.src)));
+        };
+        if (matched < through.size() && fits(through.all()[matched]->facts)) {
+            ++matched;
+        } else if (t.level != RACOON_LEVEL_USE) {
+            return false;
+        }
+    }
+    return matched == through.size();
+}
+
+// Once for each new place: the core decides, and moves the SA by a command.
+void DataPath::follow(Sa& sa, const Outer& outer) {
+    const auto same = [&](const racoon_addr& a) {
+        return sdk::same_address(a, outer.src) && a.port == outer.src.port;
+    };
+    if (outer.src.port == 0 || same(sa.facts.src)) {
+        sa.told = {};
+        return;
+    }
+    if (same(sa.told)) return;
+    sa.told = outer.src;
+    racoon_kernel_event event{};
+    event.type = RACOON_KERNEL_MAPPING;
+    event.policy_id = sa.facts.policy_id;
+    event.protocol = sa.facts.protocol;
+    event.spi = sa.facts.spi;
+    event.src = outer.src;
+    event.dst = sa.facts.dst;
+    to_keeper(event);
+}
+
+}  // namespace racoon::kernel_userspace

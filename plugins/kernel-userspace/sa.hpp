@@ -1,0 +1,66 @@
+// An SA in the data process, and the SAs that one packet passes through.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+
+#include <racoon/plugin/kernel.h>
+
+#include "ah.hpp"
+#include "esp.hpp"
+
+namespace racoon::kernel_userspace {
+
+inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+/// Rules of one policy, and so SAs around one packet.
+inline constexpr std::size_t kMostLayers = 4;
+
+struct Sa {
+    racoon_kernel_sa facts{};    // keys wiped
+    std::unique_ptr<EspSa> esp;  // one of the two
+    std::unique_ptr<AhSa> ah;
+    std::uint32_t state = 1;
+    std::uint64_t serial = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t packets = 0;
+    racoon_addr told{};  // where the core knows its packets to come from now
+    std::int64_t last_used = -1;
+    std::int64_t soft_at = kNever;
+    std::int64_t hard_at = kNever;
+
+    bool tunnel() const { return facts.mode == RACOON_MODE_TUNNEL; }
+    bool encapsulated() const { return (facts.flags & RACOON_SA_UDP_ENCAP) != 0; }
+    bool inbound() const { return facts.direction == RACOON_DIR_IN; }
+    std::uint32_t replay_window() const { return ah ? ah->replay_window() : esp->replay_window(); }
+    /// The longest packet, with its IP header, that this SA makes one of at most `way` bytes of; 0: none.
+    std::size_t most_inside(std::size_t way) const;
+};
+
+/// Innermost first, as the rules of a policy are.
+class Layers {
+  public:
+    bool empty() const { return count_ == 0; }
+    std::size_t size() const { return count_; }
+    bool full() const { return count_ == kMostLayers; }
+    std::span<Sa* const> all() const { return std::span(sas_).first(count_); }
+    Sa& outermost() const { return *sas_[count_ - 1]; }
+    void add_outer(Sa& sa) { sas_[count_++] = &sa; }
+    void add_inner(Sa& sa) {
+        for (std::size_t i = count_; i > 0; --i) sas_[i] = sas_[i - 1];
+        sas_[0] = &sa;
+        ++count_;
+    }
+    /// ESP alone, whose outer header the kernel may write.
+    bool only_esp() const { return count_ == 1 && sas_[0]->esp; }
+    /// As Sa::most_inside, through all of them.
+    std::size_t most_inside(std::size_t way) const;
+
+  private:
+    std::array<Sa*, kMostLayers> sas_{};
+    std::size_t count_ = 0;
+};
+
+}  // namespace racoon::kernel_userspace
