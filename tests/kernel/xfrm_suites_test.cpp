@@ -10,19 +10,25 @@
 #include <cstring>
 #include <set>
 
+#include "ah.hpp"
+#include "ah_header.hpp"
 #include "conformance.hpp"
 #include "esp.hpp"
 #include "fake_host.hpp"
 #include "netns.hpp"
+#include "outer.hpp"
+#include "packet.hpp"
 
 namespace racoon::test {
 namespace {
 
 using namespace std::chrono_literals;
+using kernel_userspace::AhSa;
 using kernel_userspace::Bytes;
 using kernel_userspace::ByteView;
 using kernel_userspace::EspSa;
 using kernel_userspace::Opened;
+using kernel_userspace::Sealed;
 
 struct Alg {
     const char* xfrm_name = "";
@@ -254,6 +260,31 @@ TEST_F(XfrmSuites, EverySuitePassesBetweenTwoKernelsAndBetweenKernelAndUserspace
     }
 }
 
+// The echo request in a tunnel of AH from host 0 to host 1, sealed by userspace.
+Bytes echo_in_ah(AhSa& ah) {
+    kernel_userspace::Outer outer;
+    outer.src = address("10.9.0.1");
+    outer.dst = address("10.9.0.2");
+    outer.id = 0x4711;
+    Bytes packet = make_packet(outer, kernel_userspace::kProtoAh, Bytes(ah.size()));
+    const Bytes inner = echo_request();
+    packet.insert(packet.end(), inner.begin(), inner.end());
+    kernel_userspace::set_next(packet, 20, kernel_userspace::kProtoAh);
+    return ah.seal(packet, 20, 4) == Sealed::Done ? packet : Bytes{};
+}
+
+// An IP packet just as it is; whether it was taken.
+bool send_raw(const Bytes& packet, const racoon_addr& peer) {
+    const int raw = ::socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    std::memcpy(&to.sin_addr, peer.bytes, 4);
+    const ssize_t sent = ::sendto(raw, packet.data(), packet.size(), 0,
+                                  reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+    ::close(raw);
+    return sent == static_cast<ssize_t>(packet.size());
+}
+
 TEST_F(XfrmSuites, EveryMacOfAhPassesAndGmacIsToldApart) {
     policies(RACOON_IPPROTO_AH);
     const Alg macs[] = {{"hmac(md5)", 16, 96},     {"hmac(sha1)", 20, 96},
@@ -265,7 +296,42 @@ TEST_F(XfrmSuites, EveryMacOfAhPassesAndGmacIsToldApart) {
         EXPECT_EQ(asked(suite, true, RACOON_IPPROTO_AH), RACOON_OK) << reason;
         install(suite, RACOON_IPPROTO_AH);
         if (HasFatalFailure()) return;
+        const auto of = [&](int from, std::uint32_t direction) {
+            racoon_kernel_sa s = sa(suite, from, direction);
+            s.protocol = RACOON_IPPROTO_AH;
+            return s;
+        };
+        // Userspace to kernel.
+        std::string error;
+        const auto sender = AhSa::make(of(0, RACOON_DIR_OUT), &error);
+        ASSERT_TRUE(sender) << error;
+        net.enter(0);
+        EXPECT_TRUE(send_raw(echo_in_ah(*sender), address(kOuter[1])));
+        EXPECT_TRUE(a.run_until([&] { return packets(1, of(0, RACOON_DIR_IN)) == 1; }, 5s))
+            << "the kernel does not take what userspace sealed";
+        EXPECT_TRUE(a.run_until([&] { return packets(1, of(1, RACOON_DIR_OUT)) == 1; }, 5s))
+            << "no answer to the echo";
+        uninstall(suite, RACOON_IPPROTO_AH);
+        install(suite, RACOON_IPPROTO_AH);
+        net.captured();
         EXPECT_EQ(ping(), 0);
+        // Kernel to userspace: the same packets, read off the cable.
+        std::unique_ptr<AhSa> receivers[2];
+        for (int from = 0; from < 2; ++from) {
+            receivers[from] = AhSa::make(of(from, RACOON_DIR_IN), &error);
+            ASSERT_TRUE(receivers[from]) << error;
+        }
+        std::size_t opened = 0;
+        for (const auto& packet : ip_packets(net.captured())) {
+            ASSERT_EQ(packet[9], RACOON_IPPROTO_AH);
+            AhSa::Header header;
+            const int from = packet[15] == 1 ? 0 : 1;  // the last byte of the source
+            EXPECT_EQ(receivers[from]->open(packet, 20, &header), Opened::Packet);
+            EXPECT_EQ(header.next, 4);
+            EXPECT_EQ(header.size, receivers[from]->size());
+            ++opened;
+        }
+        EXPECT_EQ(opened, 4u);
         uninstall(suite, RACOON_IPPROTO_AH);
     }
     const Suite gmac{"GMAC", {}, {"rfc4543(gcm(aes))", 20, 128}};
