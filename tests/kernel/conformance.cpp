@@ -52,6 +52,11 @@ struct Run {
     std::vector<racoon_kernel_sa_id> known{};
     std::uint32_t next_policy = 1;
     std::string difference{};
+    bool ah = false;  // the backend can do it
+
+    std::uint32_t draw_protocol() {
+        return ah && draw(3) == 0 ? RACOON_IPPROTO_AH : RACOON_IPPROTO_ESP;
+    }
 
     std::uint32_t draw(std::uint32_t below) { return static_cast<std::uint32_t>(random()) % below; }
     std::int64_t now() { return host.now(); }
@@ -71,7 +76,8 @@ struct Run {
 
     void spi_get() {
         const auto [own, peer] = ends();
-        const racoon_kernel_spi_request request = spi_request(peer, own, draw(4) + 1);
+        racoon_kernel_spi_request request = spi_request(peer, own, draw(4) + 1);
+        request.protocol = draw_protocol();
         std::uint32_t spi = 0;
         const racoon_status got = host.spi_get(request, &spi);
         racoon_kernel_spi_request exact = request;
@@ -81,7 +87,7 @@ struct Run {
         if (difference.empty() && spi < 0x100) difference = "spi_get gave " + std::to_string(spi);
         racoon_kernel_sa_id id{};
         id.struct_size = sizeof(id);
-        id.protocol = RACOON_IPPROTO_ESP;
+        id.protocol = request.protocol;
         id.spi = spi;
         id.src = request.src;
         id.dst = request.dst;
@@ -97,7 +103,15 @@ struct Run {
         sa.soft_ns = virtual_clock && draw(2) == 0 ? 80'000'000'000 : 0;
         sa.hard_ns = virtual_clock && draw(2) == 0 ? 100'000'000'000 : 0;
         if (!out) sa.replay_window = 64;
+        set_protocol(sa, draw_protocol());
         return sa;
+    }
+
+    static void set_protocol(racoon_kernel_sa& sa, std::uint32_t protocol) {
+        sa.protocol = protocol;
+        sa.enc = protocol == RACOON_IPPROTO_AH
+                     ? racoon_kernel_alg{}
+                     : algorithm("aes", "cbc(aes)", 16, 0, sa.auth.key[0]);
     }
 
     void sa_update() {
@@ -107,6 +121,7 @@ struct Run {
             sa.spi = id.spi;
             sa.src = id.src;
             sa.dst = id.dst;
+            set_protocol(sa, id.protocol);
         }
         same("sa_update", host.sa_update(sa), model.sa_update(now(), sa));
         known.push_back(id_of(sa));
@@ -155,7 +170,19 @@ struct Run {
         p.action = draw(6) == 0 ? RACOON_POLICY_DISCARD : RACOON_POLICY_IPSEC;
         if (p.action != RACOON_POLICY_IPSEC) p.template_count = 0;
         if (draw(20) == 0) p.selector.local_prefix = 200;
+        if (p.template_count == 1 && ah) make_bundle(p);
         return p;
+    }
+    // ESP alone, AH alone, or the one in the other.
+    void make_bundle(racoon_kernel_policy& p) {
+        p.templates[0].protocol = draw_protocol();
+        if (draw(3) != 0) return;
+        p.templates[1] = p.templates[0];
+        p.templates[1].protocol =
+            p.templates[0].protocol == RACOON_IPPROTO_AH ? RACOON_IPPROTO_ESP : RACOON_IPPROTO_AH;
+        p.templates[1].mode = RACOON_MODE_TRANSPORT;
+        p.templates[1].local = p.templates[1].remote = {};
+        p.template_count = 2;
     }
     std::uint32_t policy_id() {
         return draw(8) == 0 && next_policy > 1 ? next_policy - 1 : next_policy++;
@@ -338,6 +365,10 @@ racoon_kernel_spi_request spi_request(const std::string& peer, const std::string
 
 std::string conformance(FakeHost& host, bool virtual_clock, std::uint32_t seed, int steps) {
     Run run{host, virtual_clock, Model(seed), std::mt19937(seed)};
+    racoon_kernel_caps caps{};
+    caps.struct_size = sizeof(caps);
+    host.table().capabilities(host.impl(), &caps);
+    run.ah = (caps.flags & RACOON_CAP_AH) != 0;
     for (int i = 0; i < steps && run.difference.empty(); ++i) {
         run.step();
         if (!run.difference.empty()) {
