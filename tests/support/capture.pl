@@ -70,7 +70,7 @@ sub kind {
     if ($type == 0x0800) {
         my $header = (ord(substr($packet, 14, 1)) & 15) * 4;
         $protocol = ord(substr($packet, 23, 1));
-        return 'plain' if unpack('n', substr($packet, 20, 2)) & 0x1fff && $protocol != 50;
+        return 'plain' if unpack('n', substr($packet, 20, 2)) & 0x1fff && $protocol != 50 && $protocol != 51;
         $above = substr($packet, 14 + $header);
     } elsif ($type == 0x86dd) {
         $protocol = ord(substr($packet, 20, 1));
@@ -80,9 +80,9 @@ sub kind {
             $above = substr($above, 8 * (1 + ord(substr($above, 1, 1))));
         }
         return 'link' if $protocol == 58 && ord($above) >= 130 && ord($above) <= 143;
-        if ($protocol == 44) {    # a fragment: ESP stays ESP, anything else is not ours
+        if ($protocol == 44) {    # a fragment: ESP and AH stay what they are, anything else is not ours
             $protocol = ord(substr($above, 0, 1));
-            return $protocol == 50 ? 'esp' : 'plain';
+            return $protocol == 50 ? 'esp' : $protocol == 51 ? 'ah' : 'plain';
         }
     } else {
         return 'plain';
