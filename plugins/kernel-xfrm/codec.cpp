@@ -345,12 +345,14 @@ Request new_policy(std::uint16_t type, const racoon_kernel_policy& p, std::uint3
     const std::uint16_t flags = type == XFRM_MSG_NEWPOLICY ? NLM_F_CREATE | NLM_F_EXCL : 0;
     Request request(type, flags, &info, sizeof(info));
     std::vector<xfrm_user_tmpl> templates;
+    std::uint16_t family = family_of(p.selector.local);  // of the packet, rule by rule
     for (std::uint32_t i = 0; p.action == RACOON_POLICY_IPSEC && i < p.template_count && i < 4;
          ++i) {
         const racoon_kernel_template& t = p.templates[i];
         xfrm_user_tmpl out{};
         const bool tunnel = t.mode == RACOON_MODE_TUNNEL && t.local.family != 0;
-        out.family = tunnel ? family_of(t.local) : family_of(p.selector.local);
+        if (tunnel) family = family_of(t.local);
+        out.family = family;
         if (tunnel) {
             put_address(&out.saddr, outbound ? t.local : t.remote);
             put_address(&out.id.daddr, outbound ? t.remote : t.local);
