@@ -47,7 +47,7 @@ const Directive kRows[] = {
      .preset = "auto",
      .since = "1.0",
      .help =
-         "The backend that installs SAs and policies: xfrm (Linux), pfkey (PF_KEY: of the BSDs, and on Linux with less that it can do), userspace (ESP and AH in a process of racoon's own, through a TUN device). auto takes the first that works on this host.",
+         "The backend that installs SAs and policies: xfrm (Linux), pfkey (PF_KEY: of the BSDs, and on Linux with less that it can do), userspace (IPsec in a process of racoon's own, through a TUN device). auto takes the first that works on this host.",
      .example = "kernel \"userspace\";"},
     {.context = C::Top,
      .keyword = "policy",

@@ -1,9 +1,11 @@
 #include "backend.hpp"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "algorithms.hpp"
 
@@ -33,7 +35,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
     out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_IPV6 | RACOON_CAP_ESN |
                  RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_TRANSPORT_MODE |
-                 RACOON_CAP_AH;
+                 RACOON_CAP_AH | RACOON_CAP_IPCOMP;
 }
 
 racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
@@ -44,8 +46,12 @@ racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
         if (text.empty()) return RACOON_OK;
         return sdk::fail(err, RACOON_NOT_SUPPORTED, text);
     }
+    if (sa.protocol == RACOON_IPPROTO_COMP) {
+        if (std::string_view(sa.enc.xfrm_name) == "deflate") return RACOON_OK;
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace compresses with deflate");
+    }
     if (sa.protocol != RACOON_IPPROTO_ESP) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP and AH only");
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP, AH and IPComp");
     }
     const bool encryption = sa.enc.xfrm_name[0] != '\0';
     const bool integrity = sa.auth.xfrm_name[0] != '\0';
@@ -81,12 +87,14 @@ bool Backend::open_sockets(racoon_error* err) {
         return false;
     };
     esp4_ = open_raw(4, mark, &failure);
-    if (esp4_) ah4_ = open_raw_ah(4, mark, &failure);
-    if (!esp4_ || !ah4_) return failed();
+    if (esp4_) ah4_ = open_raw_whole(4, IPPROTO_AH, mark, &failure);
+    if (ah4_) comp4_ = open_raw_whole(4, IPPROTO_COMP, mark, &failure);
+    if (!comp4_) return failed();
     esp6_ = open_raw(6, mark, &failure);
     if (!esp6_) log(RACOON_LOG_NOTIFY, "no ESP over IPv6: " + failure.text);
-    if (esp6_) ah6_ = open_raw_ah(6, mark, &failure);
-    if (esp6_ && !ah6_) log(RACOON_LOG_NOTIFY, "no AH over IPv6: " + failure.text);
+    if (esp6_) ah6_ = open_raw_whole(6, IPPROTO_AH, mark, &failure);
+    if (ah6_) comp6_ = open_raw_whole(6, IPPROTO_COMP, mark, &failure);
+    if (esp6_ && !comp6_) log(RACOON_LOG_NOTIFY, "no AH or IPComp over IPv6: " + failure.text);
     for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
         for (std::size_t i = 0; i < kUdpPerFamily; ++i) {
             Fd fd = open_udp(family, mark, &failure);
@@ -109,7 +117,7 @@ void Backend::close() {
     ++generation_;
     routes_.close();
     tun_ = Fd();
-    for (Fd* fd : {&esp4_, &esp6_, &ah4_, &ah6_}) *fd = Fd();
+    for (Fd* fd : {&esp4_, &esp6_, &ah4_, &ah6_, &comp4_, &comp6_}) *fd = Fd();
     udp_.clear();
     sas_.clear();
     larvals_.clear();

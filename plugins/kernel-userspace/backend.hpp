@@ -117,6 +117,8 @@ class Backend final : public sdk::KernelBackend {
     Fd esp6_;  // those of IPv6 may be missing
     Fd ah4_;
     Fd ah6_;
+    Fd comp4_;
+    Fd comp6_;
     // The data process has copies from its start on; each is bound when its port is known.
     struct UdpSocket {
         Fd fd;

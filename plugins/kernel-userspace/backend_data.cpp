@@ -25,8 +25,11 @@ bool Backend::start_data(racoon_error* err) {
             if (link.generation == link.owner->generation_) link.owner->on_ended(wait_status);
         }};
     // The place of a socket that is not there is taken by another one, so that numbers stay.
-    std::vector<std::int32_t> fds{tun_.get(), esp4_.get(), (esp6_ ? esp6_ : esp4_).get(),
-                                  ah4_.get(), (ah6_ ? ah6_ : ah4_).get()};
+    std::vector<std::int32_t> fds{tun_.get()};
+    for (const auto& [v4, v6] : {std::pair(&esp4_, &esp6_), {&ah4_, &ah6_}, {&comp4_, &comp6_}}) {
+        fds.push_back(v4->get());
+        fds.push_back((*v6 ? v6 : v4)->get());
+    }
     for (const UdpSocket& udp : udp_) fds.push_back(udp.fd.get());
     Link& link = links_[++generation_];
     link = {this, generation_};

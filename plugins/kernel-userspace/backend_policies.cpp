@@ -19,11 +19,20 @@ racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* e
         const racoon_kernel_template& t = policy.templates[i];
         const bool ends = t.local.family != 0 && t.local.family == t.remote.family;
         known = known && (ends || t.mode != RACOON_MODE_TUNNEL) &&
-                (t.protocol == RACOON_IPPROTO_ESP || t.protocol == RACOON_IPPROTO_AH);
+                (t.protocol == RACOON_IPPROTO_ESP || t.protocol == RACOON_IPPROTO_AH ||
+                 t.protocol == RACOON_IPPROTO_COMP);
     }
-    if (known) return RACOON_OK;
-    return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                     "kernel-userspace does policies of ESP and AH rules only");
+    if (!known) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "kernel-userspace does policies of ESP, AH and IPComp rules");
+    }
+    // What does not get smaller comes as a plain tunnel, which is not for us unless something is around it.
+    const racoon_kernel_template& outermost = policy.templates[policy.template_count - 1];
+    if (outermost.protocol == RACOON_IPPROTO_COMP && outermost.mode == RACOON_MODE_TUNNEL) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "kernel-userspace does a tunnel of IPComp only inside of ESP or AH");
+    }
+    return RACOON_OK;
 }
 
 racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,

@@ -31,7 +31,8 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
     const bool any = r.min_spi == 0 && r.max_spi == 0;
     const std::uint32_t least = any ? 0x100 : r.min_spi;
-    const std::uint32_t most = any ? 0xffffffffu : r.max_spi;
+    const bool comp = r.protocol == RACOON_IPPROTO_COMP;  // whose CPI has 16 bits
+    const std::uint32_t most = any ? (comp ? 0xffffu : 0xffffffffu) : r.max_spi;
     const bool family_known = r.dst.family == 4 || r.dst.family == 6;
     if (!family_known || r.src.family != r.dst.family || least == 0 || least > most) {
         return sdk::fail(err, RACOON_INVALID_ARGUMENT,
@@ -95,13 +96,14 @@ void Backend::on_larval_timer() {
 }
 
 racoon_status Backend::can_do(const racoon_kernel_sa& sa, racoon_error* err) const {
-    const bool ah = sa.protocol == RACOON_IPPROTO_AH;
-    if (!ah && sa.protocol != RACOON_IPPROTO_ESP) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP and AH only");
+    const bool esp = sa.protocol == RACOON_IPPROTO_ESP;
+    if (!esp && sa.protocol != RACOON_IPPROTO_AH && sa.protocol != RACOON_IPPROTO_COMP) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED, "kernel-userspace does ESP, AH and IPComp");
     }
-    if (sa.dst.family == 6 && !(ah ? ah6_ : esp6_)) {
-        return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         std::string("no ") + (ah ? "AH" : "ESP") + " over IPv6 on this machine");
+    if (sa.dst.family == 6 && !(esp ? esp6_ : comp6_)) {
+        return sdk::fail(
+            err, RACOON_NOT_SUPPORTED,
+            std::string("no ") + (esp ? "ESP" : "AH or IPComp") + " over IPv6 on this machine");
     }
     return RACOON_OK;
 }

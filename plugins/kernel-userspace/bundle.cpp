@@ -44,7 +44,7 @@ Wrapped take_apart(const Sa& sa, ByteView packet, const Wrapping& w, Parts* part
         return Wrapped::Done;
     }
     std::optional<std::size_t> at = plain_header(flow->source.family);
-    if (sa.ah) at = place_for_ah(packet, *flow);
+    if (!sa.esp) at = place_for_ah(packet, *flow);
     if (!at || (sa.esp && !is_plain(*flow))) return Wrapped::HasOptions;
     parts->headers.assign(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(*at));
     parts->content = packet.subspan(*at);
@@ -55,6 +55,24 @@ Wrapped take_apart(const Sa& sa, ByteView packet, const Wrapping& w, Parts* part
         parts->headers[4] = static_cast<std::uint8_t>(w.id >> 8);
         parts->headers[5] = static_cast<std::uint8_t>(w.id);
     }
+    return Wrapped::Done;
+}
+
+// What does not get smaller stays as it is; in a tunnel, without a header of IPComp (RFC 3173 2.2).
+Wrapped add_compression(Sa& sa, const Wrapping& w, Bytes* packet) {
+    Parts parts;
+    const Wrapped apart = take_apart(sa, *packet, w, &parts);
+    if (apart != Wrapped::Done) return apart;
+    const std::size_t at = parts.headers.size();
+    Bytes compressed;
+    const bool smaller = sa.comp->compress(parts.content, parts.next, &compressed);
+    if (!smaller && !sa.tunnel()) return Wrapped::Done;
+    const ByteView behind = smaller ? ByteView(compressed) : parts.content;
+    if (at + behind.size() > kMostPacket) return Wrapped::TooLong;
+    Bytes out = std::move(parts.headers);
+    out.insert(out.end(), behind.begin(), behind.end());
+    set_next(out, at, smaller ? kProtoComp : parts.next);
+    *packet = std::move(out);
     return Wrapped::Done;
 }
 
@@ -86,7 +104,8 @@ Wrapped add_layer(Sa& sa, Wrapping& w, Bytes* packet) {
 
 Wrapped wrap(Wrapping& w, Bytes* packet) {
     for (Sa* sa : w.layers.all()) {
-        const Wrapped wrapped = add_layer(*sa, w, packet);
+        const Wrapped wrapped =
+            sa->comp ? add_compression(*sa, w, packet) : add_layer(*sa, w, packet);
         if (wrapped != Wrapped::Done) return wrapped;
     }
     return Wrapped::Done;

@@ -17,6 +17,10 @@ bool make_protocol(Sa& sa, const racoon_kernel_sa& facts, std::string* error) {
         sa.ah = AhSa::make(facts, error);
         return sa.ah != nullptr;
     }
+    if (facts.protocol == RACOON_IPPROTO_COMP) {
+        sa.comp = CompSa::make(facts, error);
+        return sa.comp != nullptr;
+    }
     sa.esp = EspSa::make(facts, error);
     return sa.esp != nullptr;
 }
@@ -85,6 +89,7 @@ void DataPath::set_sa(const Frame& frame, std::int64_t now) {
     if (sa.hard_at != kNever) deadlines_.insert({sa.hard_at, sa.serial, true, key});
     const bool outbound = facts->direction == RACOON_DIR_OUT;
     if (outbound) outbound_.emplace(facts->reqid, key);
+    if (!outbound && sa.comp && sa.tunnel()) comp_tunnels_.insert(key);
     sas_.emplace(key, std::move(sa));
     reply(frame.number, RACOON_OK, {});
     if (!outbound) return;

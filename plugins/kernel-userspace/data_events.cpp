@@ -104,6 +104,7 @@ void DataPath::end_sa(const SaKey& key, bool with_event) {
             break;
         }
     }
+    comp_tunnels_.erase(key);
     sas_.erase(at);
 }
 

@@ -23,6 +23,11 @@ Outer outer_of(const Flow& flow) {
     return outer;
 }
 
+// A packet that would not have got smaller has no IPComp.
+bool may_be_left_out(const racoon_kernel_template& rule) {
+    return rule.protocol == RACOON_IPPROTO_COMP && rule.mode == RACOON_MODE_TRANSPORT;
+}
+
 // The headers before AH move up to what AH named.
 std::span<std::uint8_t> without_ah(std::span<std::uint8_t> packet, std::size_t at,
                                    const AhSa::Header& ah) {
@@ -42,12 +47,14 @@ void DataPath::from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::i
 
 void DataPath::from_wire_packet(std::span<std::uint8_t> packet, std::int64_t now) {
     const auto flow = parse_packet(packet);
-    if (!flow || flow->protocol != kProtoAh || flow->fragment) {
+    const bool known =
+        flow && (flow->protocol == kProtoAh || flow->protocol == kProtoComp) && !flow->fragment;
+    if (!known) {
         ++drops_.malformed;
         return;
     }
     Layers through;
-    open_ah(packet.first(flow->size), *flow, through, now);
+    if (!open_next(packet.first(flow->size), *flow, through, now)) ++drops_.no_sa;
 }
 
 // A tunnel's outer source is part of the SA. In UDP it may change: what then counts is that the packet is
@@ -92,10 +99,6 @@ void DataPath::open_esp(const Outer& outer, std::span<std::uint8_t> esp, Layers&
     through.add_inner(*sa);
     if (sa->tunnel()) return opened(outer, inner, next, through, now);
     Bytes packet = make_packet(outer, next, inner);
-    // The peer made the checksum for the addresses on its side of the NAT. The ICV has vouched for the
-    // packet, so a new one is as good (RFC 3948 3.1.2).
-    const auto flow = outer.src.port != 0 ? parse_packet(packet) : std::nullopt;
-    if (flow) renew_checksum(packet, *flow);
     opened(outer, packet, 0, through, now);
 }
 
@@ -104,12 +107,8 @@ void DataPath::open_ah(std::span<std::uint8_t> packet, const Flow& flow, Layers&
     const Outer outer = outer_of(flow);
     Reader in(packet.subspan(flow.header));
     in.skip(4);
-    const std::uint32_t spi = in.u32();
-    Sa* sa = in.ok() ? inbound_sa(outer, RACOON_IPPROTO_AH, spi) : nullptr;
-    if (sa == nullptr) {
-        ++drops_.no_sa;
-        return;
-    }
+    Sa* sa = inbound_sa(outer, RACOON_IPPROTO_AH, in.u32());
+    if (sa == nullptr) return;  // open_next has looked
     AhSa::Header ah;
     if (!note(sa->ah->open(packet, flow.header, &ah))) return;
     const bool holds_packet = ah.next == kProtoIpv4 || ah.next == kProtoIpv6;
@@ -122,6 +121,73 @@ void DataPath::open_ah(std::span<std::uint8_t> packet, const Flow& flow, Layers&
         return opened(outer, packet.subspan(flow.header + ah.size), ah.next, through, now);
     }
     opened(outer, without_ah(packet, flow.header, ah), 0, through, now);
+}
+
+void DataPath::open_comp(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
+                         std::int64_t now) {
+    const Outer outer = outer_of(flow);
+    Reader in(packet.subspan(flow.header));
+    in.skip(2);
+    Sa* sa = inbound_sa(outer, RACOON_IPPROTO_COMP, in.u16());
+    if (sa == nullptr) return;
+    std::uint8_t next = 0;
+    Bytes content;
+    const bool whole =
+        sa->comp->expand(packet.subspan(flow.header), 0xffff - flow.header, &next, &content);
+    const bool holds_packet = next == kProtoIpv4 || next == kProtoIpv6;
+    if (!whole || (sa->tunnel() && !holds_packet)) {
+        note(Opened::Malformed);
+        return;
+    }
+    through.add_inner(*sa);
+    if (sa->tunnel()) return opened(outer, content, next, through, now);
+    content.insert(content.begin(), packet.begin(),
+                   packet.begin() + static_cast<std::ptrdiff_t>(flow.header));
+    set_next(content, flow.header, next);
+    opened(outer, content, 0, through, now);
+}
+
+// RFC 3173 2.2: what would not have got smaller comes in a tunnel without IPComp, which is still that SA's.
+Sa* DataPath::uncompressed_tunnel(const Flow& flow) {
+    if (flow.protocol != kProtoIpv4 && flow.protocol != kProtoIpv6) return nullptr;
+    for (const SaKey& key : comp_tunnels_) {
+        const auto at = sas_.find(key);
+        if (at != sas_.end() && sdk::same_address(at->second.facts.src, flow.source) &&
+            sdk::same_address(at->second.facts.dst, flow.destination)) {
+            return &at->second;
+        }
+    }
+    return nullptr;
+}
+
+// False: the packet is not for one more of our SAs.
+bool DataPath::open_next(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
+                         std::int64_t now) {
+    if (through.full() || flow.fragment) return false;
+    const Outer outer = outer_of(flow);
+    Reader in(packet.subspan(flow.header));
+    if (flow.protocol == kProtoEsp) {
+        if (inbound_sa(outer, RACOON_IPPROTO_ESP, in.u32()) == nullptr) return false;
+        open_esp(outer, packet.subspan(flow.header), through, now);
+        return true;
+    }
+    if (flow.protocol == kProtoAh) {
+        in.skip(4);
+        if (inbound_sa(outer, RACOON_IPPROTO_AH, in.u32()) == nullptr) return false;
+        open_ah(packet, flow, through, now);
+        return true;
+    }
+    if (flow.protocol == kProtoComp) {
+        in.skip(2);
+        if (inbound_sa(outer, RACOON_IPPROTO_COMP, in.u16()) == nullptr) return false;
+        open_comp(packet, flow, through, now);
+        return true;
+    }
+    Sa* tunnel = through.empty() ? nullptr : uncompressed_tunnel(flow);
+    if (tunnel == nullptr) return false;
+    through.add_inner(*tunnel);
+    opened(outer, packet.subspan(flow.header), flow.protocol, through, now);
+    return true;
 }
 
 // What came out of an SA: a packet for another one of ours, or for the device. `next`: what a tunnel called
@@ -142,23 +208,14 @@ void DataPath::opened(const Outer& outer, std::span<std::uint8_t> inner, std::ui
     const std::span<std::uint8_t> packet = inner.first(flow->size);
     if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
     flow->traffic_class = *ecn;
-    if (!through.full() && !flow->fragment && flow->protocol == kProtoEsp) {
-        Reader spi(packet.subspan(flow->header));
-        if (inbound_sa(outer_of(*flow), RACOON_IPPROTO_ESP, spi.u32()) != nullptr) {
-            return open_esp(outer_of(*flow), packet.subspan(flow->header), through, now);
-        }
-    }
-    if (!through.full() && !flow->fragment && flow->protocol == kProtoAh) {
-        Reader ah(packet.subspan(flow->header));
-        ah.skip(4);
-        if (inbound_sa(outer_of(*flow), RACOON_IPPROTO_AH, ah.u32()) != nullptr) {
-            return open_ah(packet, *flow, through, now);
-        }
-    }
+    if (open_next(packet, *flow, through, now)) return;
     if (!admits(through, *flow)) {
         ++drops_.not_selected;
         return;
     }
+    // The peer made the checksum for the addresses on its side of the NAT. The ICV has vouched for the
+    // packet, so a new one is as good (RFC 3948 3.1.2).
+    if (through.checksum_behind_nat()) renew_checksum(packet, *flow);
     if (is_syn(packet, *flow)) clamp_segment_size(packet, *flow, inner_mtu(through, *flow, now));
     output_.to_tun(packet, *flow);
     count(through, packet.size(), now);
@@ -186,7 +243,7 @@ bool DataPath::admits(const Layers& through, const Flow& flow) const {
         };
         if (matched < through.size() && fits(through.all()[matched]->facts)) {
             ++matched;
-        } else if (t.level != RACOON_LEVEL_USE) {
+        } else if (t.level != RACOON_LEVEL_USE && !may_be_left_out(t)) {
             return false;
         }
     }

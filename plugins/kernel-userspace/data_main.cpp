@@ -1,6 +1,6 @@
 // racoon-data: the process that protected packets pass through. It is started by the keeper with a message
-// channel (3), the TUN device (4), raw ESP sockets for IPv4 (5) and IPv6 (6), raw AH sockets for both (7, 8),
-// and UDP sockets for ESP in UDP (9 and on) that the keeper binds when it knows where; it drops every
+// channel (3), the TUN device (4), raw ESP sockets for IPv4 (5) and IPv6 (6), such of AH (7, 8) and of
+// IPComp (9, 10), and UDP sockets for ESP in UDP (11 and on) that the keeper binds when it knows where; it drops every
 // privilege before it reads a byte, and ends when the channel closes.
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,9 @@ constexpr int kEsp4 = 5;
 constexpr int kEsp6 = 6;
 constexpr int kAh4 = 7;
 constexpr int kAh6 = 8;
-constexpr int kFirstUdp = 9;
+constexpr int kComp4 = 9;
+constexpr int kComp6 = 10;
+constexpr int kFirstUdp = 11;
 constexpr int kRaw = kFirstUdp - kEsp4;   // sockets
 constexpr std::size_t kMaxFrame = 65536;  // racoon.proc/1
 constexpr int kBatch = 64;                // packets of the device before the sockets are looked at
@@ -175,7 +177,7 @@ int Process::run() {
     }
     int udp = 0;
     while (udp < Wire::kMostUdp && ::fcntl(kFirstUdp + udp, F_GETFD) >= 0) ++udp;
-    const Wire::Raw raw{kEsp4, if_ipv6(kEsp6), kAh4, if_ipv6(kAh6)};
+    const Wire::Raw raw{kEsp4, if_ipv6(kEsp6), kAh4, if_ipv6(kAh6), kComp4, if_ipv6(kComp6)};
     wire_.emplace(static_cast<Wire::Sink&>(*this), raw, kFirstUdp, udp);
     Writer ready = begin_frame(Message::Ready, 0);
     ready.u32(::geteuid());
@@ -184,9 +186,10 @@ int Process::run() {
     while (!keeper_gone_) {
         // First the channel and the device, then the sockets.
         constexpr int kFixed = 2 + kRaw;
-        pollfd fds[kFixed + Wire::kMostUdp] = {{kChannel, POLLIN, 0}, {kTun, POLLIN, 0},
-                                               {raw.esp4, POLLIN, 0}, {raw.esp6, POLLIN, 0},
-                                               {raw.ah4, POLLIN, 0},  {raw.ah6, POLLIN, 0}};
+        pollfd fds[kFixed + Wire::kMostUdp] = {{kChannel, POLLIN, 0},  {kTun, POLLIN, 0},
+                                               {raw.esp4, POLLIN, 0},  {raw.esp6, POLLIN, 0},
+                                               {raw.ah4, POLLIN, 0},   {raw.ah6, POLLIN, 0},
+                                               {raw.comp4, POLLIN, 0}, {raw.comp6, POLLIN, 0}};
         for (int i = 0; i < udp; ++i) fds[kFixed + i] = {kFirstUdp + i, POLLIN, 0};
         const int count = kFixed + udp;
         int wait = -1;

@@ -79,7 +79,7 @@ class DataPath {
     }
     /// `esp` begins with the SPI and is decrypted in place.
     void from_wire(const Outer& outer, std::span<std::uint8_t> esp, std::int64_t now);
-    /// A packet with AH in it, from the IP header on; it is changed in place.
+    /// A packet with AH or IPComp in it, from the IP header on; it is changed in place.
     void from_wire_packet(std::span<std::uint8_t> packet, std::int64_t now);
     void advance(std::int64_t now);
     std::int64_t next_deadline() const {
@@ -153,6 +153,11 @@ class DataPath {
                   std::int64_t now);
     void open_ah(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
                  std::int64_t now);
+    void open_comp(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
+                   std::int64_t now);
+    bool open_next(std::span<std::uint8_t> packet, const Flow& flow, Layers& through,
+                   std::int64_t now);
+    Sa* uncompressed_tunnel(const Flow& flow);
     void opened(const Outer& outer, std::span<std::uint8_t> packet, std::uint8_t next,
                 Layers& through, std::int64_t now);
     bool admits(const Layers& through, const Flow& flow) const;
@@ -173,6 +178,7 @@ class DataPath {
     Output& output_;
     std::unordered_map<SaKey, Sa, KeyHash> sas_;
     std::multimap<std::uint32_t, SaKey> outbound_;  // by request id
+    std::set<SaKey> comp_tunnels_;                  // inbound ones
     std::set<Deadline> deadlines_;
     Policies policies_;
     std::map<std::uint32_t, Acquire> acquires_;  // by policy id

@@ -131,10 +131,11 @@ Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure) {
     return fd;
 }
 
-Fd open_raw_ah(std::uint8_t family, std::uint32_t mark, Failure* failure) {
+Fd open_raw_whole(std::uint8_t family, int protocol, std::uint32_t mark, Failure* failure) {
     const bool v4 = family == 4;
-    const std::string what = v4 ? "raw AH socket for IPv4" : "raw AH socket for IPv6";
-    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_AH));
+    const std::string what = std::string("raw ") + (protocol == IPPROTO_AH ? "AH" : "IPComp") +
+                             " socket for " + (v4 ? "IPv4" : "IPv6");
+    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
     if (!fd) {
         fail(failure, what + " (needs CAP_NET_RAW)");
         return Fd();

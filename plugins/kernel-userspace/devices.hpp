@@ -41,8 +41,8 @@ bool start_tun(const std::string& name, int mtu, Failure* failure);
 /// A raw ESP socket for IPv4 or IPv6; its packets carry the mark.
 Fd open_raw(std::uint8_t family, std::uint32_t mark, Failure* failure);
 
-/// A raw AH socket, whose packets have their IP header already.
-Fd open_raw_ah(std::uint8_t family, std::uint32_t mark, Failure* failure);
+/// A raw socket of AH or IPComp, whose packets have their IP header already.
+Fd open_raw_whole(std::uint8_t family, int protocol, std::uint32_t mark, Failure* failure);
 
 /// A UDP socket for ESP in UDP (RFC 3948), to be bound beside an IKE socket later.
 Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure);

@@ -15,6 +15,7 @@ inline constexpr std::uint8_t kProtoIpv4 = 4;   // IPv4 in IP
 inline constexpr std::uint8_t kProtoIpv6 = 41;  // IPv6 in IP
 inline constexpr std::uint8_t kProtoEsp = 50;
 inline constexpr std::uint8_t kProtoAh = 51;
+inline constexpr std::uint8_t kProtoComp = 108;
 inline constexpr std::uint8_t kProtoDestination = 60;  // destination options of IPv6
 inline constexpr std::uint8_t kProtoNone = 59;         // dummy packets (RFC 4303 2.6)
 

@@ -1,5 +1,7 @@
 #include "sa.hpp"
 
+#include <algorithm>
+
 #include "packet.hpp"
 
 namespace racoon::kernel_userspace {
@@ -17,7 +19,14 @@ std::size_t Sa::most_inside(std::size_t way) const {
     std::size_t inside = 0;
     if (esp) inside = esp->most_inside(room);
     if (ah && room > ah->size()) inside = room - ah->size();
+    if (comp) inside = room;  // at worst it goes without
     return tunnel() || inside == 0 ? inside : inside + header;
+}
+
+bool Layers::checksum_behind_nat() const {
+    return outermost().encapsulated() &&
+           std::none_of(sas_.begin(), sas_.begin() + static_cast<std::ptrdiff_t>(count_),
+                        [](const Sa* sa) { return sa->tunnel(); });
 }
 
 std::size_t Layers::most_inside(std::size_t way) const {

@@ -10,6 +10,7 @@
 #include <racoon/plugin/kernel.h>
 
 #include "ah.hpp"
+#include "comp.hpp"
 #include "esp.hpp"
 
 namespace racoon::kernel_userspace {
@@ -20,8 +21,9 @@ inline constexpr std::size_t kMostLayers = 4;
 
 struct Sa {
     racoon_kernel_sa facts{};    // keys wiped
-    std::unique_ptr<EspSa> esp;  // one of the two
+    std::unique_ptr<EspSa> esp;  // one of the three
     std::unique_ptr<AhSa> ah;
+    std::unique_ptr<CompSa> comp;
     std::uint32_t state = 1;
     std::uint64_t serial = 0;
     std::uint64_t bytes = 0;
@@ -34,7 +36,9 @@ struct Sa {
     bool tunnel() const { return facts.mode == RACOON_MODE_TUNNEL; }
     bool encapsulated() const { return (facts.flags & RACOON_SA_UDP_ENCAP) != 0; }
     bool inbound() const { return facts.direction == RACOON_DIR_IN; }
-    std::uint32_t replay_window() const { return ah ? ah->replay_window() : esp->replay_window(); }
+    std::uint32_t replay_window() const {
+        return esp ? esp->replay_window() : ah ? ah->replay_window() : 0;
+    }
     /// The longest packet, with its IP header, that this SA makes one of at most `way` bytes of; 0: none.
     std::size_t most_inside(std::size_t way) const;
 };
@@ -55,6 +59,8 @@ class Layers {
     }
     /// ESP alone, whose outer header the kernel may write.
     bool only_esp() const { return count_ == 1 && sas_[0]->esp; }
+    /// All in transport mode, the outermost in UDP: a NAT may have changed what a checksum covers.
+    bool checksum_behind_nat() const;
     /// As Sa::most_inside, through all of them.
     std::size_t most_inside(std::size_t way) const;
 

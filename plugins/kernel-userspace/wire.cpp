@@ -177,6 +177,8 @@ Wire::Wire(Sink& sink, const Raw& raw, int first_udp, int udp_count) : sink_(sin
     sockets_[kEsp6].fd = raw.esp6;
     sockets_[kAh4].fd = raw.ah4;
     sockets_[kAh6].fd = raw.ah6;
+    sockets_[kComp4].fd = raw.comp4;
+    sockets_[kComp6].fd = raw.comp6;
     count_ = kFirstUdp;
     for (int i = 0; i < udp_count && i < kMostUdp; ++i) sockets_[count_++].fd = first_udp + i;
 }
@@ -402,7 +404,9 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
     Socket* socket = socket_of(fd);
     if (packet.empty() || socket == nullptr) return;
     Outer outer;
-    if (socket == &sockets_[kAh4]) return sink_.received_packet(packet);
+    if (socket == &sockets_[kAh4] || socket == &sockets_[kComp4]) {
+        return sink_.received_packet(packet);
+    }
     if (socket == &sockets_[kEsp4]) {
         // With its IP header, which the kernel has checked, but trust is cheap to avoid.
         const auto flow = parse_packet(packet);
@@ -417,9 +421,10 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
     } else {
         outer.src = address_of(*static_cast<const AnyAddress*>(m->msg_name));
         read_control(m, &outer);
-        if (socket == &sockets_[kEsp6] || socket == &sockets_[kAh6]) {
+        if (socket < &sockets_[kFirstUdp]) {
             outer.src.port = 0;
-            if (socket == &sockets_[kAh6]) return parse_ah6(outer, m, packet);
+            if (socket == &sockets_[kAh6]) return parse_whole6(outer, kProtoAh, m, packet);
+            if (socket == &sockets_[kComp6]) return parse_whole6(outer, kProtoComp, m, packet);
         } else {
             if (socket->bound.port == 0) {
                 AnyAddress at{};
@@ -436,9 +441,10 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
 
 // The kernel keeps the headers of IPv6 and tells of them; those that AH covers are put before it again. What
 // may change on the way, and is not told, AH does not cover.
-void Wire::parse_ah6(const Outer& outer, void* message, std::span<std::uint8_t> packet) {
+void Wire::parse_whole6(const Outer& outer, std::uint8_t protocol, void* message,
+                        std::span<std::uint8_t> packet) {
     auto* m = static_cast<msghdr*>(message);
-    std::uint8_t first = kProtoAh;
+    std::uint8_t first = protocol;
     Bytes extensions;
     for (cmsghdr* c = CMSG_FIRSTHDR(m); c != nullptr; c = CMSG_NXTHDR(m, c)) {
         if (c->cmsg_level != IPPROTO_IPV6) continue;

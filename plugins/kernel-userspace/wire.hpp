@@ -1,6 +1,6 @@
 // The sockets towards the peers: ESP in IP and in UDP, many packets in one system call. Source, traffic
-// class and hop limit go with each message; the kernel writes the outer header. Packets with AH have theirs
-// already, and leave just as they are, through sockets of their own.
+// class and hop limit go with each message; the kernel writes the outer header. Packets with AH and
+// of bundles have theirs already, and leave just as they are, through the socket of AH.
 #pragma once
 
 #include <array>
@@ -19,19 +19,21 @@ class Wire {
         virtual ~Sink() = default;
         /// A packet from the SPI on, in memory that may be overwritten.
         virtual void received(const Outer& outer, std::span<std::uint8_t> esp) = 0;
-        /// A packet with AH from its IP header on, in such memory.
+        /// A packet with AH or IPComp from its IP header on, in such memory.
         virtual void received_packet(std::span<std::uint8_t> packet) = 0;
         /// Packets to `peer` may have so many bytes with their IP header.
         virtual void path_mtu(const racoon_addr& peer, std::uint32_t mtu) = 0;
     };
     static constexpr int kMostUdp = 8;
 
-    /// ESP and AH; those of IPv6 may be -1.
+    /// ESP, AH and IPComp; those of IPv6 may be -1.
     struct Raw {
         int esp4 = -1;
         int esp6 = -1;
         int ah4 = -1;
         int ah6 = -1;
+        int comp4 = -1;
+        int comp6 = -1;
     };
     /// The UDP sockets follow one another, and may be bound later by somebody else.
     Wire(Sink& sink, const Raw& raw, int first_udp, int udp_count);
@@ -72,10 +74,11 @@ class Wire {
     bool send_one(Socket& socket, void* message);
     bool send_split(Socket& socket, const Queued& packet, std::size_t mtu);
     void parse(int fd, void* message, std::span<std::uint8_t> packet);
-    void parse_ah6(const Outer& outer, void* message, std::span<std::uint8_t> packet);
+    void parse_whole6(const Outer& outer, std::uint8_t protocol, void* message,
+                      std::span<std::uint8_t> packet);
 
     Sink& sink_;
-    enum Place : std::size_t { kEsp4, kEsp6, kAh4, kAh6, kFirstUdp };
+    enum Place : std::size_t { kEsp4, kEsp6, kAh4, kAh6, kComp4, kComp6, kFirstUdp };
     std::array<Socket, kFirstUdp + kMostUdp> sockets_{};
     std::size_t count_ = 0;
     std::vector<std::uint8_t> arena_;

@@ -1,5 +1,5 @@
 // fuzz: racoon_userspace_data racoon_userspace_protocol
-// Packets with AH from the wire, and packets that go through bundles of ESP and AH from one data path to
+// Packets with AH or IPComp from the wire, and packets that go through bundles of all from one data path to
 // another: what is sent is what arrives. A part of the inputs is sealed first, so that what lies behind the
 // ICV is reached, too.
 #include <algorithm>
@@ -39,12 +39,14 @@ struct Form {
     std::uint32_t mode[2];
     std::uint32_t rules;
 };
-constexpr std::uint32_t kE = RACOON_IPPROTO_ESP, kA = RACOON_IPPROTO_AH;
+constexpr std::uint32_t kE = RACOON_IPPROTO_ESP, kA = RACOON_IPPROTO_AH, kC = RACOON_IPPROTO_COMP;
 constexpr std::uint32_t kTr = RACOON_MODE_TRANSPORT, kTu = RACOON_MODE_TUNNEL;
-constexpr Form kForms[] = {{{kA, 0}, {kTr, 0}, 1},    {{kA, 0}, {kTu, 0}, 1},
-                           {{kE, kA}, {kTr, kTr}, 2}, {{kE, kA}, {kTu, kTr}, 2},
-                           {{kA, kE}, {kTr, kTr}, 2}, {{kA, kE}, {kTr, kTu}, 2},
-                           {{kA, kE}, {kTu, kTr}, 2}, {{kA, kA}, {kTr, kTu}, 2}};
+constexpr Form kForms[] = {
+    {{kA, 0}, {kTr, 0}, 1},    {{kA, 0}, {kTu, 0}, 1},    {{kE, kA}, {kTr, kTr}, 2},
+    {{kE, kA}, {kTu, kTr}, 2}, {{kA, kE}, {kTr, kTr}, 2}, {{kA, kE}, {kTr, kTu}, 2},
+    {{kA, kE}, {kTu, kTr}, 2}, {{kA, kA}, {kTr, kTu}, 2}, {{kC, 0}, {kTr, 0}, 1},
+    {{kC, kE}, {kTr, kTr}, 2}, {{kC, kE}, {kTu, kTr}, 2}, {{kC, kA}, {kTr, kTr}, 2},
+    {{kC, kA}, {kTu, kTr}, 2}};
 constexpr std::size_t kFormCount = sizeof(kForms) / sizeof(kForms[0]);
 
 struct World {
@@ -66,6 +68,10 @@ struct World {
         s.flags = esn ? RACOON_SA_ESN : 0;
         s.auth = v6 ? algorithm("hmac(sha256)", 32, 128) : algorithm("xcbc(aes)", 16, 96);
         if (s.protocol == kE) s.enc = algorithm("cbc(aes)", 16, 0);
+        if (s.protocol == kC) {
+            s.enc = algorithm("deflate", 0, 0);
+            s.auth = {};
+        }
         return s;
     }
     // Everything that IPv4 or IPv6 has, from host 1 to host 2.
@@ -121,10 +127,15 @@ struct Sink final : Output {
     }
 };
 
-void arrive(DataPath& path, Bytes packet) {
+// False: it is in the clear, as what does not get smaller with IPComp alone.
+bool arrive(DataPath& path, Bytes packet) {
     const auto flow = parse_packet(packet);
     if (!flow) std::abort();
-    if (flow->protocol == kProtoAh) return path.from_wire_packet(packet, 1);
+    if (flow->protocol == kProtoAh || flow->protocol == kProtoComp) {
+        path.from_wire_packet(packet, 1);
+        return true;
+    }
+    if (flow->protocol != kProtoEsp) return false;
     Outer outer;
     outer.src = flow->source;
     outer.dst = flow->destination;
@@ -132,6 +143,7 @@ void arrive(DataPath& path, Bytes packet) {
     outer.hop_limit = flow->hop_limit;
     outer.id = static_cast<std::uint16_t>(flow->fragment_id);
     path.from_wire(outer, std::span(packet).subspan(flow->header), 1);
+    return true;
 }
 
 }  // namespace
@@ -173,13 +185,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         DataPath sender(theirs);
         world.install(sender, RACOON_DIR_OUT);
         sender.from_tun(input, 1);
-        for (const Bytes& packet : theirs.wire) arrive(receiver, packet);
-        // Between the two hosts, and nothing that itself is for the SAs: it must be there again.
+        bool arrived = !theirs.wire.empty();
+        for (const Bytes& packet : theirs.wire) arrived = arrive(receiver, packet) && arrived;
+        // Between the two hosts, and nothing that itself is for the SAs or a dummy: it must be there again.
         const bool ends = flow && racoon::sdk::same_address(flow->source, address(world.v6, 1)) &&
                           racoon::sdk::same_address(flow->destination, address(world.v6, 2));
-        const bool ours = flow && (flow->protocol == kProtoEsp || flow->protocol == kProtoAh);
-        if (!theirs.wire.empty() && ends && !ours && sink.tun.size() != 1) std::abort();
-        if (sink.tun.size() == 1 && !ours && sink.tun[0].size() < flow->size - kIpv6Header)
+        const bool ours = flow && (flow->protocol == kProtoEsp || flow->protocol == kProtoAh ||
+                                   flow->protocol == kProtoComp || flow->protocol == kProtoIpv4 ||
+                                   flow->protocol == kProtoIpv6 || flow->protocol == kProtoNone);
+        if (arrived && ends && !ours && sink.tun.size() != 1) std::abort();
+        if (sink.tun.size() == 1 && !ours && sink.tun[0].size() + kIpv6Header < flow->size)
             std::abort();
         for (const Bytes& packet : theirs.wire) {
             Bytes whole;

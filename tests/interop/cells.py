@@ -72,7 +72,6 @@ RULES = [
                     "bp384", "bp512")),
     Rule("racoon's kernel-userspace has no DES, Blowfish and CAST", kernel=["userspace"],
          suite=having("suite", "des", "blowfish128", "cast128")),
-    Rule("racoon's kernel-userspace has no IPComp", kernel=["userspace"], proto=["ipcomp"]),
 ]
 
 

@@ -1,5 +1,5 @@
-// AH and bundles of ESP and AH between two data paths: what one sends is what the other receives. The level
-// `use`, too.
+// AH, IPComp and bundles between two data paths: what one sends is what the other receives. The level `use`,
+// too.
 #include "checksum.hpp"
 #include "data_path_fixture.hpp"
 
@@ -15,6 +15,8 @@ constexpr Rule kEspTransport{RACOON_IPPROTO_ESP, RACOON_MODE_TRANSPORT};
 constexpr Rule kEspTunnel{RACOON_IPPROTO_ESP, RACOON_MODE_TUNNEL};
 constexpr Rule kAhTransport{RACOON_IPPROTO_AH, RACOON_MODE_TRANSPORT};
 constexpr Rule kAhTunnel{RACOON_IPPROTO_AH, RACOON_MODE_TUNNEL};
+constexpr Rule kCompTransport{RACOON_IPPROTO_COMP, RACOON_MODE_TRANSPORT};
+constexpr Rule kCompTunnel{RACOON_IPPROTO_COMP, RACOON_MODE_TUNNEL};
 using Rules = std::vector<Rule>;
 
 Rule use(Rule rule) {
@@ -78,6 +80,10 @@ struct Pair {
         s.mode = rule.mode;
         s.flags = flags;
         if (rule.protocol == RACOON_IPPROTO_AH) s.enc = {};
+        if (rule.protocol == RACOON_IPPROTO_COMP) {
+            s.enc = algorithm("deflate", "deflate", 0, 0, 0);
+            s.auth = {};
+        }
         s.replay_window = 64;
         return s;
     }
@@ -95,7 +101,7 @@ struct Pair {
             }
         }
     }
-    Bytes udp(int from, std::size_t size = 100) {
+    Bytes udp(int from, std::size_t size = 100, bool noise = false) {
         Outer ends;
         ends.src = address(inner(from));
         ends.dst = address(inner(1 - from));
@@ -103,6 +109,9 @@ struct Pair {
         ends.hop_limit = 33;
         ends.id = 99;
         Bytes body(8 + size, 0x5a);
+        for (std::size_t i = 8; noise && i < body.size(); ++i) {
+            body[i] = static_cast<std::uint8_t>(i * i * 31 + i / 7 * 113 + i % 11 * 57);
+        }
         body[0] = body[2] = 4;
         body[4] = static_cast<std::uint8_t>(body.size() >> 8);
         body[5] = static_cast<std::uint8_t>(body.size());
@@ -119,7 +128,9 @@ struct Pair {
         }
         const auto flow = parse_packet(packet);
         ASSERT_TRUE(flow && flow->size == packet.size());
-        if (flow->protocol == kProtoAh) return hosts[to].path.from_wire_packet(packet, now);
+        if (flow->protocol == kProtoAh || flow->protocol == kProtoComp) {
+            return hosts[to].path.from_wire_packet(packet, now);
+        }
         ASSERT_EQ(flow->protocol, kProtoEsp);
         Outer theirs;
         theirs.src = flow->source;
@@ -157,6 +168,12 @@ TEST_F(BundleTest, EveryFormCarriesPacketsBothWays) {
         {kAhTunnel, kEspTransport},
         {kEspTransport, kAhTunnel},
         {kEspTransport, kAhTransport, kEspTunnel},
+        {kCompTransport},
+        {kCompTransport, kEspTransport},
+        {kCompTransport, kEspTunnel},
+        {kCompTunnel, kEspTransport},
+        {kCompTunnel, kEspTransport, kAhTransport},
+        {kCompTransport, kEspTransport, kAhTransport},
     };
     for (const Rules& rules : forms) {
         for (const bool six : {false, true}) {
@@ -188,6 +205,52 @@ TEST_F(BundleTest, EveryFormCarriesPacketsBothWays) {
             }
         }
     }
+}
+
+// RFC 3173 2.2: what does not get smaller comes without IPComp, in a tunnel as a plain one.
+TEST_F(BundleTest, CompressesWhatGetsSmallerAndDeliversTheRestAsWell) {
+    for (const Rules& rules :
+         {Rules{kCompTransport, kEspTransport}, Rules{kCompTunnel, kEspTransport},
+          Rules{kCompTransport, kAhTransport}}) {
+        for (const bool six : {false, true}) {
+            Pair one;
+            one.v6 = six;
+            one.nets = rules[0].mode == RACOON_MODE_TUNNEL;
+            one.policies(rules);
+            one.install(rules);
+            const Bytes words = one.udp(0, 1000);
+            const Bytes noise = one.udp(0, 60, true);
+            EXPECT_EQ(one.passed(0, words), words);
+            EXPECT_LT(one.hosts[0].sink.wire.back().size(), 300u);
+            EXPECT_EQ(one.passed(0, noise), noise);
+            EXPECT_GT(one.hosts[0].sink.wire.back().size(), noise.size());
+        }
+    }
+}
+
+// Behind a NAT only ESP goes in UDP, and the checksum is below IPComp.
+TEST_F(BundleTest, CompressedPacketsPassANat) {
+    const Rules rules{kCompTransport, kEspTransport};
+    policies(rules);
+    for (const Rule& rule : rules) {
+        const std::uint32_t flags = rule.protocol == RACOON_IPPROTO_ESP ? RACOON_SA_UDP_ENCAP : 0;
+        racoon_kernel_sa in = sa(rule, 0, RACOON_DIR_IN, flags);
+        racoon_kernel_sa out = sa(rule, 0, RACOON_DIR_OUT, flags);
+        if (flags != 0) in.src.port = in.dst.port = out.src.port = out.dst.port = 4500;
+        set_sa(1, in);
+        set_sa(0, out);
+    }
+    Bytes packet = udp(0, 1000);
+    packet[26] = static_cast<std::uint8_t>(packet[26] ^ 0x55);  // as made for another address
+    hosts[0].path.from_tun(packet, 5);
+    ASSERT_EQ(hosts[0].sink.wire.size(), 1u);
+    const Outer outer = hosts[0].sink.outers[0];
+    EXPECT_FALSE(outer.whole);
+    EXPECT_EQ(outer.dst.port, 4500);
+    EXPECT_LT(hosts[0].sink.wire[0].size(), 200u);
+    carry(1, outer, hosts[0].sink.wire[0]);
+    ASSERT_EQ(hosts[1].sink.tun.size(), 1u);
+    EXPECT_EQ(payload(hosts[1].sink.tun[0]), payload(udp(0, 1000))) << "the checksum is mended";
 }
 
 TEST_F(BundleTest, AhCoversTheHeaderAndKeepsItsOptions) {

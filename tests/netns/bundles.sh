@@ -1,5 +1,5 @@
 #!/bin/bash
-# AH, and bundles of ESP and AH, in transport and tunnel mode, over IPv4 and IPv6: negotiated by the first packet, with
+# AH, and bundles of ESP, AH and IPComp, in transport and tunnel mode, over IPv4 and IPv6: negotiated by the first packet, with
 # nothing else on the wire, small packets and such that do not fit the link. Then the level `use`: in the clear until
 # the peer answers.
 . "$(dirname "$0")/begin.sh"
@@ -24,15 +24,18 @@ stop_both() {
     stop_process "$pid_r"
 }
 
-# name | nets or hosts | rules | whether the payload can be read
+# name | nets or hosts | rules | what is outermost | whether the payload can be read
 forms='
-AH in transport mode|hosts|ah/transport//require|readable
-AH as a tunnel|nets|ah/tunnel/A-B/require|readable
-ESP and AH in transport mode|hosts|esp/transport//require ah/transport//require|hidden
-an ESP tunnel in AH|nets|esp/tunnel/A-B/require ah/transport//require|hidden
+AH in transport mode|hosts|ah/transport//require|ah|readable
+AH as a tunnel|nets|ah/tunnel/A-B/require|ah|readable
+ESP and AH in transport mode|hosts|esp/transport//require ah/transport//require|ah|hidden
+an ESP tunnel in AH|nets|esp/tunnel/A-B/require ah/transport//require|ah|hidden
+IPComp and ESP in transport mode|hosts|ipcomp/transport//use esp/transport//require|esp|hidden
+an IPComp tunnel in ESP|nets|ipcomp/tunnel/A-B/use esp/transport//require|esp|hidden
+IPComp, ESP and AH in transport mode|hosts|ipcomp/transport//use esp/transport//require ah/transport//require|ah|hidden
 '
 begins=r
-while IFS='|' read -r name scope rules payload; do
+while IFS='|' read -r name scope rules outermost payload; do
     [ -n "$name" ] || continue
     [ $begins = l ] && begins=r answers=l || begins=l answers=r
     for host in l r; do racoon_configure $host kernel="$kernel" scope=$scope rules="$rules"; done
@@ -46,14 +49,24 @@ while IFS='|' read -r name scope rules payload; do
         check "$name, IPv$family: what does not fit the link" wait_until 20 ask $begins $family 2 -s 4000
     done
     capture_stop
-    at_least "$name: AH packets" "$(capture_count "$work/wire.pcap" ah)" 44
+    [ $outermost = ah ] && inner=esp || inner=ah
+    at_least "$name: packets of $outermost" "$(capture_count "$work/wire.pcap" $outermost)" 44
     equal "$name: packets with nothing outside" "$(capture_count "$work/wire.pcap" plain)" 0
-    equal "$name: ESP outermost" "$(capture_count "$work/wire.pcap" esp)" 0
+    equal "$name: packets of $inner outermost" "$(capture_count "$work/wire.pcap" $inner)" 0
     if [ $payload = hidden ]; then
         refute "$name: the payload is readable" capture_holds "$work/wire.pcap" $pattern
     else
         check "$name: AH hides nothing" capture_holds "$work/wire.pcap" $pattern
     fi
+    case $rules in
+    ipcomp*)
+        capture_start "$work/small.pcap" || exit 1
+        check "$name: packets that get smaller" ask $begins 4 10 -s 1200
+        capture_stop
+        # Uncompressed they would be more than 24,000 bytes.
+        at_least "$name: bytes saved of 24,000" $((24000 - $(stat -c %s "$work/small.pcap"))) 14000
+        ;;
+    esac
     equal "$name: negotiations on $begins" "$(grep -c 'initiate new phase 2' "$(log_of $begins)")" 2
     stop_both "$name"
     [ $failures = 0 ] || finish
