@@ -1,4 +1,4 @@
-// Every ESP and AH algorithm that the modules name, on a real kernel: it installs, a ping passes between two
+// Every ESP and AH algorithm and the compression that the modules name, on a real kernel: it installs, a ping passes between two
 // kernels, and packets pass both ways between the kernel and kernel-userspace's own code with the same key.
 // Runs in a User Mode Linux guest, as xfrm_test.cpp does.
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 
 #include "ah.hpp"
 #include "ah_header.hpp"
+#include "comp.hpp"
 #include "conformance.hpp"
 #include "esp.hpp"
 #include "fake_host.hpp"
@@ -26,6 +27,7 @@ using namespace std::chrono_literals;
 using kernel_userspace::AhSa;
 using kernel_userspace::Bytes;
 using kernel_userspace::ByteView;
+using kernel_userspace::CompSa;
 using kernel_userspace::EspSa;
 using kernel_userspace::Opened;
 using kernel_userspace::Sealed;
@@ -133,6 +135,7 @@ struct XfrmSuites : ::testing::Test {
             racoon_kernel_sa in = sa(suite, from, RACOON_DIR_IN);
             racoon_kernel_sa out = sa(suite, from, RACOON_DIR_OUT);
             in.protocol = out.protocol = protocol;
+            if (protocol == RACOON_IPPROTO_COMP) in.replay_window = 0;  // it has no numbers
             ASSERT_EQ(host(1 - from).sa_add(in), RACOON_OK) << host(1 - from).error();
             ASSERT_EQ(host(from).sa_add(out), RACOON_OK) << host(from).error();
         }
@@ -174,10 +177,13 @@ struct XfrmSuites : ::testing::Test {
     static constexpr const char* kNet[2] = {"192.168.1.0/24", "192.168.2.0/24"};
 };
 
-/// An ICMP echo request from 192.168.1.1 to 192.168.2.1, with checksums.
-Bytes echo_request() {
+/// An ICMP echo request from 192.168.1.1 to 192.168.2.1, with checksums and that many zeros at its end.
+Bytes echo_request(std::size_t zeros = 0) {
     Bytes p = {0x45, 0,   0, 32, 0, 1, 0, 0, 64, 1, 0, 0, 192, 168, 1,   1,
                192,  168, 2, 1,  8, 0, 0, 0, 0,  7, 0, 1, 'r', 'a', 'c', 'o'};
+    p.resize(p.size() + zeros);
+    p[2] = static_cast<std::uint8_t>(p.size() >> 8);
+    p[3] = static_cast<std::uint8_t>(p.size());
     const auto checksum = [&](std::size_t begin, std::size_t end, std::size_t at) {
         std::uint32_t sum = 0;
         for (std::size_t i = begin; i < end; i += 2) sum += p[i] * 256u + p[i + 1];
@@ -337,6 +343,51 @@ TEST_F(XfrmSuites, EveryMacOfAhPassesAndGmacIsToldApart) {
     const Suite gmac{"GMAC", {}, {"rfc4543(gcm(aes))", 20, 128}};
     EXPECT_EQ(asked(gmac, true, RACOON_IPPROTO_AH), RACOON_NOT_SUPPORTED) << reason;
     EXPECT_NE(reason.find("rfc4543(gcm(aes))"), std::string::npos) << reason;
+}
+
+TEST_F(XfrmSuites, IpcompPassesBetweenKernelAndUserspace) {
+    policies(RACOON_IPPROTO_COMP);
+    const Suite deflate{"deflate", {"deflate", 0, 0}, {}};
+    install(deflate, RACOON_IPPROTO_COMP);
+    if (HasFatalFailure()) return;
+    const auto of = [&](int from, std::uint32_t direction) {
+        racoon_kernel_sa s = sa(deflate, from, direction);
+        s.protocol = RACOON_IPPROTO_COMP;
+        return s;
+    };
+    // Userspace to kernel.
+    std::string error;
+    const auto sender = CompSa::make(of(0, RACOON_DIR_OUT), &error);
+    ASSERT_TRUE(sender) << error;
+    Bytes compressed;
+    ASSERT_TRUE(sender->compress(echo_request(1000), 4, &compressed));
+    kernel_userspace::Outer outer;
+    outer.src = address(kOuter[0]);
+    outer.dst = address(kOuter[1]);
+    net.enter(0);
+    EXPECT_TRUE(send_raw(make_packet(outer, kernel_userspace::kProtoComp, compressed), outer.dst));
+    EXPECT_TRUE(a.run_until([&] { return packets(1, of(0, RACOON_DIR_IN)) == 1; }, 5s))
+        << "the kernel does not take what userspace compressed";
+    EXPECT_TRUE(a.run_until([&] { return packets(1, of(1, RACOON_DIR_OUT)) == 1; }, 5s))
+        << "no answer to the echo";
+    // Kernel to userspace.
+    net.captured();
+    const int pid = net.start_in(0, "ping -q -p 7261636f6f6e -c 2 -i 0.2 -W 5 -s 1000 192.168.2.1");
+    int status = -1;
+    ASSERT_TRUE(a.run_until([&] { return TwoHosts::ended(pid, &status); }));
+    EXPECT_EQ(status, 0);
+    std::size_t expanded = 0;
+    for (const auto& packet : ip_packets(net.captured())) {
+        ASSERT_EQ(packet[9], RACOON_IPPROTO_COMP);
+        EXPECT_LT(packet.size(), 300u);
+        Bytes inner;
+        std::uint8_t next = 0;
+        ASSERT_TRUE(sender->expand(ByteView(packet).subspan(20), 0xffff, &next, &inner));
+        EXPECT_EQ(next, 4);
+        EXPECT_TRUE(contains(inner, "racoonracoon"));
+        ++expanded;
+    }
+    EXPECT_EQ(expanded, 4u);
 }
 
 TEST_F(XfrmSuites, AskingLeavesNothingBehind) {
