@@ -202,6 +202,50 @@ TEST_F(Userspace, CarriesEveryAlgorithmThatItOffers) {
     }
 }
 
+TEST_F(Userspace, TellsWhatItCanDoOfEachProtocol) {
+    racoon_kernel_caps caps{};
+    caps.struct_size = sizeof(caps);
+    ASSERT_EQ(a.table().capabilities(a.impl(), &caps), RACOON_OK);
+    for (const std::uint64_t flag : {RACOON_CAP_AH, RACOON_CAP_IPCOMP, RACOON_CAP_TRANSPORT_MODE}) {
+        EXPECT_NE(caps.flags & flag, 0u) << flag;
+    }
+    racoon_error error{};
+    error.struct_size = sizeof(error);
+    const auto asked = [&](std::uint32_t protocol, const racoon_kernel_alg& enc,
+                           const racoon_kernel_alg& auth) {
+        racoon_kernel_sa s{};
+        s.struct_size = sizeof(s);
+        s.protocol = protocol;
+        s.mode = RACOON_MODE_TUNNEL;
+        s.enc = enc;
+        s.auth = auth;
+        return a.table().supports(a.impl(), &s, &error);
+    };
+    const auto sha1 = algorithm("", "hmac(sha1)", 20, 96, 1);
+    const auto xcbc = algorithm("", "xcbc(aes)", 16, 96, 1);
+    const auto gmac = algorithm("", "rfc4543(gcm(aes))", 20, 128, 1);
+    EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, sha1), RACOON_OK);
+    EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, xcbc), RACOON_OK);
+    EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, gmac), RACOON_NOT_SUPPORTED);
+    EXPECT_NE(std::string(error.text).find("rfc4543(gcm(aes))"), std::string::npos) << error.text;
+    EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, {}), RACOON_NOT_SUPPORTED);
+    EXPECT_EQ(asked(RACOON_IPPROTO_ESP, algorithm("", "cbc(aes)", 16, 0, 1), {}), RACOON_OK);
+    EXPECT_EQ(asked(RACOON_IPPROTO_COMP, algorithm("", "deflate", 0, 0, 0), {}), RACOON_OK);
+    EXPECT_EQ(asked(RACOON_IPPROTO_COMP, algorithm("", "lzs", 0, 0, 0), {}), RACOON_NOT_SUPPORTED);
+    EXPECT_EQ(asked(4, {}, sha1), RACOON_NOT_SUPPORTED);
+}
+
+// What does not get smaller would come as a plain tunnel, which nobody here listens for.
+TEST_F(Userspace, DoesATunnelOfIpcompOnlyInsideOfEspOrAh) {
+    racoon_kernel_policy p = esp_policy(10, RACOON_DIR_OUT, selector(kV4.net[0], kV4.net[1]),
+                                        kV4.outer[0], kV4.outer[1], 1);
+    p.templates[0].protocol = RACOON_IPPROTO_COMP;
+    EXPECT_EQ(a.policy_add(p), RACOON_NOT_SUPPORTED);
+    p.templates[1] = {RACOON_IPPROTO_ESP, RACOON_MODE_TRANSPORT, RACOON_LEVEL_REQUIRE, 1, {}, {}};
+    p.template_count = 2;
+    EXPECT_EQ(a.policy_add(p), RACOON_OK) << a.error();
+}
+
 TEST_F(Userspace, RefusesAnAlgorithmThatItDoesNotKnow) {
     racoon_kernel_sa s = sa(kV4, 0, RACOON_DIR_OUT);
     s.enc = algorithm("", "cbc(blowfish)", 16, 0, 1);
