@@ -50,6 +50,8 @@ class Wire {
     std::uint32_t read_errors(int fd);
 
     std::uint64_t lost() const { return lost_; }
+    /// Came with more headers than the kernel could tell of.
+    std::uint64_t unreadable() const { return unreadable_; }
 
   private:
     static constexpr std::size_t kArena = 1 << 17;  // stays in a processor's cache
@@ -87,6 +89,7 @@ class Wire {
     bool segments_ = true;     // this kernel cuts datagrams itself
     std::uint32_t split_ = 0;  // packets that were fragmented here
     std::uint64_t lost_ = 0;
+    std::uint64_t unreadable_ = 0;
 };
 
 }  // namespace racoon::kernel_userspace
