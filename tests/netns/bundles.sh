@@ -24,6 +24,20 @@ stop_both() {
     stop_process "$pid_r"
 }
 
+send_options() { # FROM TO HEX: whether a datagram with this header of hop-by-hop options arrives
+    addresses "$1" 6
+    enter_background "$2" perl -MIO::Socket::IP -e 'alarm 10; $s = IO::Socket::IP->new(LocalHost => $ARGV[0],
+        LocalPort => 7001, Proto => "udp") or die $!; $s->recv($x, 100) // die $!; print "$x\n"' \
+        "$peer" >"$work/received" 2>&1
+    local receiver=$!
+    wait_until 5 enter "$2" sh -c 'ss -Hlun | grep -q :7001'
+    enter "$1" perl -MIO::Socket::IP -e '$s = IO::Socket::IP->new(LocalHost => $ARGV[0], PeerHost => $ARGV[1],
+        PeerPort => 7001, Proto => "udp") or die $!; setsockopt($s, 41, 54, pack("H*", $ARGV[2])) or die $!; # IPV6_HOPOPTS
+        $s->send("racoon") or die $!' "$own" "$peer" "$3"
+    wait $receiver
+    grep -q racoon "$work/received"
+}
+
 # name | nets or hosts | rules | what is outermost | whether the payload can be read
 forms='
 AH in transport mode|hosts|ah/transport//require|ah|readable
@@ -48,6 +62,11 @@ while IFS='|' read -r name scope rules outermost payload; do
         # The device's packets are longer than the link with that much around them, which either end of IPv6 has to learn first.
         check "$name, IPv$family: what does not fit the link" wait_until 20 ask $begins $family 2 -s 4000
     done
+    if [ "$name" = "AH in transport mode" ]; then
+        check "$name: an IPv4 packet that records its route" ask $begins 4 1 -R
+        check "$name: an IPv6 packet with router alert" send_options $begins $answers 0000050200000100
+        check "$name: an IPv6 packet with an option that may change" send_options $begins $answers 00003e0200000100
+    fi
     capture_stop
     [ $outermost = ah ] && inner=esp || inner=ah
     at_least "$name: packets of $outermost" "$(capture_count "$work/wire.pcap" $outermost)" 44
