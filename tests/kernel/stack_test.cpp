@@ -657,7 +657,7 @@ TEST_F(Stack, PutsAForwardingPolicyBesideAnInboundOne) {
 TEST_F(Stack, APolicyTakesThePlaceOfAnotherWithoutAnInstantInBetween) {
     policies(kV4);
     // The kernel tells of every policy that is deleted; of one that is replaced, it does not.
-    const int monitor = net.start_in(0, "exec ip xfrm monitor policy > " + journal + "/seen");
+    const int monitor = net.start_in(0, "ip xfrm monitor policy > " + journal + "/seen");
     std::string seen;
     const auto watching = [&](const char* what) {
         return a.run_until(
