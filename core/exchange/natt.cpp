@@ -161,11 +161,10 @@ Status add_nat_oa(const Phase1& x, bool initiator, isakmp::MessageBuilder& b) {
     return ok();
 }
 
-IpAddr peer_original_address(const Phase1& x, bool initiator, const isakmp::Message& m) {
+IpAddr original_address(const Phase1& x, bool of_initiator, const isakmp::Message& m) {
     const Natt& natt = x.natt();
     if (!natt.encapsulates()) return {};
-    // The initiator's address is in the first one.
-    std::size_t place = initiator ? 1 : 0;
+    std::size_t place = of_initiator ? 0 : 1;
     for (const isakmp::Payload& p : m.payloads()) {
         if (isakmp::number(p.type) != natt.dialect->natoa_payload) continue;
         if (place-- != 0) continue;

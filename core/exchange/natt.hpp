@@ -30,7 +30,8 @@ void take_nat_d(Phase1& x, const isakmp::Message& m);
 WireModes wire_modes(const Natt& natt);
 /// NAT-OA payloads of transport mode, the initiator's address first; nothing where none is wanted.
 Status add_nat_oa(const Phase1& x, bool initiator, isakmp::MessageBuilder& b);
-/// The peer's own address as its NAT-OA payload has it; none: it sent none.
-IpAddr peer_original_address(const Phase1& x, bool initiator, const isakmp::Message& m);
+/// The address of one end as the sender of `m` sees it, in its NAT-OA payloads (RFC 3947 5.2): its own is the one
+/// that it has behind a NAT. None: it sent none.
+IpAddr original_address(const Phase1& x, bool of_initiator, const isakmp::Message& m);
 
 }  // namespace racoon::exchange

@@ -258,16 +258,15 @@ class Choosing {
         if (!which) return {};
         Phase2Choice out;
         out.params.sas = wanted_sas(rules_.templates);
-        bool first = true;
+        has_group_ = false;
         for (std::size_t i = 0; i < rules_.templates.size(); ++i) {
             const isakmp::Proposal& p = bundle[(*which)[i]];
             const auto spi = usable_spi(p);
             if (!spi) return {};
             out.params.sas[i].spi_out = *spi;
-            const isakmp::Transform* t = transform(out.params, i, p, first);
+            const isakmp::Transform* t = transform(out.params, i, p);
             if (t == nullptr) return {};
             out.parts.push_back({&p, t, i});
-            first = false;
         }
         std::sort(out.parts.begin(), out.parts.end(),
                   [](const auto& a, const auto& b) { return a.proposal < b.proposal; });
@@ -278,7 +277,7 @@ class Choosing {
 
   private:
     const isakmp::Transform* transform(Phase2Params& params, std::size_t i,
-                                       const isakmp::Proposal& proposal, bool first) {
+                                       const isakmp::Proposal& proposal) {
         for (const auto& transform : proposal.transforms) {
             auto t = Phase2Transform::decode(transform);
             if (!t) {
@@ -286,12 +285,12 @@ class Choosing {
                 continue;
             }
             last_ = "not acceptable: " + t->text(proposal.protocol);
-            if (take(params, i, *t, first)) return &transform;
+            if (take(params, i, *t)) return &transform;
         }
         return nullptr;
     }
 
-    bool take(Phase2Params& params, std::size_t i, const Phase2Transform& t, bool first) {
+    bool take(Phase2Params& params, std::size_t i, const Phase2Transform& t) {
         const conf::PolicyTemplate& tmpl = rules_.templates[i];
         // libreswan says none of IPComp, which is inside of the ESP that says it.
         const bool inside = tmpl.protocol == RACOON_IPPROTO_COMP && rules_.templates.size() > 1;
@@ -314,20 +313,24 @@ class Choosing {
                 ": the kernel backend " + ctx_.caps.backend + " has no extended sequence numbers";
             return false;
         }
-        if (!take_group(params, static_cast<std::uint16_t>(t.group), first)) return false;
-        const std::uint64_t ours = own_lifetime(rules_.info);
         Phase2Params with = params;
+        // strongSwan says the group of IPComp no more than libreswan its mode.
+        const auto group = static_cast<std::uint16_t>(t.group);
+        const bool says_group = group != 0 || !inside;
+        if (says_group && !take_group(with, group)) return false;
+        const std::uint64_t ours = own_lifetime(rules_.info);
         if (!take_offered_lifetime(with, check_, ours, t.life)) {
             last_ += ": lifetime is " + std::to_string(ours) + " seconds here";
             return false;
         }
         params = std::move(with);
+        has_group_ = has_group_ || says_group;
         set(params.sas[i], *algorithms, t);
         return true;
     }
 
     /// One group for the whole bundle (RFC 2409 5.5: there is one KE payload).
-    bool take_group(Phase2Params& params, std::uint16_t group, bool first) {
+    bool take_group(Phase2Params& params, std::uint16_t group) {
         const conf::GroupInfo* ours = rules_.info.pfs_group;
         const conf::GroupInfo* found = nullptr;
         if (ours != nullptr && check_ != conf::ProposalCheck::Obey && group != ours->number) {
@@ -343,7 +346,7 @@ class Choosing {
             if (it == groups_.end()) return false;
             found = it->second;
         }
-        if (!first && found != params.pfs) {
+        if (has_group_ && found != params.pfs) {
             last_ += ": another group than that of the protocol before it";
             return false;
         }
@@ -355,6 +358,7 @@ class Choosing {
     const Phase2Rules& rules_;
     conf::ProposalCheck check_;
     const GroupMap& groups_;
+    bool has_group_ = false;  // of the bundle that is being judged
     std::string last_;
 };
 
@@ -499,6 +503,10 @@ bool take_answered(Phase2Params& params, std::size_t i, const Phase2Rules& rules
         Phase2Transform theirs = answered;
         theirs.life = ours.life;
         if (theirs.mode == Encapsulation::None) theirs.mode = ours.mode;
+        // Inside of ESP, whose transform says it.
+        if (rules.templates[i].protocol == RACOON_IPPROTO_COMP && rules.templates.size() > 1 &&
+            static_cast<std::uint16_t>(theirs.group) == 0)
+            theirs.group = ours.group;
         if (!(theirs == ours)) continue;
         const auto algorithms =
             algorithms_of(rules.info, rules.templates[i].protocol, ours, conf::ProposalCheck::Obey);

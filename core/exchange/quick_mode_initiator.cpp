@@ -66,8 +66,7 @@ Task<Result<Verified<isakmp::QuickMode1>>> verified_message_2(Phase2& x, bool& c
         x.ivs().advance(in->message.body());
         x.accept(*in);
         x.phase1().follow(*in);
-        x.negotiation().peer_original =
-            peer_original_address(x.phase1(), false, verified->message());
+        x.negotiation().peer_original = original_address(x.phase1(), false, verified->message());
         co_return verified;
     }
 }

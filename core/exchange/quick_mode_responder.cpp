@@ -69,6 +69,20 @@ Error unserved(const Status& status) {
     return Error(status.error()).notify(isakmp::number(NotifyType::NoProposalChosen));
 }
 
+/// In transport mode behind a NAT a host is called by the address that the peer knows: its own behind the NAT, or
+/// ours before it. Both mean the hosts themselves, whose traffic the kernel sees with the outer addresses.
+void take_nat_oa(Phase2& x, TrafficSelector& ts) {
+    const Phase1& sa = x.phase1();
+    const isakmp::Message& message = x.negotiation().message1->message();
+    const IpAddr theirs = original_address(sa, true, message);
+    const IpAddr ours = original_address(sa, false, message);
+    x.negotiation().peer_original = theirs;
+    if (!theirs.is_any() && ts.remote.net == Prefix::host(theirs))
+        ts.remote.net = Prefix::host(sa.remote().addr);
+    if (!ours.is_any() && ts.local.net == Prefix::host(ours))
+        ts.local.net = Prefix::host(sa.local().addr);
+}
+
 /// What message 1 asks for, held against policy, sainfo and kernel.
 Result<Phase2Choice> plan(Phase2& x) {
     Phase2::Negotiation& n = x.negotiation();
@@ -81,6 +95,7 @@ Result<Phase2Choice> plan(Phase2& x) {
     named.spi_out = m.sa.proposals[0].spi_value().value_or(Spi{});
     x.params().sas.assign(1, named);
     RACOON_TRY(QuickModeIds ids, ids_of_quick_mode(m.id_ci, m.id_cr, false, local, peer));
+    take_nat_oa(x, ids.selector);
     const TrafficSelector& ts = ids.selector;
     x.local_id = std::move(ids.local);
     x.remote_id = std::move(ids.remote);
@@ -106,7 +121,6 @@ Result<Phase2Choice> plan(Phase2& x) {
     RACOON_TRY(Phase2Choice choice,
                choose_phase2(x.ctx(), x.rules(), x.phase1().section().proposal_check,
                              x.settings().groups, m.sa));
-    n.peer_original = peer_original_address(x.phase1(), true, n.message1->message());
     x.set_params(choice.params);
     n.ni = to_bytes(m.nonce);
     n.nr = x.ctx().random_bytes(nonce_size(x));

@@ -29,6 +29,7 @@ struct Case {
     Names a_speaks{"rfc3947", "draft-03", "draft-02"}, b_speaks{"rfc3947", "draft-03", "draft-02"};
     conf::Dpd dpd{true, conf::seconds(0), conf::seconds(5), 5};
     std::vector<std::pair<std::uint8_t, bool>> rules = {};
+    bool ids = false;  // IDs are sent also where they say nothing new
 };
 
 conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer natt,
@@ -38,6 +39,7 @@ conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer
     o.dpd = s.dpd;
     o.tunnel = s.tunnel;
     if (!s.rules.empty()) o.rules = s.rules;
+    o.support_proxy = s.ids;
     auto c = std::make_shared<conf::Config>(*sim::make_config(ip(local), ip(peer), o));
     c->remotes[0].nat_traversal = natt;
     c->natt = test::dialects().list(speaks);
@@ -224,6 +226,30 @@ TEST_P(NattModes, AVendorsDialectNeedsNothingButItsModule) {
     n.w.run_for(10s);
     ASSERT_TRUE(n.up());
     EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[20500]");
+}
+
+// As strongSwan and the clients of Windows and macOS do: each end names the other by the address that it
+// knows, which the NAT has changed (RFC 3947 5.2).
+TEST(Natt, InTransportModeIdsOfEitherSideOfTheNatMeanTheHosts) {
+    for (const bool client_begins : {true, false}) {
+        Case s;
+        s.tunnel = false;
+        s.ids = true;
+        s.forwarded = !client_begins;
+        NatWorld n(s);
+        SimHost& first = client_begins ? *n.w.a : *n.w.b;
+        n.w.acquire(first);
+        n.w.run_for(10s);
+        ASSERT_TRUE(n.up()) << client_begins;
+        for (const auto& [host, list] : n.installed) {
+            const bool inside = host == n.w.a.get();
+            for (const SaInstall& sa : list) {
+                EXPECT_EQ(sa.selector.local.net, Prefix::host(inside ? n.inside : n.gateway));
+                EXPECT_EQ(sa.selector.remote.net, Prefix::host(inside ? n.gateway : n.front));
+                EXPECT_EQ(sa.peer_original, inside ? n.gateway : n.inside) << "for checksums";
+            }
+        }
+    }
 }
 
 TEST(Natt, EveryDialectThatIsSpokenCrossesANat) {

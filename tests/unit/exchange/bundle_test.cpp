@@ -277,6 +277,16 @@ class Offer : public testing::Test {
         return exchange::choose_phase2(ctx, rules, check, ctx.settings->groups, *sa_);
     }
 
+    /// Whether an initiator takes this answer to its offer.
+    bool takes(const Phase2Rules& rules, const std::vector<isakmp::Phase2Proposal>& offered,
+               const std::vector<isakmp::Phase2Proposal>& answered) {
+        body_ = isakmp::build_phase2_sa(answered);
+        const isakmp::Payload payload{isakmp::PayloadType::SecurityAssociation, body_, body_, 28};
+        auto sa = isakmp::SaPayload::parse(payload);
+        EXPECT_TRUE(sa);
+        return sa && exchange::check_phase2_answer(rules, offered, *sa);
+    }
+
     conf::ConfigPtr config_;
     conf::SaInfo info;
     Deaf output_;
@@ -339,19 +349,34 @@ TEST_F(Offer, AnAnswerThatRepeatsAPartOfItselfUnderTheNextNumberIsTaken) {
     for (auto& p : answered) p.transforms.resize(1);
     answered.push_back(answered[0]);  // ESP alone, once more
     answered[2].number = 2;
-    const auto check = [&] {
-        body_ = isakmp::build_phase2_sa(answered);
-        const isakmp::Payload payload{isakmp::PayloadType::SecurityAssociation, body_, body_, 28};
-        auto sa = isakmp::SaPayload::parse(payload);
-        EXPECT_TRUE(sa);
-        return sa && exchange::check_phase2_answer(rules, offered, *sa);
-    };
-    EXPECT_TRUE(check());
+    EXPECT_TRUE(takes(rules, offered, answered));
     answered[2].spi.value += 1;  // that would be another SA
-    EXPECT_FALSE(check());
+    EXPECT_FALSE(takes(rules, offered, answered));
     answered[2].spi = answered[0].spi;
     answered[2].protocol = isakmp::ProtocolId::Ah;
-    EXPECT_FALSE(check());
+    EXPECT_FALSE(takes(rules, offered, answered));
+}
+
+// As strongSwan sends it.
+TEST_F(Offer, IpcompWithoutAGroupHasThatOfTheBundle) {
+    const auto list = templates({{kComp, true}, {kEsp, false}});
+    const Phase2Rules rules{info, list, true};
+    const auto offered = offer(rules);
+    for (const isakmp::ProtocolId silent : {isakmp::ProtocolId::Ipcomp, isakmp::ProtocolId::Esp}) {
+        auto said = offered;
+        for (auto& p : said)
+            for (auto& t : p.transforms)
+                if (p.protocol == silent) t.group = {};
+        const bool good = silent == isakmp::ProtocolId::Ipcomp;
+        for (const auto how : {conf::ProposalCheck::Obey, conf::ProposalCheck::Exact}) {
+            const auto choice = choose(rules, said, how);
+            ASSERT_EQ(bool(choice), good);
+            if (!good) continue;
+            EXPECT_EQ(choice->params.pfs, info.pfs_group);
+        }
+        for (auto& p : said) p.transforms.resize(1);
+        EXPECT_EQ(takes(rules, offered, said), good);
+    }
 }
 
 TEST_F(Offer, IpcompWithoutAModeHasThatOfTheBundle) {
