@@ -114,7 +114,13 @@ right_packets() {
     *) [ "$natt" -ge $((8 * pings)) ] && [ "$ah$esp" = 00 ] ;;
     esac
 }
-has_ipcomp() { enter l ip xfrm state | grep -q 'proto comp'; }
+has_ipcomp() {
+    if [ "$kernel" = userspace ]; then
+        racoon_ctl l show-sa ipsec | grep -q 'ipcomp mode'
+    else
+        enter l ip xfrm state | grep -q 'proto comp'
+    fi
+}
 peer_has_none() {
     if [ "$with-$kernel" = racoon-userspace ]; then
         has_lines "$work/r/racoon/log" 'purged IPsec-SA|ISAKMP-SA deleted' 1
