@@ -6,6 +6,7 @@
 
 #include "conf/address_hint.hpp"
 #include "conf/builder.hpp"
+#include "conf/load.hpp"
 #include "conf/nearest.hpp"
 #include "conf/policy_syntax.hpp"
 #include "conf/token.hpp"
@@ -218,6 +219,10 @@ ModuleBlock build_module(const Statement& s, const Sources& sources, Diagnostics
                           fmt::format("{} is not a module's name: small letters, digits and -, at "
                                       "most 32; a folder belongs into path module",
                                       quoted(name.text)));
+    if (out.name == kStandardModules && !s.body.empty())
+        diagnostics.error(s.body[0].where,
+                          "module \"standard\" stands for several modules and takes no settings; "
+                          "write the block of the module that they are for, beside it");
     for (const Statement& inner : s.body) {
         if (inner.broken) continue;
         switch (inner.directive->word) {

@@ -152,9 +152,7 @@ void Builder::extras_statement(const Statement& s, RemoteDraft& draft) {
                     Warning::NoEffect, s.where,
                     fmt::format("nat_traversal: no loaded module speaks it, so negotiations go on "
                                 "without{}",
-                                module ? fmt::format("; installed: {}; add: module \"{}\";",
-                                                     *module, *module)
-                                       : std::string()));
+                                module ? add_module(*module) : std::string()));
             }
             break;
         case Word::IkeFrag:

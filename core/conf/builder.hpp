@@ -121,6 +121,8 @@ class Builder {
     /// A word that the catalog does not have: known elsewhere (a warning, `missing_` is set) or
     /// unknown (an error).
     void no_provider(Kind kind, std::string_view directive, const Value& v, std::string_view name);
+    /// "; installed: NAME; add: module …"
+    std::string add_module(std::string_view module) const;
     void tell_missing(const Span& where, const std::string& message, bool something_left);
     void tell_joined(const Value& v, std::string_view name, std::uint64_t bits);
     bool key_length(const KeyBits& key, std::string_view name, const Value& v, std::uint64_t bits,

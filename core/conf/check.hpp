@@ -43,6 +43,9 @@ struct Whole {
 /// Files that are named: there, readable, and secrets unreadable for others. Errors and warnings, also
 /// beside other errors.
 void check_files(const Whole& whole);
+/// What the host and the loaded modules must have; not offline. `modules_known`: all that are named
+/// were found, so that what they lack can be judged.
+void check_host(const Whole& whole, bool modules_known);
 /// Everything else, which are warnings: for a configuration without errors.
 void check(const Whole& whole);
 

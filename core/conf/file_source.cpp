@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <glob.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,6 +96,19 @@ Result<std::string> DiskFiles::read(const std::string& path) {
     }
     bundle_.files.insert_or_assign(path, out);
     return out;
+}
+
+std::optional<bool> FileSource::account(bool, const std::string&) {
+    return std::nullopt;
+}
+
+std::optional<bool> DiskFiles::account(bool group, const std::string& name) {
+    // Not found is told apart from an error of the name service, about which nobody can say anything.
+    errno = 0;
+    const bool there =
+        group ? ::getgrnam(name.c_str()) != nullptr : ::getpwnam(name.c_str()) != nullptr;
+    if (!there && errno != 0 && errno != ENOENT && errno != ESRCH) return std::nullopt;
+    return there;
 }
 
 Result<FileFacts> DiskFiles::facts(const std::string& path) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ class FileSource {
     /// Errors: Unsupported (this source knows no such thing: nothing can be said of the file), NotFound
     /// or Io (with errno), Denied (whoever only tests a configuration may not look).
     virtual Result<FileFacts> facts(const std::string& path);
+    /// Is there a user, or a group, of this name? Nothing: this source does not know.
+    virtual std::optional<bool> account(bool group, const std::string& name);
 };
 
 /// Everything that a load read; its answers, replayed, give the same load.
@@ -58,6 +61,7 @@ class DiskFiles final : public FileSource {
     Result<std::string> read(const std::string& path) override;
     Result<std::vector<std::string>> glob(const std::string& pattern) override;
     Result<FileFacts> facts(const std::string& path) override;
+    std::optional<bool> account(bool group, const std::string& name) override;
     /// What was read successfully so far.
     const FileBundle& bundle() const { return bundle_; }
 

@@ -175,12 +175,17 @@ LoadResult load(const std::string& path, FileSource& files, const Catalog& catal
             if (silence.covers(info.warning)) config->silenced.emplace(info.name);
         const Whole whole(*config, statements, catalog, files, diagnostics);
         if (!options.offline) check_files(whole);
+        if (!options.offline) check_host(whole, !options.modules_missing);
         if (diagnostics.errors() == 0) check(whole);
         assign_policy_ids(options.previous, *config);
         if (diagnostics.errors() == 0) out.config = std::move(config);
     }
     out.diagnostics = diagnostics.take();
     return out;
+}
+
+std::string module_lines(std::string_view module, bool any_named) {
+    return fmt::format("{}module \"{}\";", any_named ? "" : "module \"standard\"; ", module);
 }
 
 ModuleScan scan_modules(const std::string& path, FileSource& files) {

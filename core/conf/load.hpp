@@ -24,6 +24,8 @@ struct LoadOptions {
     /// Judge the text alone: files named in it may be absent, and a word whose module is absent is a
     /// warning even when nothing is left to offer. Such a Config is for printing, not for serving.
     bool offline = false;
+    /// A module that is named could not be loaded, so that nobody can say what is missing without it.
+    bool modules_missing = false;
     /// The configuration in force: policies that did not change keep their PolicyId and ReqId. Keeper
     /// and engine must pass equal ones to get equal numbers.
     const Config* previous = nullptr;
@@ -37,10 +39,16 @@ struct LoadResult {
 LoadResult load(const std::string& path, FileSource& files, const Catalog& catalog,
                 const LoadOptions& options = {});
 
+/// The name that stands for every module that is loaded when none is named.
+inline constexpr std::string_view kStandardModules = "standard";
+/// What to write so that a module is loaded beside those that already are. `any_named`: there is a
+/// `module` line; else the standard ones must be named as well, since any line replaces them.
+std::string module_lines(std::string_view module, bool any_named);
+
 /// The `path module` and `module` statements. Other statements are not judged here: load() does it.
 struct ModuleScan {
     std::string module_path;           // empty: the compiled default
-    std::vector<ModuleBlock> modules;  // empty: the standard ones
+    std::vector<ModuleBlock> modules;  // as written; empty: the standard ones
     std::string kernel = "auto";
     bool ok = true;  // false: a module statement is wrong or the file unreadable
     std::vector<Diagnostic> diagnostics;

@@ -2,8 +2,11 @@
 // module knows but no loaded module provides is a warning as long as something is left to offer.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "conf/builder.hpp"
 #include "conf/classic_words.hpp"
+#include "conf/load.hpp"
 #include "conf/nearest.hpp"
 #include "conf/token.hpp"
 
@@ -70,6 +73,13 @@ NameAndBits split_digits(const Value& v) {
 
 }  // namespace
 
+std::string Builder::add_module(std::string_view module) const {
+    const bool any_named =
+        std::any_of(in_.statements.begin(), in_.statements.end(),
+                    [](const Statement& s) { return s.directive->word == Word::Module; });
+    return fmt::format("; installed: {}; add: {}", module, module_lines(module, any_named));
+}
+
 void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
                           std::string_view name) {
     const auto classic = split_words(classic_words(kind));
@@ -80,9 +90,8 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
     if (offering) {
         missing_ = true;
         missing_where_ = v.where;
-        missing_message_ =
-            fmt::format("{} {}: no loaded module provides it; installed: {}; add: module \"{}\";",
-                        directive, name, *offering, *offering);
+        missing_message_ = fmt::format("{} {}: no loaded module provides it{}", directive, name,
+                                       add_module(*offering));
         return;
     }
     for (const std::string& word : known) is_classic = is_classic || word == name;

@@ -36,7 +36,7 @@ const Directive kRows[] = {
      .form = F::Module,
      .since = "1.0",
      .help =
-         "Loads a module, with its settings in a block. Without any such line all modules are loaded that call themselves standard, so that an old file needs none. What is named must load, or the daemon does not start.",
+         "Loads a module, with its settings in a block. Without any such line all modules are loaded that call themselves standard, so that an old file needs none; the first such line replaces them. The name \"standard\" stands for all of them: with it, a further line adds a module, or gives one of them its settings. What is named must load, or the daemon does not start.",
      .body = C::Module,
      .example = "module \"kernel-xfrm\";",
      .many = true},

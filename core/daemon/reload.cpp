@@ -69,6 +69,12 @@ std::string later_settings(const conf::Config& before, const conf::Config& after
     return out;
 }
 
+bool wants_standard(const std::vector<conf::ModuleBlock>& modules) {
+    return modules.empty() || std::any_of(modules.begin(), modules.end(), [](const auto& m) {
+               return m.name == conf::kStandardModules;
+           });
+}
+
 /// What a running daemon cannot follow yet.
 void check_same_modules(const WantedModules& wanted, const plugin::PluginHost& host,
                         const conf::Config& running, Problems& problems) {
@@ -80,6 +86,7 @@ void check_same_modules(const WantedModules& wanted, const plugin::PluginHost& h
     const auto loaded = host.modules();
     const std::vector<std::string> installed = plugin::installed_modules(wanted.dir);
     for (const auto& block : wanted.blocks) {
+        if (block.name == conf::kStandardModules) continue;
         const bool known =
             std::any_of(loaded.begin(), loaded.end(),
                         [&](const plugin::ModuleState& m) { return m.name == block.name; });
@@ -90,8 +97,10 @@ void check_same_modules(const WantedModules& wanted, const plugin::PluginHost& h
                 (there ? "; it is installed, and modules are loaded at the start"
                        : ", and none of that name is installed in " + wanted.dir));
     }
-    if (wanted.blocks.empty() && !running.modules.empty())
-        restart("no module is named any more, which means the standard ones");
+    if (wants_standard(wanted.blocks) && !wants_standard(running.modules))
+        restart(wanted.blocks.empty()
+                    ? "no module is named any more, which means the standard ones"
+                    : "the standard modules are wanted, and modules are loaded at the start");
     if (wanted.scan.kernel != running.kernel)
         restart("kernel " + wanted.scan.kernel + " instead of " + running.kernel);
 }
@@ -224,6 +233,9 @@ Result<privsep::ParsedConfig> read_config(const Options& options, const plugin::
     conf::LoadOptions how;
     how.offline = options.offline;
     how.previous = previous;
+    const auto modules = host.modules();
+    how.modules_missing =
+        std::any_of(modules.begin(), modules.end(), [](const auto& m) { return !m.error.empty(); });
     auto result = conf::load(options.config_file, files, host.registry(), how);
     const auto first = log_all(result.diagnostics);
     if (!result.config)

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "conf/load.hpp"
 #include "log/log.hpp"
 #include "plugin/callout.hpp"
 #include "plugin/messages.hpp"
@@ -81,10 +82,20 @@ Status PluginHost::fail_or_skip(Entry& entry, const Error& why) {
 
 Status PluginHost::collect(const std::vector<conf::ModuleBlock>& blocks) {
     if (!entries_.empty()) return fail(Errc::InvalidState, "modules are loaded once");
-    for (const conf::ModuleBlock& block : blocks) RACOON_TRY_STATUS(add_named(block));
-    if (!blocks.empty()) return ok();
-    // An old configuration: everything that is installed and says "standard".
+    any_named_ = !blocks.empty();
+    bool standard = blocks.empty();  // an old configuration
+    for (const conf::ModuleBlock& block : blocks) {
+        if (block.name == conf::kStandardModules)
+            standard = true;
+        else
+            RACOON_TRY_STATUS(add_named(block));
+    }
+    if (!standard) return ok();
+    // Everything that is installed and says "standard"; a block of its own has settings for it.
     for (const std::string& name : installed_modules(dir_)) {
+        const bool named = std::any_of(entries_.begin(), entries_.end(),
+                                       [&](const Entry& e) { return e.file.name == name; });
+        if (named) continue;
         const auto file = read_module(dir_, name);
         if (!file) {
             LOGW("", fmt::format("module \"{}\" is not considered: {}", name, file.error().text()));
@@ -139,9 +150,9 @@ Status PluginHost::load_one(Entry& e) {
             std::string_view(need).substr(0, colon),
             colon == std::string::npos ? std::string_view()
                                        : std::string_view(need).substr(colon + 1));
-        const std::string remedy =
-            other ? fmt::format("; installed: {}; add: module \"{}\";", *other, *other)
-                  : std::string("; no installed module offers it");
+        const std::string remedy = other ? fmt::format("; installed: {}; add: {}", *other,
+                                                       conf::module_lines(*other, any_named_))
+                                         : std::string("; no installed module offers it");
         return fail_or_skip(
             e, Error(Errc::NotFound,
                      fmt::format("module \"{}\" needs {}, which no loaded module provides{} [{}]",
@@ -203,6 +214,7 @@ Status PluginHost::configure(std::shared_ptr<const conf::Config> config) {
     shared_.config = pending_.get();
     // Until hot loading exists, a new module takes a restart.
     for (const conf::ModuleBlock& b : config->modules) {
+        if (b.name == conf::kStandardModules) continue;
         const bool known = std::any_of(entries_.begin(), entries_.end(),
                                        [&](const Entry& e) { return e.file.name == b.name; });
         if (!known) {

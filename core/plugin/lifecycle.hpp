@@ -40,8 +40,9 @@ class PluginHost {
     PluginHost(const PluginHost&) = delete;
     PluginHost& operator=(const PluginHost&) = delete;
 
-    /// Once. What is named must load, unless its block says optional; without names those whose
-    /// manifest says "standard" are loaded, and a broken one is an error too.
+    /// Once. What is named must load, unless its block says optional; without names, and with the
+    /// name "standard", those whose manifest says "standard" are loaded, and a broken one is an error
+    /// too.
     Status load(const std::vector<conf::ModuleBlock>& blocks);
     /// Takes the facts alone and runs no code; a module that is not there is only warned of
     /// (`racoon -t --offline`, tests).
@@ -92,6 +93,7 @@ class PluginHost {
     std::shared_ptr<const conf::Config> pending_;  // offered
     std::vector<Entry> entries_;                   // in load order
     bool facts_only_ = false;
+    bool any_named_ = false;  // there is a `module` line
 };
 
 }  // namespace racoon::plugin

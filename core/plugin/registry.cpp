@@ -150,10 +150,17 @@ std::vector<const Provider*> Registry::shadowed() const {
 
 std::optional<std::string> Registry::installed_offering(std::string_view point,
                                                         std::string_view key) const {
+    // The preferred one, not the first of the alphabet.
+    const Manifest* found = nullptr;
+    std::int32_t best = 0;
     for (const Manifest& m : installed_)
-        for (const Offer& o : m.provides)
-            if (o.point == point && (key.empty() || has_word(o, key))) return m.name;
-    return std::nullopt;
+        for (const Offer& o : m.provides) {
+            if (o.point != point || !(key.empty() || has_word(o, key))) continue;
+            if (found && o.priority <= best) continue;
+            found = &m;
+            best = o.priority;
+        }
+    return found ? std::optional(found->name) : std::nullopt;
 }
 
 bool Registry::offers(std::string_view need) const {

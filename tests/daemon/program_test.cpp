@@ -129,6 +129,59 @@ TEST_F(ProgramTest, EveryErrorOfModuleBlocksIsToldInOneRunWithTheOthers) {
     EXPECT_THAT(missing.out, HasSubstr("mian"));
 }
 
+TEST_F(ProgramTest, TheLineThatIsSaidToAddAModuleIsAllThatIsMissing) {
+    const std::string des =
+        "remote 192.0.2.1 { exchange_mode main; proposal { encryption_algorithm des; "
+        "hash_algorithm sha256; authentication_method pre_shared_key; dh_group 14; } }\n";
+    const Ran missing = run("-t -f " + config(des));
+    EXPECT_EQ(missing.status, 1);
+    const std::string line = "module \"standard\"; module \"crypto-legacy\";";
+    EXPECT_THAT(missing.out, HasSubstr("installed: crypto-legacy; add: " + line));
+    const Ran added = run("-t -f " + config(line + "\n" + des));
+    EXPECT_EQ(added.status, 0) << added.out << added.err;
+    EXPECT_THAT(run("-t -f " + config("module \"standard\";\n" + des)).out,
+                HasSubstr("installed: crypto-legacy; add: module \"crypto-legacy\";"));
+    // Settings of a standard module stand in its own block, beside the word.
+    const Ran settings =
+        run("-t -f " + config("module \"standard\";\nmodule \"kernel-userspace\" { mtu 1400; }\n"));
+    EXPECT_EQ(settings.status, 0) << settings.out << settings.err;
+    const Ran misplaced = run("-t -f " + config("module \"standard\" { mtu 1400; }\n"));
+    EXPECT_EQ(misplaced.status, 1);
+    EXPECT_THAT(misplaced.out, HasSubstr(":2:21: module \"standard\" stands for several modules"));
+}
+
+TEST_F(ProgramTest, WhatTheNamedModulesLackIsToldWithTheModuleToAdd) {
+    const std::string path = "path pre_shared_key \"" + (dir_ / "psk.txt").string() + "\";\n";
+    const Ran kernel = run("-t -f " + config("module \"crypto-openssl\"; module \"auth-psk\"; "
+                                             "module \"credential-files\";\n" +
+                                             std::string(kRemote)));
+    EXPECT_EQ(kernel.status, 1);
+    EXPECT_THAT(kernel.out, HasSubstr(":2:1: the modules that are named here"));
+    EXPECT_THAT(kernel.out, HasSubstr("is a kernel backend; installed: kernel-xfrm; add: module "
+                                      "\"kernel-xfrm\";"));
+    const Ran keys = run("-t -f " + config("module \"crypto-openssl\"; module \"auth-psk\"; "
+                                           "module \"kernel-sim\";\n" +
+                                           std::string(kRemote)));
+    EXPECT_EQ(keys.status, 0) << keys.out << keys.err;
+    EXPECT_THAT(keys.out, HasSubstr("so that pre_shared_key cannot be used; installed: "
+                                    "credential-files; add: module \"credential-files\";"));
+    EXPECT_THAT(run("-t --offline -f " + config("module \"crypto-openssl\";\n")).out,
+                Not(HasSubstr("kernel backend")));
+}
+
+TEST_F(ProgramTest, UsersAndGroupsThatAreNotThereAreTold) {
+    const std::string file = config(std::string(kModules) +
+                                    "privsep { user \"no-such-user\"; group \"no-such-group\"; }\n"
+                                    "listen { adminsock \"/run/r.sock\" \"root\" "
+                                    "\"no-such-group\" 0660; }\n");
+    const Ran r = run("-t -f " + file);
+    EXPECT_EQ(r.status, 1);
+    EXPECT_THAT(r.out, HasSubstr(":3:16: user: this host has no user \"no-such-user\""));
+    EXPECT_THAT(r.out, HasSubstr(":3:38: group: this host has no group \"no-such-group\""));
+    EXPECT_THAT(r.out, HasSubstr(":4:41: adminsock: this host has no group \"no-such-group\""));
+    EXPECT_EQ(run("-t --offline -f " + file).status, 0);
+}
+
 TEST_F(ProgramTest, AFileThatDoesNotExistIsNamed) {
     const Ran r = run("-t -f /no/such/racoon.conf");
     EXPECT_EQ(r.status, 1);

@@ -140,7 +140,8 @@ TEST(Remote, AKnownAlgorithmWithoutItsModuleIsLeftOutWhileSomethingIsLeft) {
     EXPECT_EQ(
         l.lines(),
         "/etc/racoon/racoon.conf:3:33: warning: encryption_algorithm camellia: no loaded module "
-        "provides it; installed: crypto-legacy; add: module \"crypto-legacy\"; [missing_module]\n");
+        "provides it; installed: crypto-legacy; add: module \"standard\"; module \"crypto-legacy\"; "
+        "[missing_module]\n");
 }
 
 TEST(Remote, OfflineAMissingModuleIsOnlyAWarning) {
