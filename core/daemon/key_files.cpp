@@ -107,6 +107,34 @@ std::string key_file_path(const conf::Config& config, const std::string& name) {
     return folder->second + "/" + name;
 }
 
+std::vector<privsep::KeyRemark> find_missing_keys(const conf::Config& config,
+                                                  const plugin::Registry& registry) {
+    std::vector<privsep::KeyRemark> out;
+    const std::string name(conf::about(conf::Warning::PskLine).name);
+    const auto file = config.paths.find("pre_shared_key");
+    if (config.silenced.contains(name) || file == config.paths.end()) return out;
+    std::set<IpAddr> asked;
+    for (const conf::Remote& r : config.remotes) {
+        const bool main_mode =
+            std::find(r.modes.begin(), r.modes.end(), conf::ExchangeMode::Main) != r.modes.end();
+        const bool shared =
+            std::any_of(r.proposals.begin(), r.proposals.end(), [](const conf::Phase1Proposal& p) {
+                return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk;
+            });
+        if (!r.address || !main_mode || !shared || !asked.insert(r.address->addr).second) continue;
+        const Status found = privsep::psk_of_address(registry, *r.address);
+        if (found || found.error().code() != Errc::NotFound) continue;
+        privsep::KeyRemark remark;
+        remark.name = name;
+        remark.where = r.where;
+        remark.text = "no key for " + r.address->addr.text() + " in " + file->second +
+                      ", where main mode looks for the address; add a line with " +
+                      r.address->addr.text() + ", a blank and the key";
+        out.push_back(std::move(remark));
+    }
+    return out;
+}
+
 KeyFileFindings check_key_files(const conf::Config& config, const plugin::Registry& registry) {
     Checker checker(config, registry);
     checker.pre_shared_keys();

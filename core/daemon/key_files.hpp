@@ -26,4 +26,9 @@ std::string key_file_path(const conf::Config& config, const std::string& name);
 /// those that they may not read.
 KeyFileFindings check_key_files(const conf::Config& config, const plugin::Registry& registry);
 
+/// Peers by address, in main mode, for which the files hold no pre-shared key. The modules must have
+/// the configuration already.
+std::vector<privsep::KeyRemark> find_missing_keys(const conf::Config& config,
+                                                  const plugin::Registry& registry);
+
 }  // namespace racoon::daemon

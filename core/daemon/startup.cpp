@@ -11,6 +11,7 @@
 #include "base/build_config.hpp"
 #include "daemon/control_adapter.hpp"
 #include "daemon/daemon.hpp"
+#include "daemon/key_files.hpp"
 #include "daemon/launcher.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/show.hpp"
@@ -65,6 +66,11 @@ Status try_configuration(const Options& options) {
     RACOON_TRY(const auto parsed, read_config(options, host, nullptr));
     if (!options.offline) {
         RACOON_TRY_STATUS(logged(host.configure(parsed.config)));
+        const log::Level before = log::level();
+        log::set_level(log::Level::Error);  // the modules' own lines say the same of each peer
+        const auto missing = find_missing_keys(*parsed.config, host.registry());
+        log::set_level(before);
+        for (const auto& remark : missing) LOGW("", remark.line());
         host.rollback();
     }
     if (options.dump)

@@ -56,6 +56,29 @@ Result<Secret> prf_of(const plugin::Provider& provider, const racoon_credential&
 
 }  // namespace
 
+Status psk_of_address(const plugin::Registry& registry, const Endpoint& peer) {
+    racoon_psk_query query{};
+    query.struct_size = sizeof query;
+    query.role = RACOON_ROLE_INITIATOR;
+    query.exchange_type = 2;  // main mode, which knows nothing but the address
+    query.peer = to_abi(peer);
+    Error none(Errc::NotFound, "no loaded module has pre-shared keys");
+    for (const plugin::Provider* provider : registry.ranked(RACOON_POINT_CREDENTIAL)) {
+        const auto* table = provider->as<racoon_credential>();
+        if (table == nullptr) continue;
+        Handle handle(*provider, *table);
+        racoon_error error = plugin::empty_error();
+        const Callout callout(provider->module, "psk_find");
+        const racoon_status status =
+            plugin::known_status(table->psk_find(provider->impl, &query, &handle.raw, &error));
+        if (status == RACOON_OK) return ok();
+        const Status failed = plugin::plugin_failure(error, status);
+        if (status != RACOON_NOT_FOUND) return failed;
+        none = Error(Errc::NotFound, failed.error().text());
+    }
+    return fail(std::move(none));
+}
+
 Result<Secret> psk_skeyid(const plugin::Registry& registry, const Phase1Facts& phase1,
                           ByteView our_nonce, const exchange::Phase1Skeyid& request) {
     racoon_psk_query query{};

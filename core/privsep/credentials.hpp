@@ -35,6 +35,10 @@ struct KeyRemark {
     std::string line() const;
 };
 
+/// Is there a pre-shared key for a peer of whom only the address is known, as in main mode? Errors:
+/// NotFound; what a module says of its file.
+Status psk_of_address(const plugin::Registry& registry, const Endpoint& peer);
+
 /// Lets the credential modules judge a file, whose content only they know. Ok as well when none of
 /// them has this format. Errors: Denied, Io (with errno), Config; the text begins with the place in
 /// the file, or names the file.

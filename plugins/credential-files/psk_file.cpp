@@ -58,6 +58,45 @@ bool is_other_spelling(std::string_view id) {
            ::inet_ntop(AF_INET6, &address, printed, sizeof printed) && text != printed;
 }
 
+bool is_ipv4(std::string_view text) {
+    in_addr address{};
+    return ::inet_pton(AF_INET, std::string(text).c_str(), &address) == 1;
+}
+
+bool is_address(std::string_view text) {
+    in6_addr address{};
+    if (text.size() >= INET6_ADDRSTRLEN) return false;
+    return is_ipv4(text) || ::inet_pton(AF_INET6, std::string(text).c_str(), &address) == 1;
+}
+
+/// What the habits of other files make of an identifier, which is compared as it stands. Null: nothing.
+const char* why_odd(std::string_view id) {
+    if (is_other_spelling(id))
+        return "never looked up: write the address in its short form with lower case letters";
+    const auto slash = id.find('/');
+    if (slash != id.npos && is_address(id.substr(0, slash)))
+        return "never looked up: a line is for one address, not for a net; write a line for each "
+               "peer, or * for all";
+    const auto bracket = id.find('[');
+    if (bracket != id.npos && is_address(id.substr(0, bracket)))
+        return "never looked up: write the address without its port";
+    if (id.size() > 1 && id.back() == ':' && id.find(':') == id.size() - 1)
+        return "never looked up: write the identifier without the colon behind it";
+    for (const std::string_view all : {"any", "anonymous", "%any", "%any6", "0.0.0.0"})
+        if (id == all)
+            return "looked up only for a peer that calls itself so; for every peer write *";
+    return nullptr;
+}
+
+/// The line of an ipsec.secrets: ": PSK", or "identifier : PSK".
+bool is_of_ipsec_secrets(std::string_view id, std::string_view key) {
+    if (id == ":") return true;
+    if (!key.starts_with(':')) return false;
+    key.remove_prefix(1);
+    while (!key.empty() && is_space(static_cast<std::uint8_t>(key.front()))) key.remove_prefix(1);
+    return key.starts_with("PSK");
+}
+
 constexpr std::size_t kEnoughText = 20;  // characters
 constexpr std::size_t kEnoughHex = 16;   // bytes
 
@@ -105,6 +144,11 @@ void PskIndex::remark(unsigned line, unsigned column, const char* text) {
 PskIndex PskIndex::parse(std::span<std::uint8_t> text) {
     PskIndex index;
     unsigned number = 0;
+    if (text_of(text).starts_with("\xef\xbb\xbf")) {  // else it belonged to the first identifier
+        index.remark(1, 1,
+                     "a byte order mark stands before the first line and is skipped; remove it");
+        text = text.subspan(3);
+    }
     while (!text.empty()) {
         const auto newline = std::find(text.begin(), text.end(), std::uint8_t{'\n'});
         const auto size = static_cast<std::size_t>(newline - text.begin());
@@ -118,6 +162,23 @@ PskIndex PskIndex::parse(std::span<std::uint8_t> text) {
         text = text.subspan(last ? size : size + 1);
     }
     return index;
+}
+
+/// What looks as if it were not meant to be part of a key that is text.
+void PskIndex::odd_key(unsigned number, unsigned column, std::span<const std::uint8_t> key) {
+    const std::string_view text = text_of(key);
+    if (text.ends_with(' ') || text.ends_with('\t'))
+        remark(number, column + static_cast<unsigned>(text.find_last_not_of(" \t")) + 1,
+               "the key ends in a blank, which is part of it; remove it");
+    const auto quote = text.front();
+    if (text.size() > 1 && (quote == '"' || quote == '\'') && text.back() == quote)
+        remark(number, column,
+               "the quotes are part of the key; remove them, here and at the peer's");
+    const auto comment = std::min(text.find(" #"), text.find("\t#"));
+    if (comment != text.npos)
+        remark(
+            number, column + static_cast<unsigned>(comment) + 1,
+            "found a comment behind the key, which is part of it; write it on a line of its own");
 }
 
 void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
@@ -134,6 +195,18 @@ void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
                 "found a blank, expected the identifier in the first column: the line is skipped");
         return;
     }
+    const std::string_view name = text_of(id);
+    if (is_of_ipsec_secrets(name, text_of(key)))
+        remark(
+            number, 1,
+            "the form of ipsec.secrets: here a line is the identifier, a blank and the key, without "
+            "quotes");
+    const auto colon = name.find(':');
+    if (key.empty() && colon != name.npos && is_ipv4(name.substr(0, colon)))
+        return remark(
+            number, static_cast<unsigned>(colon) + 1,
+            "found a colon after the identifier, expected a blank and the key: the line is "
+            "skipped");
     if (key.empty())
         return remark(number, column(id_end),
                       "found no key after the identifier, expected one: the line is skipped");
@@ -159,13 +232,19 @@ void PskIndex::add_line(std::span<std::uint8_t> line, unsigned number) {
         remark(number, column(line.end()) - 1,
                "the key ends in a carriage return, which is part of it; remove it (DOS text)");
     }
+    if (!entry.problem && !entry.hex) odd_key(number, entry.column, key);
     if (entry.problem) {
         entry.key = {};
         remark(number, entry.column, entry.problem);
     }
-    if (is_other_spelling(entry.id))
-        remark(number, 1,
-               "never looked up: write the address in its short form with lower case letters");
+    if (const char* odd = why_odd(entry.id)) remark(number, 1, odd);
+    if (wildcard_ != kNone)
+        remark(
+            number, 1,
+            "never looked at: a line with * stands before it and serves everybody; move it before "
+            "that one");
+    else if (first_.contains(entry.id))
+        remark(number, 1, "never looked at: a line before it has the same identifier; remove one");
     entries_.push_back(entry);
     if (entry.id == "*") {
         if (wildcard_ == kNone) wildcard_ = entries_.size() - 1;

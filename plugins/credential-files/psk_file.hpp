@@ -59,6 +59,7 @@ class PskIndex {
 
   private:
     void add_line(std::span<std::uint8_t> line, unsigned number);
+    void odd_key(unsigned number, unsigned column, std::span<const std::uint8_t> key);
     void remark(unsigned line, unsigned column, const char* text);
 
     static constexpr std::size_t kNone = static_cast<std::size_t>(-1);

@@ -219,6 +219,13 @@ TEST_F(ProgramTest, LinesAndKeysOfPskTxtAreWarnedOfByNameAndPlace) {
     EXPECT_THAT(r.out, HasSubstr(key + ":3:11: warning: found an odd number of hex digits"));
     EXPECT_THAT(r.out, HasSubstr("[psk_line]"));
     EXPECT_THAT(r.out + r.err, Not(HasSubstr("geheim")));
+    EXPECT_THAT(r.out, Not(HasSubstr("no key for")));
+    std::ofstream(key) << "192.0.2.2 a key that is long enough for everybody\n";
+    const Ran other = run("-t -f " + file);
+    EXPECT_EQ(other.status, 0) << other.out << other.err;
+    EXPECT_THAT(other.out, HasSubstr(file + ":4:1: warning: no key for 192.0.2.1 in " + key));
+    EXPECT_THAT(other.out, Not(HasSubstr("couldn't find"))) << "told once";
+    std::ofstream(key) << "# ours\n192.0.2.1 geheim\n192.0.2.2 0x123\n";
     EXPECT_THAT(run("-t --offline -f " + file).out, Not(HasSubstr("psk.txt:")));
 }
 

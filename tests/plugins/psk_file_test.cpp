@@ -101,6 +101,49 @@ TEST_F(PskFile, AnAddressInAnotherSpellingIsRemarked) {
     EXPECT_EQ(index_.remarks()[1].line, 2u);
 }
 
+TEST_F(PskFile, HabitsOfOtherFilesAreRemarkedAtTheirPlace) {
+    struct Case {
+        const char *text, *expected;
+        unsigned line, column;
+    };
+    for (const Case& c : {
+             Case{"\xef\xbb\xbf"
+                  "a key\n",
+                  "a byte order mark", 1, 1},
+             Case{"a key \t\n", "the key ends in a blank", 1, 6},
+             Case{"a \"key\"\n", "the quotes are part of the key", 1, 3},
+             Case{"a 'key'\n", "the quotes are part of the key", 1, 3},
+             Case{"a key # ours\n", "found a comment behind the key", 1, 7},
+             Case{"a key\na other\n", "a line before it has the same identifier", 2, 1},
+             Case{"* key\na other\n", "a line with * stands before it", 2, 1},
+             Case{"192.0.2.0/24 key\n", "not for a net", 1, 1},
+             Case{"192.0.2.1[500] key\n", "without its port", 1, 1},
+             Case{"any key\n", "for every peer write *", 1, 1},
+             Case{"%any key\n", "for every peer write *", 1, 1},
+             Case{"anonymous key\n", "for every peer write *", 1, 1},
+             Case{": PSK \"key\"\n", "the form of ipsec.secrets", 1, 1},
+             Case{"192.0.2.1 : PSK key\n", "the form of ipsec.secrets", 1, 1},
+             Case{"192.0.2.1:key\n", "found a colon after the identifier", 1, 10},
+             Case{"192.0.2.1: key\n", "without the colon", 1, 1},
+         }) {
+        SCOPED_TRACE(c.text);
+        parse(c.text);
+        ASSERT_EQ(index_.remarks().size(), 1u);
+        EXPECT_NE(std::string(index_.remarks()[0].text).find(c.expected), std::string::npos)
+            << index_.remarks()[0].text;
+        EXPECT_EQ(index_.remarks()[0].line, c.line);
+        EXPECT_EQ(index_.remarks()[0].column, c.column);
+    }
+    parse(
+        "\xef\xbb\xbf"
+        "a key\n");
+    EXPECT_EQ(key("a"), "key") << "without the mark";
+    parse("2001:db8::1 a key, \"in part\" quoted #1\n");
+    EXPECT_EQ(index_.remarks().size(), 1u) << "a # behind a blank alone";
+    parse("2001:db8::1 key#1\nfe80::1%eth0 'tis\n");
+    EXPECT_TRUE(index_.remarks().empty());
+}
+
 TEST_F(PskFile, ACapitalXMakesNoHexAndIsRemarked) {
     parse("a 0X41\n");
     EXPECT_EQ(key("a"), "0X41");
