@@ -86,10 +86,13 @@ std::optional<PeerSpec> Builder::peer(const Value& where, const Value& length) {
         return std::nullopt;
     }
     if (where.kind == Value::Kind::Word && is_host_name(text) && is_letter(text.front())) {
-        diagnostics_.error(where.where,
-                           fmt::format("{} is neither an address nor a host's name with a dot; a "
-                                       "section's name stands in double quotes{}",
-                                       quoted(text), did_you_mean(text, {"anonymous"})));
+        diagnostics_.error(
+            where.where,
+            fmt::format("{} is neither an address nor a host's name with a dot; a "
+                        "section's name stands in double quotes{}",
+                        quoted(text),
+                        text == "any" || text == "all" ? "; for any peer write anonymous"
+                                                       : did_you_mean(text, {"anonymous"})));
         return std::nullopt;
     }
     const auto n = net(where, length);
@@ -295,6 +298,11 @@ void Builder::finish_proposals(const RemoteDraft& draft, Remote& r) {
 }
 
 void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
+    // Only for others to inherit from: what it lacks, they say.
+    const bool whole = draft.has_modes && !draft.proposals.empty();
+    const bool names_nobody =
+        !draft.made.address && !draft.made.net && draft.made.host.empty() && draft.named;
+    if (!whole && names_nobody && parents_.contains(draft.made.name)) return;
     Remote r = std::move(draft.made);
     r.warnings = section_warnings(s);
     finish_proposals(draft, r);
@@ -304,7 +312,11 @@ void Builder::finish_remote(const Statement& s, RemoteDraft& draft) {
                                  quoted(r.name)));
     if (draft.proposals.empty() && !draft.has_broken)
         diagnostics_.error(s.where,
-                           fmt::format("remote {} has no proposal {{ … }}", quoted(r.name)));
+                           fmt::format("remote {} has no proposal; write \"proposal {{ "
+                                       "encryption_algorithm aes 256; hash_algorithm sha256; "
+                                       "authentication_method pre_shared_key; dh_group modp2048; "
+                                       "}}\"",
+                                       quoted(r.name)));
     const bool one_group =
         std::all_of(draft.proposals.begin(), draft.proposals.end(), [&](const ProposalDraft& p) {
             const GroupInfo* first = draft.proposals.front().made.group;

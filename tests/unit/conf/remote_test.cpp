@@ -130,6 +130,22 @@ TEST(Remote, KeyIdIsTheWholeContentOfAFileUnlessTagged) {
     EXPECT_EQ(r.peers_identifiers.at(1).value, std::string("\0\xff\x22", 3));
 }
 
+TEST(Remote, AnIncompleteTemplateServesNobodyAndIsNoError) {
+    const Loaded l = load_text("remote \"modes\" { exchange_mode main; }\n" +
+                               ("remote \"peer\" inherit \"modes\" { remote_address 192.0.2.1;\n" +
+                                std::string(kProposal)) +
+                               "}\n" + sainfo_text("anonymous"));
+    ASSERT_TRUE(l.ok()) << l.text();
+    ASSERT_EQ(l.config().remotes.size(), 1u);
+    EXPECT_EQ(l.config().remotes[0].name, "peer");
+    // Without an heir, or for a peer of its own, it is as incomplete as any.
+    EXPECT_FALSE(load_text("remote \"modes\" { exchange_mode main; }\n").ok());
+    EXPECT_FALSE(load_text("remote \"modes\" { exchange_mode main; remote_address 192.0.2.2; }\n"
+                           "remote \"peer\" inherit \"modes\" { remote_address 192.0.2.1;\n" +
+                           std::string(kProposal) + "}\n")
+                     .ok());
+}
+
 TEST(Remote, AKnownAlgorithmWithoutItsModuleIsLeftOutWhileSomethingIsLeft) {
     const Loaded l = load_text("remote anonymous { exchange_mode main;\n" + std::string(kProposal) +
                                "\nproposal { encryption_algorithm camellia; hash_algorithm sha256; "
