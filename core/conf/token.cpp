@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace racoon::conf {
@@ -10,6 +11,22 @@ namespace racoon::conf {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr std::string_view kNoBreakSpace = "\xc2\xa0", kNarrowSpace = "\xe2\x80\xaf";
+
+/// Marks that editors and pasted pages put in place of double quotes.
+struct WrongQuotes {
+    std::string_view open, close, or_close;
+};
+constexpr std::array kWrongQuotes = {
+    WrongQuotes{"'", "'", ""},
+    WrongQuotes{"`", "`", "'"},
+    WrongQuotes{"\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x9c"},  // English “ ”
+    WrongQuotes{"\xe2\x80\x9d", "\xe2\x80\x9d", ""},              // Swedish ” ”
+    WrongQuotes{"\xe2\x80\x9e", "\xe2\x80\x9c", "\xe2\x80\x9d"},  // German „ “, Polish „ ”
+    WrongQuotes{"\xe2\x80\x98", "\xe2\x80\x99", "\xe2\x80\x98"},  // ‘ ’
+    WrongQuotes{"\xe2\x80\x9a", "\xe2\x80\x98", "\xe2\x80\x99"},  // ‚ ‘
+    WrongQuotes{"\xc2\xab", "\xc2\xbb", ""},                      // French « »
+    WrongQuotes{"\xc2\xbb", "\xc2\xab", "\xc2\xbb"}};             // German » «
 constexpr std::size_t kWrongQuoteReach = 256;  // how far a closing wrong quote is looked for
 
 /// The bytes of the UTF-8 character at the start of `text`, 1 when it is none.
@@ -68,6 +85,22 @@ Lexer::Lexer(const Sources& sources, std::uint32_t file, Diagnostics& diagnostic
     : bytes_(sources.at(file).bytes), file_(file), diagnostics_(diagnostics), mode_(mode) {
     if (bytes_.starts_with(kByteOrderMark)) place_.at = kByteOrderMark.size();
     last_.span = Span{file, place_.at, 0, 1, 1};
+    if (!is_utf16()) return;
+    diagnostics_.error(Span{file, 0, 1, 1, 1},
+                       "this file is UTF-16; save it as UTF-8 or plain ASCII, or convert it with: "
+                       "iconv -f UTF-16 -t UTF-8");
+    skip_rest();
+}
+
+bool Lexer::is_utf16() const {
+    if (bytes_.starts_with("\xff\xfe") || bytes_.starts_with("\xfe\xff")) return true;
+    // Without a mark: every second byte of plain text is NUL.
+    if (bytes_.size() < 4) return false;
+    const bool odd =
+        bytes_[0] == '\0' && bytes_[2] == '\0' && bytes_[1] != '\0' && bytes_[3] != '\0';
+    const bool even =
+        bytes_[0] != '\0' && bytes_[2] != '\0' && bytes_[1] == '\0' && bytes_[3] == '\0';
+    return odd || even;
 }
 
 Lexer::Lexer(const Sources& sources, const Span& part, Diagnostics& diagnostics, Mode mode)
@@ -125,6 +158,11 @@ Span Lexer::raw_statement() {
     out.length = end - out.offset;
     last_.span = out;
     return out;
+}
+
+void Lexer::skip_rest() {
+    peeked_.reset();
+    place_.at = static_cast<std::uint32_t>(bytes_.size());
 }
 
 void Lexer::rewind(const Span& part) {
@@ -224,11 +262,7 @@ Token Lexer::scan() {
             place_.line_empty = false;
             return t;
         }
-        if (c == '\'')
-            if (auto t = quoted_wrongly(glued, 1, "'")) return *t;
-        for (const std::string_view open : {"\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x9e"})
-            if (rest().starts_with(open))
-                if (auto t = quoted_wrongly(glued, open.size(), "\xe2\x80\x9d")) return *t;
+        if (auto t = quoted_wrongly(glued)) return *t;
         bad_character();
         glued = false;
     }
@@ -295,16 +329,29 @@ Token Lexer::string_token(bool glued) {
     return t;
 }
 
-/// '…' and typographic quotation marks: one error, and the text is taken as the string that was meant.
-std::optional<Token> Lexer::quoted_wrongly(bool glued, std::size_t open, std::string_view close) {
+/// Single and typographic quotation marks, of English, German and French: one error, and the text is
+/// taken as the string that was meant.
+std::optional<Token> Lexer::quoted_wrongly(bool glued) {
+    const auto marks = std::find_if(kWrongQuotes.begin(), kWrongQuotes.end(),
+                                    [this](const auto& m) { return rest().starts_with(m.open); });
+    if (marks == kWrongQuotes.end()) return std::nullopt;
     const std::uint32_t start = place_.at;
+    const auto open = marks->open.size();
     const std::string_view window = bytes_.substr(start + open, kWrongQuoteReach);
-    const auto end = window.find(close);
+    auto end = window.find(marks->close);
+    std::string_view close = marks->close;
+    if (const auto other = window.find(marks->or_close);
+        !marks->or_close.empty() && other < std::min(end, window.size())) {
+        end = other;
+        close = marks->or_close;
+    }
     const auto newline = window.find('\n');
     if (end == window.npos || newline < end) return std::nullopt;
     const auto length = static_cast<std::uint32_t>(open + end + close.size());
     Token t = make(TokenKind::String, start, length, glued);
     t.text = bytes_.substr(start + open, end);
+    while (t.text.starts_with(' ')) t.text.remove_prefix(1);  // as the French write it
+    while (t.text.ends_with(' ')) t.text.remove_suffix(1);
     diagnostics_.error(t.span,
                        fmt::format("a string stands in double quotes: write {}", quoted(t.text)));
     place_.at = start + length;
@@ -332,8 +379,21 @@ void Lexer::bad_character() {
         ++span.length;
     }
     const auto code = static_cast<unsigned char>(c);
-    if (c == '\0')
+    const std::string_view character = bytes_.substr(start, length);
+    if (character == kNoBreakSpace || character == kNarrowSpace) {
+        while (rest().starts_with(character)) place_.at += static_cast<std::uint32_t>(length);
+        diagnostics_.error(span, fmt::format("a no-break space ({}), which looks like a blank; "
+                                             "write an ordinary blank",
+                                             character == kNoBreakSpace ? "U+00A0" : "U+202F"));
+    } else if (c == '\0')
         diagnostics_.error(span, "a NUL byte; is this a text file?");
+    else if (c == '|' && mode_ == Mode::Racoon)
+        diagnostics_.error(span,
+                           "\"|\" means nothing here; between the items of a list write \",\"");
+    else if (c == '*' && mode_ == Mode::Racoon)
+        diagnostics_.error(span,
+                           "\"*\" means nothing here; for any peer, and for any end of a sainfo, "
+                           "write anonymous");
     else if (c == '\'')
         diagnostics_.error(span,
                            "single quotes mean nothing here; a string stands in double quotes");

@@ -63,6 +63,8 @@ class Lexer {
     /// From the next token to before the `;` or brace (comments may hold one), which is next. Up to
     /// the end when there is none.
     Span raw_statement();
+    /// Nothing more is read: the end of the file is next.
+    void skip_rest();
     /// Reading resumes at the end of `part`, which was read before.
     void rewind(const Span& part);
 
@@ -74,7 +76,8 @@ class Lexer {
     Token scan();
     Token make(TokenKind kind, std::uint32_t start, std::uint32_t length, bool glued) const;
     Token string_token(bool glued);
-    std::optional<Token> quoted_wrongly(bool glued, std::size_t open, std::string_view close);
+    std::optional<Token> quoted_wrongly(bool glued);
+    bool is_utf16() const;
     bool foreign_comment();
     void bad_character();
     bool skip_blank();
