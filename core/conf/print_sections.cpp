@@ -263,9 +263,15 @@ std::string print(const Remote& r, SectionText what) {
         out += fmt::format("    dpd_action {};\n", action_name(r.dpd_action));
     if (r.close_action != PeerGone::Clear)
         out += fmt::format("    close_action {};\n", action_name(r.close_action));
-    out += fmt::format(
-        "    dpd {};\n    dpd_delay {};\n    dpd_retry {};\n    dpd_maxfail {};\n    ph1id {};\n",
-        on_off(r.dpd.enabled), r.dpd.delay.count(), r.dpd.retry.count(), r.dpd.max_fail, r.ph1id);
+    out +=
+        fmt::format("    dpd {};\n    dpd_delay {};\n", on_off(r.dpd.enabled), r.dpd.delay.count());
+    // Without a delay they have no effect, and are warned of.
+    const Dpd preset;
+    if (!r.dpd.enabled || r.dpd.delay.count() > 0 || r.dpd.retry != preset.retry ||
+        r.dpd.max_fail != preset.max_fail)
+        out += fmt::format("    dpd_retry {};\n    dpd_maxfail {};\n", r.dpd.retry.count(),
+                           r.dpd.max_fail);
+    out += fmt::format("    ph1id {};\n", r.ph1id);
     extras(out, r);
     proposals(out, r);
     if (what == SectionText::Whole) out += text::warnings(r.warnings);
