@@ -8,6 +8,7 @@
 #include "conf/classic_words.hpp"
 #include "conf/load.hpp"
 #include "conf/nearest.hpp"
+#include "conf/signposts.hpp"
 #include "conf/token.hpp"
 
 namespace racoon::conf {
@@ -100,9 +101,12 @@ void Builder::no_provider(Kind kind, std::string_view directive, const Value& v,
         missing_where_ = v.where;
         // Where no module at all is installed, the text is judged alone: there is nothing to tell.
         missing_message_.clear();
-        if (!in_.offline || !known.empty())
-            missing_message_ =
-                fmt::format("{} {}: no installed module provides it", directive, name);
+        if (in_.offline && known.empty()) return;
+        const Unserved* other = unserved(kind, name);
+        missing_message_ =
+            other ? fmt::format("{} {}: this release has no support for {}; write {}", directive,
+                                name, other->what, other->instead)
+                  : fmt::format("{} {}: no installed module provides it", directive, name);
         return;
     }
     std::vector<std::string> candidates = known;

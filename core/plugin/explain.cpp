@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "conf/classic_words.hpp"
+#include "conf/signposts.hpp"
 #include "log/log.hpp"
 #include "plugin/loader.hpp"
 
@@ -203,7 +204,10 @@ Topic missing_topic(const Use& u, const std::string& word) {
     t.kind = "algorithm";
     t.place = fmt::format("for {}", u.written);
     t.words = {word};
-    t.help = fmt::format("{}, which no installed module provides.", u.what);
+    const conf::Unserved* gone = conf::unserved(u.kind, word);
+    t.help = gone ? fmt::format("{}. This release has no support for {}; write {}.", u.what,
+                                gone->what, gone->instead)
+                  : fmt::format("{}, which no installed module provides.", u.what);
     return t;
 }
 
