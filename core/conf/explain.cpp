@@ -38,7 +38,7 @@ std::vector<std::string> arguments(const Directive& d) {
         case Form::Time:
             return {"<time>"};
         case Form::Lifetime:
-            return {"time <time>"};
+            return {"time <number> <unit>"};
         case Form::Switch:
             return {"on | off"};
         case Form::Choice:
@@ -183,73 +183,6 @@ Topic topic(const Directive& d) {
     return t;
 }
 
-/// What the arguments of directives look like.
-std::vector<Topic> grammar_topics() {
-    const auto make = [](std::string name, std::vector<std::string> words, std::string help,
-                         std::vector<std::string> examples) {
-        Topic t;
-        t.name = std::move(name);
-        t.kind = "grammar";
-        t.place = "in racoon.conf";
-        t.words = std::move(words);
-        t.help = std::move(help);
-        for (std::string& e : examples) t.facts.push_back({"example", std::move(e)});
-        return t;
-    };
-    std::vector<Topic> out;
-    out.push_back(make("comment", {"#"}, "From # to the end of the line, outside of quotes.",
-                       {"# the branch office"}));
-    out.push_back(make("statement", {";"},
-                       "A word, its arguments and a semicolon. What stands inside a block is a "
-                       "statement too; the block itself has no semicolon behind its brace.",
-                       {"log debug;"}));
-    out.push_back(make("block", {"{", "}"},
-                       "A word, for some blocks a name or an address, and statements in braces. No "
-                       "semicolon follows the closing brace.",
-                       {"timer { counter 3; interval 5 sec; }"}));
-    for (const Directive& d : directives())
-        if (d.context == Context::Top && d.standing == Standing::Works && d.body != Context::Top)
-            out.back().inside.push_back(name_of(d));
-    out.push_back(make("string", {"text", "quotes"},
-                       "Text in double quotes. There are no escapes, so it cannot hold a double "
-                       "quote; it may run over several lines.",
-                       {"\"/etc/racoon/psk.txt\""}));
-    out.push_back(make("number", {"hexadecimal"},
-                       "Decimal digits, or 0x and hexadecimal ones. No space is needed between a "
-                       "word and a number.",
-                       {"nonce_size 32;", "encryption_algorithm aes256;"}));
-    out.push_back(make("switch", {"on", "off", "yes", "no"}, "on or off; yes and no mean the same.",
-                       {"passive on;"}));
-    out.push_back(make(
-        "time",
-        {"sec", "secs", "second", "seconds", "min", "mins", "minute", "minutes", "hour", "hours"},
-        "A number and its unit, which is never left out: sec, secs, second, seconds, min, mins, "
-        "minute, minutes, hour or hours.",
-        {"interval 10 sec;", "lifetime time 8 hours;"}));
-    out.push_back(
-        make("address", {"ip", "ipv4", "ipv6"},
-             "A numeric IPv4 or IPv6 address, link-local ones with % and their interface.",
-             {"192.0.2.1", "2001:db8::1", "fe80::1%eth0"}));
-    out.push_back(make("port", {"[500]"},
-                       "A number in brackets behind an address, with or without a space before it. "
-                       "In sainfo [any] is every port.",
-                       {"isakmp 192.0.2.1 [500];"}));
-    out.push_back(make("net", {"prefix", "subnet"},
-                       "An address, a slash and the number of leading bits that count. In sainfo "
-                       "an address alone is one host.",
-                       {"10.1.0.0/16", "2001:db8:1::/48"}));
-    out.push_back(make(
-        "identity", {"identifier", "fqdn", "user_fqdn", "keyid", "asn1dn", "tag"},
-        "How an end calls itself in phase 1. address: an address, ours when none is written. fqdn: "
-        "a host's name. user_fqdn: user@name. keyid: any bytes, with tag the text itself, or else "
-        "the content of a file. asn1dn: the subject of a certificate, its parts separated by "
-        "commas or slashes.",
-        {"my_identifier fqdn \"gw.example.org\";",
-         "peers_identifier user_fqdn \"ann@example.org\";", "my_identifier keyid tag \"branch-7\";",
-         "peers_identifier asn1dn \"C=XX, O=Example, CN=*\";"}));
-    return out;
-}
-
 /// "obey": a value of remote.proposal_check.
 std::vector<Topic> value_topics() {
     std::map<std::string, std::vector<const Directive*>> takers;
@@ -351,7 +284,14 @@ std::string help(const Directive& d) {
 std::vector<Topic> directive_topics() {
     std::vector<Topic> out;
     for (const Directive& d : directives()) out.push_back(topic(d));
-    for (Topic& t : grammar_topics()) out.push_back(std::move(t));
+    for (Topic& t : grammar_topics()) {
+        if (t.name == "block")
+            for (const Directive& d : directives())
+                if (d.context == Context::Top && d.standing == Standing::Works &&
+                    d.body != Context::Top)
+                    t.inside.push_back(name_of(d));
+        out.push_back(std::move(t));
+    }
     for (Topic& t : value_topics()) out.push_back(std::move(t));
     return out;
 }
@@ -374,7 +314,8 @@ std::vector<const Topic*> find_topics(const std::vector<Topic>& topics, std::str
 std::vector<std::string> near_topics(const std::vector<Topic>& topics, std::string_view word,
                                      std::size_t most) {
     std::string key(word.substr(0, 80));
-    std::replace(key.begin(), key.end(), ' ', '.');
+    for (char& c : key)
+        c = c == ' ' ? '.' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const unsigned limit = key.size() < 4 ? 1 : key.size() < 8 ? 2 : 3;
     std::set<std::pair<unsigned, std::string>> found;
     const auto consider = [&](const std::string& name, std::string_view mistyped) {

@@ -42,6 +42,8 @@ std::vector<Fact> facts(const Directive& directive);
 /// The help; of an old word, what to write instead.
 std::string help(const Directive& directive);
 
+/// What the arguments of directives look like; a part of directive_topics().
+std::vector<Topic> grammar_topics();
 /// Every directive, the values that directives take, and what the grammar is made of.
 std::vector<Topic> directive_topics();
 

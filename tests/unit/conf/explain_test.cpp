@@ -38,6 +38,16 @@ TEST(Explain, FindsAWordInEveryBlockThatHasIt) {
                 ElementsAre("remote.lifetime", "proposal.lifetime", "sainfo.lifetime"));
 }
 
+TEST(Explain, KnowsTheWordsOfSectionHeads) {
+    for (const char* word : {"anonymous", "clientaddr", "inherit", "from"})
+        EXPECT_THAT(names(word), Contains(word));
+}
+
+TEST(Explain, WhatIsNearAWordDoesNotDependOnItsCase) {
+    EXPECT_THAT(near_topics(topics(), "NONCE_SIZ"), Contains("nonce_size"));
+    EXPECT_THAT(near_topics(topics(), "Remote.Nonce_Size"), Contains("remote.nonce_size"));
+}
+
 TEST(Explain, FindsOneMeaningByItsFullName) {
     EXPECT_THAT(names("remote.nonce_size"), ElementsAre("remote.nonce_size"));
     EXPECT_THAT(names("remote nonce_size"), ElementsAre("remote.nonce_size"));
