@@ -36,6 +36,12 @@ bool Builder::protocol(const Value& v, std::uint8_t& out) {
         out = static_cast<std::uint8_t>(parsed.value);
         return true;
     }
+    if (parsed.fault != NumberFault::NotANumber) {
+        diagnostics_.error(v.where,
+                           fmt::format("the number of a protocol is from 0 to 255, found {}",
+                                       v.text.substr(0, 20)));
+        return false;
+    }
     std::vector<std::string> words;
     for (const Protocol& p : kProtocols) {
         words.emplace_back(p.word);

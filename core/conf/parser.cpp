@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "conf/nearest.hpp"
+#include "conf/signposts.hpp"
 
 namespace racoon::conf {
 
@@ -14,6 +15,19 @@ namespace {
 bool is_block(Form form) {
     return form == Form::Block || form == Form::Remote || form == Form::SaInfo ||
            form == Form::Module;
+}
+
+/// Inside of remote racoon ignored them wherever they were.
+void stray_comma(const Token& comma, Diagnostics& diagnostics) {
+    diagnostics.warning(Warning::StrayCharacter, comma.span,
+                        "\",\" means nothing here and is skipped; remove it");
+}
+
+std::string foreign_text(const std::string& what, std::string_view program) {
+    return fmt::format(
+        "{} of {}, which racoon does not read; write remote and sainfo sections, see "
+        "racoon.conf(5)",
+        what, program);
 }
 
 }  // namespace
@@ -79,6 +93,13 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
                                        : "a \";\" without a statement before it; remove it");
                 lexer_.next();
                 break;
+            case TokenKind::Comma:
+                if (context == Context::Remote || context == Context::Proposal) {
+                    stray_comma(lexer_.next(), diagnostics_);
+                    break;
+                }
+                not_a_statement(context, t);
+                break;
             case TokenKind::Word:
                 if (closed_too_early(context, t, out)) break;
                 if (opened_by && brace_forgotten(context, *opened_by, t)) {
@@ -94,13 +115,21 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
                 statement(context, out);
                 break;
             default:
-                diagnostics_.error(t.span,
-                                   fmt::format("a statement of {} begins with a word, not with {}",
-                                               context_name(context), describe(t)));
-                lexer_.next();
-                recover(context);
+                not_a_statement(context, t);
         }
     }
+}
+
+void Parser::not_a_statement(Context context, const Token& t) {
+    if (context == Context::Top && t.is(TokenKind::OpenBracket) && t.first_on_line) {
+        diagnostics_.error(t.span,
+                           foreign_text("\"[\" begins a section", "isakmpd.conf (isakmpd)"));
+        return lexer_.skip_rest();
+    }
+    diagnostics_.error(t.span, fmt::format("a statement of {} begins with a word, not with {}",
+                                           context_name(context), describe(t)));
+    lexer_.next();
+    recover(context);
 }
 
 /// Whether a word at the start of a line begins a block of one of the blocks around this one.
@@ -188,6 +217,9 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     Statement s;
     s.directive = directive;
     s.where = word.span;
+    if ((context == Context::Remote || context == Context::Proposal) &&
+        directive->form != Form::Choices && lexer_.peek().is(TokenKind::Comma))
+        stray_comma(lexer_.next(), diagnostics_);
     bool whole = arguments(*directive, context, s);
     if (!take_room(word.span, s.values.size() * Room::kValue)) return;
     if (is_block(s.directive->form)) {
@@ -278,10 +310,18 @@ bool Parser::body(const Directive& directive, const Token& keyword, Statement& s
 
 /// The semicolon. When it was only forgotten at the end of a line, the statement counts all the same.
 bool Parser::ends_statement(const Directive& directive, Statement& s, Context context) {
-    const Token t = lexer_.peek();
+    Token t = lexer_.peek();
     const Token before = lexer_.last();
     s.end = t.span;
     if (s.end_told) return true;
+    if (t.is(TokenKind::Comma) && (context == Context::Remote || context == Context::Proposal)) {
+        const Token comma = lexer_.next();
+        if (lexer_.peek().is(TokenKind::Semicolon)) {
+            stray_comma(comma, diagnostics_);
+            t = lexer_.peek();
+            s.end = t.span;
+        }
+    }
     if (t.is(TokenKind::Semicolon)) {
         lexer_.next();
         return true;
@@ -308,6 +348,13 @@ bool Parser::ends_statement(const Directive& directive, Statement& s, Context co
     if (t.is(TokenKind::Word) && find_directive(context, t.text) && context != Context::Module) {
         diagnostics_.error(
             t.span, fmt::format("missing \";\" between {} and {}", describe(before), describe(t)));
+        return true;
+    }
+    if (directive.word == Word::AuthenticationMethod && t.is(TokenKind::String)) {
+        diagnostics_.error(t.span, fmt::format("\"authentication_method\" takes no key; {}",
+                                               signpost(context, "pre_shared_key")));
+        s.broken = true;
+        recover(context);
         return true;
     }
     std::string hint;
@@ -376,6 +423,12 @@ void Parser::recover(Context context) {
 /// Reported, and kept as a broken statement of what was probably meant, so that nobody is told that it
 /// is missing, too. A block's inside is judged by that guess.
 void Parser::unknown_word(Context context, const Token& word, std::vector<Statement>& out) {
+    if (const auto whose = foreign_program(word.text); context == Context::Top && !whose.empty()) {
+        // All of the file is that program's, and none of it worth a further message.
+        diagnostics_.error(word.span,
+                           foreign_text(fmt::format("{} is a word", quoted(word.text)), whose));
+        return lexer_.skip_rest();
+    }
     const auto close = nearest(word.text, keywords(context));
     std::string hint = close ? fmt::format("; did you mean {}?", quoted(*close)) : "";
     if (const Directive* other = find_elsewhere(context, word.text))
@@ -384,6 +437,8 @@ void Parser::unknown_word(Context context, const Token& word, std::vector<Statem
                            other->context == Context::Top
                                ? std::string()
                                : fmt::format("a {} block", context_name(other->context)));
+    if (const auto there = signpost(context, word.text); !there.empty())
+        hint = fmt::format("; {}", there);
     if (context == Context::Warnings && hint.empty())
         hint = "; the name of a warning stands in brackets behind it, such as weak_group";
     diagnostics_.error(

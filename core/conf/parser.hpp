@@ -52,6 +52,7 @@ class Parser {
     void block(Context context, const Token* opened_by, std::vector<Statement>& out);
     bool closed_too_early(Context context, const Token& word, std::vector<Statement>& out);
     bool brace_forgotten(Context context, const Token& opened_by, const Token& word) const;
+    void not_a_statement(Context context, const Token& t);
     void statement(Context context, std::vector<Statement>& out);
     void unknown_word(Context context, const Token& word, std::vector<Statement>& out);
     void block_statement(const Directive& directive, Context context, const Token& word,

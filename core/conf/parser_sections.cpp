@@ -7,6 +7,23 @@
 
 namespace racoon::conf {
 
+namespace {
+
+/// "10.0.0.1 - 10.0.0.9": reported, and taken.
+bool range_with_blanks(Lexer& lexer, const Token& first, Diagnostics& diagnostics) {
+    const Token dash = lexer.peek();
+    if (!dash.is(TokenKind::Word) ||
+        !(dash.text.starts_with('-') || (first.text.ends_with('-') && is_digit(dash.text[0]))))
+        return false;
+    std::string range = fmt::format("{}{}", first.text, lexer.next().text);
+    if (dash.text == "-" && lexer.peek().is(TokenKind::Word)) range += lexer.next().text;
+    diagnostics.error(first.span, fmt::format("a range of addresses has no blanks in it: write {}",
+                                              quoted(range)));
+    return true;
+}
+
+}  // namespace
+
 /// `/24` behind an address; without it nothing is set.
 bool Parser::prefix(Value& out) {
     if (!lexer_.peek().is(TokenKind::Slash)) return true;
@@ -50,6 +67,9 @@ bool Parser::remote_index(Statement& s) {
 }
 
 bool Parser::remote_head(Statement& s) {
+    const std::size_t errors = diagnostics_.errors();
+    if (lexer_.peek().is(TokenKind::OpenBrace) && diagnostics_.errors() > errors)
+        return false;  // "*", which was told
     if (!remote_index(s)) return false;
     if (!lexer_.peek().is_word("inherit")) return true;
     lexer_.next();
@@ -90,6 +110,8 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
         std::string hint = did_you_mean(t.text, words);
         if (t.is(TokenKind::Word) && is_digit(t.text[0]))
             hint = fmt::format("; write \"address {} …\"", t.text);
+        if (t.is_word("any") || t.is_word("all") || t.is_word("%any"))
+            hint = "; for any address write anonymous";
         diagnostics_.error(t.span,
                            fmt::format("\"sainfo\" takes anonymous or address and a net for the {} "
                                        "side, found {}{}",
@@ -98,6 +120,11 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
     }
     s.values.push_back(value_of(lexer_.next()));
     const Token a = lexer_.peek();
+    if (a.is(TokenKind::String) && (t.text == "address" || t.text == "subnet")) {
+        diagnostics_.error(a.span, fmt::format("an address stands without quotes: write \"{} {}\"",
+                                               t.text, a.text));
+        return false;
+    }
     if (a.is(TokenKind::String)) {
         s.values.push_back(value_of(lexer_.next()));
         pad(2);
@@ -109,6 +136,7 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
         return false;
     }
     Value address = value_of(lexer_.next());
+    if (range_with_blanks(lexer_, a, diagnostics_)) return false;
     Value length;
     if (!prefix(length) || !port(address, true)) return false;
     const Token p = lexer_.peek();
@@ -133,11 +161,16 @@ bool Parser::sainfo_side(Statement& s, bool remote) {
 }
 
 bool Parser::sainfo_head(Statement& s) {
+    const std::size_t errors = diagnostics_.errors();
+    if (lexer_.peek().is(TokenKind::OpenBrace) && diagnostics_.errors() > errors)
+        return false;  // "*", which was told
     if (!sainfo_side(s, false)) return false;
     const Token t = lexer_.peek();
     const bool only_anonymous =
         s.values[0].is_word("anonymous") &&
-        (t.is(TokenKind::OpenBrace) || t.is_word("from") || t.is_word("group"));
+        (t.is(TokenKind::OpenBrace) || t.is(TokenKind::CloseBrace) || t.is(TokenKind::End) ||
+         t.is_word("from") || t.is_word("group") ||
+         (t.is(TokenKind::Word) && t.first_on_line && find_directive(Context::SaInfo, t.text)));
     if (only_anonymous) {
         s.values.push_back(s.values[0]);
         s.values.resize(8);
