@@ -9,11 +9,36 @@
 
 #include <racoon/plugin.h>
 
+#include "base/build_config.hpp"
 #include "conf/file_source.hpp"
 
 namespace racoon::daemon {
 
 namespace {
+
+bool wants_shared_key(const conf::Remote& remote) {
+    return std::any_of(
+        remote.proposals.begin(), remote.proposals.end(), [](const conf::Phase1Proposal& p) {
+            return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk;
+        });
+}
+
+/// Where files are the only source, and none is named.
+std::vector<privsep::KeyRemark> no_file_named(const conf::Config& config,
+                                              const plugin::Registry& registry,
+                                              const std::string& name) {
+    const auto sources = registry.ranked(RACOON_POINT_CREDENTIAL);
+    const auto first = std::find_if(config.remotes.begin(), config.remotes.end(), wants_shared_key);
+    if (first == config.remotes.end() || sources.size() != 1 || sources[0]->offer.key != "files")
+        return {};
+    privsep::KeyRemark remark;
+    remark.name = name;
+    remark.where = first->where;
+    remark.text =
+        "this section needs a pre-shared key, and no file of keys is named; write for example: "
+        "path pre_shared_key \"" RACOON_SYSCONFDIR "/psk.txt\";";
+    return {std::move(remark)};
+}
 
 class Checker {
   public:
@@ -23,12 +48,7 @@ class Checker {
     void pre_shared_keys() {
         const auto named = config_.paths.find("pre_shared_key");
         const bool wanted =
-            std::any_of(config_.remotes.begin(), config_.remotes.end(), [](const conf::Remote& r) {
-                return std::any_of(
-                    r.proposals.begin(), r.proposals.end(), [](const conf::Phase1Proposal& p) {
-                        return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk;
-                    });
-            });
+            std::any_of(config_.remotes.begin(), config_.remotes.end(), wants_shared_key);
         if (named == config_.paths.end() || !wanted) return;
         const auto found = config_.path_places.find("pre_shared_key");
         conf::Location place;
@@ -112,16 +132,15 @@ std::vector<privsep::KeyRemark> find_missing_keys(const conf::Config& config,
     std::vector<privsep::KeyRemark> out;
     const std::string name(conf::about(conf::Warning::PskLine).name);
     const auto file = config.paths.find("pre_shared_key");
-    if (config.silenced.contains(name) || file == config.paths.end()) return out;
+    if (config.silenced.contains(name)) return out;
+    if (file == config.paths.end()) return no_file_named(config, registry, name);
     std::set<IpAddr> asked;
     for (const conf::Remote& r : config.remotes) {
         const bool main_mode =
             std::find(r.modes.begin(), r.modes.end(), conf::ExchangeMode::Main) != r.modes.end();
-        const bool shared =
-            std::any_of(r.proposals.begin(), r.proposals.end(), [](const conf::Phase1Proposal& p) {
-                return p.auth != nullptr && p.auth->credential == conf::CredentialKind::Psk;
-            });
-        if (!r.address || !main_mode || !shared || !asked.insert(r.address->addr).second) continue;
+        if (!r.address || !main_mode || !wants_shared_key(r) ||
+            !asked.insert(r.address->addr).second)
+            continue;
         const Status found = privsep::psk_of_address(registry, *r.address);
         if (found || found.error().code() != Errc::NotFound) continue;
         privsep::KeyRemark remark;

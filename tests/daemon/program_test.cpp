@@ -227,6 +227,9 @@ TEST_F(ProgramTest, LinesAndKeysOfPskTxtAreWarnedOfByNameAndPlace) {
     EXPECT_THAT(other.out, Not(HasSubstr("couldn't find"))) << "told once";
     std::ofstream(key) << "# ours\n192.0.2.1 geheim\n192.0.2.2 0x123\n";
     EXPECT_THAT(run("-t --offline -f " + file).out, Not(HasSubstr("psk.txt:")));
+    const Ran none = run("-t -f " + config(std::string(kModules) + kRemote));
+    EXPECT_THAT(none.out,
+                HasSubstr(":3:1: warning: this section needs a pre-shared key, and no file"));
 }
 
 TEST_F(ProgramTest, KeysThatOnlyRootMayReadAreNotPassedOverInSilence) {
