@@ -48,20 +48,22 @@ class Parser {
     std::vector<Statement> file();
 
   private:
-    // parser.cpp: statements and recovery
+    // parser_recovery.cpp
+    void not_a_statement(Context context, const Token& t);
+    void unknown_word(Context context, const Token& word, std::vector<Statement>& out);
+    bool begins_statement(Context context, const Token& token) const;
+    void unclosed(const Token& string, Statement& s);
+    void recover(Context context);
+
+    // parser.cpp: statements
     void block(Context context, const Token* opened_by, std::vector<Statement>& out);
     bool closed_too_early(Context context, const Token& word, std::vector<Statement>& out);
     bool brace_forgotten(Context context, const Token& opened_by, const Token& word) const;
-    void not_a_statement(Context context, const Token& t);
     void statement(Context context, std::vector<Statement>& out);
-    void unknown_word(Context context, const Token& word, std::vector<Statement>& out);
     void block_statement(const Directive& directive, Context context, const Token& word,
                          Statement& s, bool head_is_whole);
     void free_key(const Token& word, std::vector<Statement>& out);
     bool ends_statement(const Directive& directive, Statement& s, Context context);
-    bool begins_statement(Context context, const Token& token) const;
-    void unclosed(const Token& string, Statement& s);
-    void recover(Context context);
     bool take_room(const Span& where, std::size_t n);
     bool body(const Directive& directive, const Token& keyword, Statement& s);
 
@@ -125,6 +127,8 @@ class Parser {
     bool resumed_ = false;  // inside a block that had been closed; how it ends was told
 };
 
+/// Whether a statement of this form has a block.
+bool is_block(Form form);
 /// The seconds of a time unit; 0: not one.
 std::uint32_t unit_seconds(std::string_view unit);
 /// Whether a word is one of `words`.
