@@ -28,6 +28,11 @@ class BoundedFiles final : public FileSource {
 
     Result<std::string> read(const std::string& path) override {
         if (total_ > kMaxTotalBytes) return too_much();
+        // The main file and as many others; the engine is given each of them.
+        if (names_.size() > kMaxFiles && !names_.contains(path))
+            return fail(Errc::TooLong,
+                        fmt::format("the configuration names more than {} files", kMaxFiles));
+        names_.insert(path);
         RACOON_TRY(std::string bytes, files_.read(path));
         total_ += bytes.size() + 64;
         if (total_ > kMaxTotalBytes) return too_much();
@@ -47,6 +52,7 @@ class BoundedFiles final : public FileSource {
 
     FileSource& files_;
     std::size_t total_ = 0;
+    std::set<std::string> names_;
 };
 
 /// Parses a file and, in their places, those that it includes.
@@ -133,7 +139,8 @@ class Expander {
         if (!bytes) {
             const std::string message =
                 fmt::format("cannot read {}: {}", quoted(name), bytes.error().text());
-            if (of_many || (offline_ && bytes.error().code() == Errc::Io))
+            const bool missing = bytes.error().code() != Errc::TooLong;
+            if ((of_many && missing) || (offline_ && bytes.error().code() == Errc::Io))
                 diagnostics_.warning(Warning::MissingFile, where, message + "; it is left out");
             else
                 diagnostics_.error(where, message);

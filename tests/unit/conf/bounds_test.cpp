@@ -25,6 +25,34 @@ TEST(Bounds, AreOnTheNumberOfFiles) {
     EXPECT_EQ(l.lines(), "/etc/racoon/racoon.conf:1:9: more than 1024 files are included\n");
 }
 
+/// All of them go to the engine, whatever they are named for, and it takes no endless list.
+TEST(Bounds, AreOnTheNumberOfFilesOfAnyKind) {
+    FileBundle b;
+    std::string policies, identities;
+    for (int i = 0; i < 1100; ++i) {
+        const std::string name = "/etc/racoon/d/" + std::to_string(i);
+        b.files[name] = "#";
+        policies += "policy file \"" + name + "\";\n";
+        identities += "peers_identifier keyid \"" + name + "\";\n";
+    }
+    for (const std::string& text : {policies, remote_text("192.0.2.1", identities)}) {
+        const Loaded l = load_text(text, b);
+        EXPECT_FALSE(l.ok());
+        EXPECT_NE(l.lines().find("the configuration names more than 1024 files"), std::string::npos)
+            << l.lines();
+    }
+    EXPECT_TRUE(load_text(repeated("policy file \"d/1\";\n", 1100), b).ok()) << "one is one";
+}
+
+TEST(Bounds, AFileOfManyThatIsTooMuchIsNotLeftOut) {
+    FileBundle b;
+    for (const char* name : {"/etc/racoon/d/1", "/etc/racoon/d/2"}) {
+        b.files[name] = std::string(9u << 20, '#');
+        b.globs["/etc/racoon/d/*"].push_back(name);
+    }
+    EXPECT_FALSE(load_text("include \"d/*\";", b).ok());
+}
+
 TEST(Bounds, AreOnTheBytesOfAllFilesTogether) {
     FileBundle b;
     b.files["/etc/racoon/a"] = std::string(9u << 20, '#');
