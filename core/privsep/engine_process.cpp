@@ -294,9 +294,17 @@ struct EngineProcess::Impl final : exchange::Output {
                 handled = fail(Errc::Malformed, "an unknown kind");
                 break;
         }
-        if (!handled)
-            LOGE("", fmt::format("a message {} of the keeper: {}", static_cast<unsigned>(m.kind),
-                                 handled.error().text()));
+        if (!handled) not_understood(m, handled);
+    }
+
+    /// The keeper must not wait for ever for an answer to what cannot be read.
+    void not_understood(const Message& m, const Status& why) {
+        LOGE("", fmt::format("a message {} of the keeper: {}", static_cast<unsigned>(m.kind),
+                             why.error().text()));
+        if (m.kind != Kind::Start && m.kind != Kind::ConfigPrepare) return;
+        Reader in(m.body);
+        const auto number = in.u32();  // both begin with its generation
+        answer(m.kind == Kind::Start ? Kind::Ready : Kind::Prepared, number ? *number : 0, why);
     }
 
     template <typename T, typename Use>
