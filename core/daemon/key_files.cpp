@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <set>
 #include <unistd.h>
 #include <utility>
@@ -40,6 +41,37 @@ std::vector<privsep::KeyRemark> no_file_named(const conf::Config& config,
     return {std::move(remark)};
 }
 
+/// Shows lines of files. Each file is read once; lines that come in order are found in one walk.
+class SourceLines {
+  public:
+    void show(conf::Diagnostic& d) {
+        if (d.where.line <= 0) return;
+        const auto [found, fresh] = texts_.try_emplace(d.where.file);
+        Text& text = found->second;
+        if (fresh)
+            if (auto bytes = conf::DiskFiles().read(d.where.file)) text.bytes = std::move(*bytes);
+        if (d.where.line < text.line) text.line = 1, text.at = 0;
+        for (; text.line < d.where.line; ++text.line) {
+            const auto end = text.bytes.find('\n', text.at);
+            if (end == text.bytes.npos) return;  // it has changed since
+            text.at = end + 1;
+        }
+        const int line = std::exchange(d.where.line, 1);
+        conf::show_source(d, std::string_view(text.bytes).substr(text.at));
+        d.where.line = line;
+    }
+
+  private:
+    struct Text {
+        std::string bytes;
+        int line = 1;
+        std::size_t at = 0;  // where it starts
+    };
+    std::map<std::string, Text> texts_;
+};
+
+constexpr std::size_t kMaxErrors = conf::Diagnostics::kMaxDiagnostics;
+
 class Checker {
   public:
     Checker(const conf::Config& config, const plugin::Registry& registry)
@@ -66,6 +98,7 @@ class Checker {
 
     void plain_rsa_keys() {
         for (const conf::Remote& remote : config_.remotes) {
+            if (findings_.errors.size() >= kMaxErrors) return;
             if (remote.certificate && remote.certificate->kind == conf::CertificateKind::PlainRsa)
                 plain_rsa(RACOON_KEY_SIGN, "certificate_type", remote.certificate->key,
                           remote.certificate->where);
@@ -85,6 +118,7 @@ class Checker {
   private:
     void plain_rsa(std::uint32_t use, const char* directive, const std::string& name,
                    const conf::Location& where) {
+        if (findings_.errors.size() >= kMaxErrors) return;  // none of them is opened for nothing
         const std::string path = key_file_path(config_, name);
         if (!checked_.emplace(use, path).second) return;  // many sections may share a file
         const Status good = check({use, "plain_rsa", path}, where);
@@ -108,13 +142,13 @@ class Checker {
         d.where = where;
         if (where.line == 0) d.where.file = config_.file;
         d.message = std::move(text);
-        if (const auto bytes = files_.read(d.where.file)) conf::show_source(d, *bytes);
+        lines_.show(d);
         findings_.errors.push_back(std::move(d));
     }
 
     const conf::Config& config_;
     const plugin::Registry& registry_;
-    conf::DiskFiles files_;
+    SourceLines lines_;
     KeyFileFindings findings_;
     std::set<std::pair<std::uint32_t, std::string>> checked_;
 };
