@@ -13,6 +13,12 @@
 
 namespace racoon::conf {
 
+namespace {
+
+constexpr std::size_t kMaxModuleKeys = 256;  // of one module
+
+}  // namespace
+
 std::shared_ptr<Config> build(const BuildInput& input, std::string file, Diagnostics& diagnostics) {
     return Builder(input, diagnostics).run(std::move(file));
 }
@@ -224,6 +230,7 @@ ModuleBlock build_module(const Statement& s, const Sources& sources, Diagnostics
                           "module \"standard\" stands for several modules and takes no settings; "
                           "write the block of the module that they are for, beside it");
     for (const Statement& inner : s.body) {
+        if (diagnostics.full()) break;
         if (inner.broken) continue;
         switch (inner.directive->word) {
             case Word::Isolate:
@@ -243,6 +250,11 @@ ModuleBlock build_module(const Statement& s, const Sources& sources, Diagnostics
             }
             default: {
                 const std::string key(sources.text(inner.where));
+                if (out.values.size() == kMaxModuleKeys && !out.values.contains(key)) {
+                    diagnostics.error(inner.where, fmt::format("more than {} keys for one module",
+                                                               kMaxModuleKeys));
+                    return out;
+                }
                 ModuleValue value;
                 value.where =
                     sources.location(inner.values.empty() ? inner.where : inner.values[0].where);
@@ -270,12 +282,15 @@ void Builder::module(const Statement& s) {
                                        location(earlier->second).text()));
         return;
     }
+    std::unordered_map<std::string_view, const Statement*> settings;
+    for (const Statement& inner : s.body)
+        if (!inner.broken) settings.insert_or_assign(in_.sources.text(inner.where), &inner);
     for (ModuleFinding& finding : in_.catalog.check_module(block)) {
         Span where = s.values[0].where;
-        for (const Statement& inner : s.body)
-            if (!inner.broken && in_.sources.text(inner.where) == finding.key)
-                where =
-                    finding.in_value && !inner.values.empty() ? inner.values[0].where : inner.where;
+        if (const auto found = settings.find(finding.key); found != settings.end()) {
+            const Statement& inner = *found->second;
+            where = finding.in_value && !inner.values.empty() ? inner.values[0].where : inner.where;
+        }
         diagnostics_.error(where, std::move(finding.text));
     }
     config_->modules.push_back(std::move(block));

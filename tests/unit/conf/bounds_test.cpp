@@ -1,6 +1,11 @@
 // Files made to hurt: each ends soon, with a place, and within bounds of memory.
-#include <ctime>
+#include <unistd.h>
 
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "conf/token.hpp"
 #include "unit/conf/conf_test_support.hpp"
 
 namespace racoon::conf {
@@ -142,6 +147,15 @@ TEST(Bounds, MoreStatementsThanThereIsRoomForAreToldOnce) {
                      many(modes ? "main," : "aes,", 150'000) + (modes ? "main" : "aes"));
         EXPECT_NE(load_text(text).lines().find("more than 100000 "), std::string::npos);
     }
+}
+
+TEST(Bounds, AreOnTheKeysOfAModule) {
+    std::string text = "module \"x\" {\n";
+    for (int i = 0; i < 300; ++i) text += "key" + std::to_string(i) + " 1;\n";
+    const Loaded l = load_text(text + "}\n");
+    EXPECT_NE(l.lines().find("racoon.conf:258:1: more than 256 keys for one module"),
+              std::string::npos)
+        << l.lines();
 }
 
 }  // namespace
