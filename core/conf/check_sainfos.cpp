@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -15,7 +16,8 @@ namespace racoon::conf {
 
 namespace {
 
-constexpr std::size_t kMaxCandidates = 64;  // sections for one peer that are looked at
+constexpr std::size_t kMaxCandidates = 64;    // for more sections for one peer nothing is said
+constexpr std::size_t kMaxLookups = 250'000;  // of a sainfo, in all
 
 std::string side_key(const SaInfoSide& side) {
     if (side.clientaddr) return "clientaddr";
@@ -121,13 +123,60 @@ std::string net_words(const Prefix& net) {
     return fmt::format("address {}", net.is_host() ? net.addr.text() : net.text());
 }
 
+/// The `remote` sections by peer, the first few of each: there may be any number for one.
+class PeerSections {
+  public:
+    explicit PeerSections(const Config& config) {
+        for (const Remote& r : config.remotes) {
+            List* list = r.address ? &by_address_[bare(r.address->addr)]
+                         : r.net   ? &by_net_[{r.net->addr.family, r.net->length}][r.net->addr]
+                         : r.host.empty() ? &anonymous_
+                                          : nullptr;  // whose addresses are not known here
+            if (list && list->size() <= kMaxCandidates) list->push_back(&r);
+        }
+    }
+
+    using List = std::vector<const Remote*>;
+    /// Those for a peer, the most specific first; of more than kMaxCandidates only so many and one.
+    List of(const IpAddr& peer) const {
+        List out;
+        const auto add = [&](const List& list) {
+            for (const Remote* r : list) {
+                if (out.size() > kMaxCandidates) return;
+                const unsigned scope = r->address ? r->address->addr.scope : 0;
+                if (scope == 0 || peer.scope == 0 || scope == peer.scope) out.push_back(r);
+            }
+        };
+        if (const auto found = by_address_.find(bare(peer)); found != by_address_.end())
+            add(found->second);
+        for (auto at = by_net_.rbegin(); at != by_net_.rend(); ++at) {
+            if (at->first.first != peer.family) continue;
+            const auto net = Prefix::make(bare(peer), at->first.second);
+            if (!net) continue;
+            if (const auto found = at->second.find(net->addr); found != at->second.end())
+                add(found->second);
+        }
+        add(anonymous_);
+        return out;
+    }
+
+  private:
+    using ByAddress = std::unordered_map<IpAddr, List, IpAddrHash>;
+    static IpAddr bare(IpAddr a) {
+        a.scope = 0;
+        return a;
+    }
+
+    ByAddress by_address_;
+    std::map<std::pair<Family, unsigned>, ByAddress> by_net_;  // by length of the prefix
+    List anonymous_;
+};
+
 class PolicyCheck {
   public:
-    explicit PolicyCheck(const Whole& whole) : whole_(whole), index_(whole.config) {
-        for (const Remote& r : whole.config.remotes) {
-            anonymous_ += r.anonymous() ? 1u : 0u;
-            hosts_ = hosts_ || !r.host.empty();
-        }
+    explicit PolicyCheck(const Whole& whole)
+        : whole_(whole), index_(whole.config), sections_(whole.config) {
+        for (const Remote& r : whole.config.remotes) hosts_ = hosts_ || !r.host.empty();
         for (const Policy& p : whole.config.policies)
             if (p.direction == Direction::In && p.action == PolicyAction::Ipsec)
                 inbound_.insert(p.selector);
@@ -152,11 +201,8 @@ class PolicyCheck {
 
   private:
     void judge(const Policy& p, const IpAddr& peer) {
-        if (anonymous_ > kMaxCandidates) return;
-        RemoteQuery query;
-        query.peer = peer;
-        const auto candidates = index_.candidates(query);
-        if (candidates.empty()) {
+        const Candidates& candidates = candidates_for(peer);
+        if (candidates.sections == 0) {
             if (!hosts_)  // whose addresses are not known here
                 whole_.diagnostics.warning(
                     Warning::UnservedPolicy, p.where,
@@ -167,13 +213,15 @@ class PolicyCheck {
             return;
         }
         if (whole_.config.sainfos.empty()) return;  // which was told
-        for (std::size_t i = 0; i < candidates.size() && i < kMaxCandidates; ++i) {
+        if (candidates.sections > kMaxCandidates) return;
+        for (const std::uint32_t ph1id : candidates.ph1ids) {
+            if (++lookups_ > kMaxLookups) return;
             SaInfoQuery wanted;
             wanted.selector = p.selector;
-            wanted.ph1id = candidates[i]->ph1id;
+            wanted.ph1id = ph1id;
             if (index_.sainfo(wanted)) return;
         }
-        const std::uint32_t id = candidates.front()->ph1id;
+        const std::uint32_t id = candidates.ph1ids.front();
         const std::string protocol =
             p.selector.protocol == 0 ? "any" : std::to_string(p.selector.protocol);
         whole_.diagnostics.warning(
@@ -186,9 +234,29 @@ class PolicyCheck {
                 protocol));
     }
 
+    /// What is asked of the sections for a peer, found once for each.
+    struct Candidates {
+        std::size_t sections = 0;           // at most one more than are looked at
+        std::vector<std::uint32_t> ph1ids;  // different ones, in order
+    };
+    const Candidates& candidates_for(const IpAddr& peer) {
+        const auto [at, fresh] = candidates_.try_emplace(peer);
+        Candidates& out = at->second;
+        if (!fresh) return out;
+        const auto found = sections_.of(peer);
+        out.sections = found.size();
+        if (found.size() > kMaxCandidates) return out;
+        for (const Remote* r : found)
+            if (std::find(out.ph1ids.begin(), out.ph1ids.end(), r->ph1id) == out.ph1ids.end())
+                out.ph1ids.push_back(r->ph1id);
+        return out;
+    }
+
     const Whole& whole_;
     SectionIndex index_;
-    std::size_t anonymous_ = 0;
+    PeerSections sections_;
+    std::unordered_map<IpAddr, Candidates, IpAddrHash> candidates_;
+    std::size_t lookups_ = 0;
     bool hosts_ = false;
     std::set<TrafficSelector> inbound_;
 };

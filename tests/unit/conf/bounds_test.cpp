@@ -158,5 +158,20 @@ TEST(Bounds, AreOnTheKeysOfAModule) {
         << l.lines();
 }
 
+TEST(Bounds, OfMoreSectionsForAPeerThanAreLookedAtNothingIsSaid) {
+    const auto with = [](int sections) {
+        std::string text = sainfo_text("address 10.9.0.0/16 any address 10.8.0.0/16 any");
+        for (int i = 0; i < sections; ++i)
+            text += remote_text("\"" + std::to_string(i) + "\"",
+                                "remote_address 192.0.2.1; passive on;");
+        return load_text(text +
+                         "policy spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec "
+                         "esp/tunnel/192.0.2.2-192.0.2.1/require;")
+            .lines();
+    };
+    EXPECT_NE(with(64).find("[no_sainfo]"), std::string::npos);
+    EXPECT_EQ(with(65).find("[no_sainfo]"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace racoon::conf
