@@ -9,6 +9,7 @@ namespace racoon::conf {
 namespace {
 
 constexpr std::size_t kMaxIdentifiers = 4096;
+constexpr std::size_t kMaxIdentity = 4096;  // bytes
 constexpr std::size_t kMaxKeyFiles = 64;
 
 Offer offer_of(std::string_view text) {
@@ -346,6 +347,13 @@ bool Builder::distinguished_name(const Value& v) {
     return true;
 }
 
+bool Builder::identity_fits(const Value& v, std::size_t size) {
+    if (size <= kMaxIdentity) return true;
+    diagnostics_.error(v.where, fmt::format("an identity of {} bytes is too long; the most is {}",
+                                            size, kMaxIdentity));
+    return false;
+}
+
 std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values,
                                               const Statement& s) {
     const Value& type = values[0];
@@ -356,7 +364,8 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values,
     if (type.text == "asn1dn") {
         out.type = 9;
         if (!value) return out;
-        if (!distinguished_name(*value)) return std::nullopt;
+        if (!identity_fits(*value, value->text.size()) || !distinguished_name(*value))
+            return std::nullopt;
         out.value = std::string(value->text);
         return out;
     }
@@ -387,6 +396,7 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values,
                                           quoted(value->text)));
             return std::nullopt;
         }
+        if (!identity_fits(*value, bytes->size())) return std::nullopt;
         out.value = std::string(as_text(*bytes));
         return out;
     }
@@ -397,18 +407,19 @@ std::optional<IdentitySpec> Builder::identity(const std::vector<Value>& values,
         return std::nullopt;
     }
     if (type.text != "keyid" || type.number == 1) {
+        if (!identity_fits(*value, value->text.size())) return std::nullopt;
         out.value = std::string(value->text);
         return out;
     }
     // keyid without `tag`: the string names a file whose whole content is the identity.
     auto bytes = in_.files.read(std::string(value->text));
-    if (!bytes || bytes->empty() || bytes->size() > 65535 - 8) {
+    if (!bytes || bytes->empty() || bytes->size() > kMaxIdentity) {
         const std::string message = fmt::format(
             "cannot take the key id from the file {}: {}; for the text itself write: keyid tag {}",
             quoted(value->text),
             !bytes           ? bytes.error().text()
-            : bytes->empty() ? "it is empty"
-                             : "it is too long",
+            : bytes->empty() ? std::string("it is empty")
+                             : fmt::format("it is longer than {} bytes", kMaxIdentity),
             quoted(value->text));
         if (in_.offline && !bytes) {
             diagnostics_.warning(Warning::MissingFile, value->where, message);

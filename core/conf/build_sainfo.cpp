@@ -121,6 +121,7 @@ std::optional<SaInfoSide> Builder::side(const Statement& s, std::size_t first) {
             diagnostics_.error(where.where, "an identity cannot be empty");
             return std::nullopt;
         }
+        if (!identity_fits(where, where.text.size())) return std::nullopt;
         const std::uint8_t number = type.text == "fqdn" ? 2 : type.text == "user_fqdn" ? 3 : 11;
         out.literal = LiteralId{number, std::string(where.text)};
         return out;

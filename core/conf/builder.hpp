@@ -100,6 +100,7 @@ class Builder {
     void peers_certificate(const Statement& s, Remote& r);
     void script(const Statement& s, Remote& r);
     bool distinguished_name(const Value& v);
+    bool identity_fits(const Value& v, std::size_t size);
     std::optional<IdentitySpec> identity(const std::vector<Value>& values, const Statement& s);
 
     // build_sainfo.cpp

@@ -13,8 +13,9 @@ namespace racoon::conf {
 
 namespace {
 
-/// Keys that are compared at most, so that many identities times many proposals stay cheap.
-constexpr std::size_t kMaxKeys = 1'000'000;
+/// Bytes of keys that are compared at most, so that many identities times many proposals stay cheap.
+constexpr std::size_t kMaxKeyBytes = 48u << 20;
+constexpr std::size_t kPerKey = 64;  // what a key costs besides its bytes
 
 void add_part(std::string& key, std::string_view part) {
     key += std::to_string(part.size());
@@ -32,7 +33,7 @@ std::string peer_key(const Remote& r) {
 }
 
 /// Everything by which an exchange can find this section and not another one: mode, proposal and, with
-/// verify_identifier on, the peer's identity. Sections with a key in common tie.
+/// verify_identifier on, the peer's identity. Sections with a key in common tie. Until `each` says false.
 template <typename Each>
 void for_each_key(const Remote& r, Each each) {
     const std::string peer = peer_key(r);
@@ -50,16 +51,16 @@ void for_each_key(const Remote& r, Each each) {
             if (p.auth->credential == CredentialKind::Key && r.certificate)
                 add_part(key, r.certificate->certificate + '\0' + r.certificate->key);
             if (!r.verify_identifier) {
-                each(key + "unverified");
+                if (!each(key + "unverified")) return;
                 continue;
             }
-            if (r.peers_identifiers.empty()) each(key + "anybody");
+            if (r.peers_identifiers.empty() && !each(key + "anybody")) return;
             for (const IdentitySpec& id : r.peers_identifiers) {
                 std::string one = key;
                 add_part(one, std::to_string(id.type));
                 if (id.address) add_part(one, id.address->text());
                 if (id.value) add_part(one, *id.value);
-                each(std::move(one));
+                if (!each(std::move(one))) return;
             }
         }
 }
@@ -77,16 +78,18 @@ void check_ties(const Whole& whole) {
     const auto templates = parents(whole);
     std::unordered_map<std::string, std::size_t> seen;      // every key: who has it
     std::unordered_map<std::string, std::size_t> starters;  // by peer: who may begin
-    std::size_t keys = 0;
+    std::size_t bytes = 0;
     for (std::size_t i = 0; i < remotes.size(); ++i) {
         const Remote& r = remotes[i];
         if (r.anonymous() && templates.contains(r.name)) continue;
         const Span& where = whole.remotes[i]->where;
         std::optional<std::size_t> rival;
         for_each_key(r, [&](std::string key) {
-            if (++keys > kMaxKeys) return;
+            bytes += key.size() + kPerKey;
+            if (bytes > kMaxKeyBytes) return false;
             const auto [at, fresh] = seen.emplace(std::move(key), i);
             if (!fresh && at->second != i && (!rival || at->second < *rival)) rival = at->second;
+            return true;
         });
         if (rival)
             whole.diagnostics.warning(

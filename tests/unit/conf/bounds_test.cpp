@@ -70,17 +70,17 @@ TEST(Bounds, AreOnTheBytesOfAllFilesTogether) {
 
 TEST(Bounds, AreOnKeyIdsThatAreFiles) {
     FileBundle b;
-    b.files["id"] = std::string(60'000, 'x');
-    const Loaded l =
-        load_text(remote_text("\"a\"", repeated("peers_identifier keyid \"id\";", 1000)), b);
+    b.files["id"] = std::string(4'000, 'x');
+    const std::string ids = repeated("peers_identifier keyid \"id\";", 3000);
+    const Loaded l = load_text(remote_text("\"a\"", ids) + remote_text("\"b\"", ids), b);
     EXPECT_FALSE(l.ok());
     EXPECT_NE(l.lines().find("larger than 16 MiB"), std::string::npos);
 }
 
 TEST(Bounds, AreOnTheBytesThatChildrenCopy) {
     FileBundle b;
-    b.files["id"] = std::string(60'000, 'x');
-    std::string text = remote_text("\"p\"", repeated("peers_identifier keyid \"id\";", 100));
+    b.files["id"] = std::string(4'000, 'x');
+    std::string text = remote_text("\"p\"", repeated("peers_identifier keyid \"id\";", 1500));
     for (int i = 0; i < 100; ++i) text += "remote \"" + std::to_string(i) + "\" inherit \"p\";\n";
     const Loaded l = load_text(text, b);
     EXPECT_FALSE(l.ok());
@@ -171,6 +171,31 @@ TEST(Bounds, OfMoreSectionsForAPeerThanAreLookedAtNothingIsSaid) {
     };
     EXPECT_NE(with(64).find("[no_sainfo]"), std::string::npos);
     EXPECT_EQ(with(65).find("[no_sainfo]"), std::string::npos);
+}
+
+TEST(Bounds, AreOnTheBytesOfAnIdentity) {
+    const std::string most(4096, 'a');
+    for (const char* type : {"fqdn", "user_fqdn", "keyid tag"}) {
+        const auto with = [&](const std::string& value) {
+            return load_text(remote_text(
+                "192.0.2.1", "my_identifier " + std::string(type) + " \"" + value + "\";"));
+        };
+        EXPECT_TRUE(with(most).ok()) << type;
+        EXPECT_EQ(with(most + "a").lines(),
+                  "/etc/racoon/racoon.conf:3:" + std::to_string(16 + std::strlen(type)) +
+                      ": an identity of 4097 bytes is too long; the most is 4096\n");
+    }
+    EXPECT_NE(load_text(remote_text("192.0.2.1", "my_identifier asn1dn \"CN=" + most + "\";"))
+                  .lines()
+                  .find("an identity of 4099 bytes is too long"),
+              std::string::npos);
+    EXPECT_FALSE(load_text(sainfo_text("fqdn \"" + most + "a\" fqdn \"b\"")).ok());
+    FileBundle b;
+    b.files["id"] = most + "a";
+    EXPECT_NE(load_text(remote_text("192.0.2.1", "my_identifier keyid \"id\";"), b)
+                  .lines()
+                  .find("it is longer than 4096 bytes"),
+              std::string::npos);
 }
 
 }  // namespace
