@@ -39,18 +39,16 @@ std::vector<Statement> parse(const Sources& sources, std::uint32_t file, Diagnos
     return Parser(sources, file, diagnostics, room).file();
 }
 
-/// False: there is none left, which is told once.
-bool Parser::take_room(const Span& where, std::size_t n) {
-    if (!room_.full && room_.left >= n) {
-        room_.left -= n;
+bool Room::take(std::size_t n, const Span& where, Diagnostics& diagnostics) {
+    if (!full && left >= n) {
+        left -= n;
         return true;
     }
-    if (!room_.full)
-        diagnostics_.error(
-            where,
-            "the configuration is too large: it has more than a million statements, or "
-            "more than some 40,000 remote and as many sainfo sections");
-    room_.full = true;
+    if (!full)
+        diagnostics.error(where,
+                          "the configuration is too large: it has more than a million statements, "
+                          "or more than some 20,000 remote and as many sainfo sections");
+    full = true;
     return false;
 }
 
@@ -66,7 +64,7 @@ void Parser::block(Context context, const Token* opened_by, std::vector<Statemen
         const Token t = lexer_.peek();
         switch (t.kind) {
             case TokenKind::End:
-                if (opened_by && !resumed_)
+                if (opened_by && !resumed_ && !diagnostics_.full())
                     diagnostics_.error(
                         opened_by->span,
                         fmt::format(
@@ -193,8 +191,16 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
                                              quoted(word.text), directive->instead));
             break;
     }
-    const bool section = directive->form == Form::Remote || directive->form == Form::SaInfo;
-    if (!take_room(word.span, section ? Room::kSection : Room::kStatement)) return;
+    const Form form = directive->form;
+    const bool endpoint = form == Form::Address || form == Form::RadiusServer;
+    const std::size_t cost = form == Form::Remote || form == Form::SaInfo ? Room::kSection
+                             : form == Form::Policy                       ? Room::kPolicy
+                             : endpoint                                   ? Room::kEndpoint
+                                                                          : Room::kStatement;
+    // Places hold the name of their file, so that a long one costs.
+    const std::size_t length = sources_.at(word.span.file).name.size();
+    const std::size_t name = length > Room::kShortName ? length / Room::kNameBytes : 0;
+    if (!take_room(word.span, cost + name)) return;
     Statement s;
     s.directive = directive;
     s.where = word.span;
@@ -206,7 +212,7 @@ void Parser::statement(Context context, std::vector<Statement>& out) {
     if (is_block(s.directive->form)) {
         block_statement(*s.directive, context, word, s, whole);
         // Without its head nothing can be made of it, but it is there.
-        s.broken = s.broken || !whole;
+        s.broken = s.broken || !whole || room_.full;  // of what had no room nothing is said
         whole = true;
     } else if (whole) {
         whole = ends_statement(*s.directive, s, context);

@@ -18,12 +18,19 @@
 
 namespace racoon::conf {
 
-/// What a load has room for, so that 16 MiB of the shortest statements take no gigabytes: a million
-/// statements, or some 40,000 `remote` and as many `sainfo`. Shared by the files of a load.
+/// What a load has room for, so that 16 MiB of the shortest statements stay below 256 MiB of memory: a
+/// million statements, or some 20,000 `remote` and as many `sainfo`. Shared by the files of a load.
 struct Room {
-    static constexpr std::size_t kStatement = 3, kSection = 20, kValue = 1;
+    static constexpr std::size_t kStatement = 3, kSection = 64, kPolicy = 36, kEndpoint = 9,
+                                 kValue = 1;
+    static constexpr std::size_t kCopied = 2;  // more for each statement of a file with includes
+    static constexpr std::size_t kShortName = 64;  // bytes of a file's name that cost nothing
+    static constexpr std::size_t kNameBytes = 24;  // of a longer one, for one more
     std::size_t left = 4'000'000;
     bool full = false;  // which was told
+
+    /// False: there is none left, which is told once.
+    bool take(std::size_t n, const Span& where, Diagnostics& diagnostics);
 };
 
 /// One file; includes are left as statements. What was in error is left out.
@@ -64,7 +71,7 @@ class Parser {
                          Statement& s, bool head_is_whole);
     void free_key(const Token& word, std::vector<Statement>& out);
     bool ends_statement(const Directive& directive, Statement& s, Context context);
-    bool take_room(const Span& where, std::size_t n);
+    bool take_room(const Span& where, std::size_t n) { return room_.take(n, where, diagnostics_); }
     bool body(const Directive& directive, const Token& keyword, Statement& s);
 
     // parser_forms.cpp: arguments. False: reported, the caller recovers.

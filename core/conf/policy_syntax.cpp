@@ -13,6 +13,8 @@ namespace racoon::conf {
 
 namespace {
 
+constexpr std::size_t kMaxPolicies = 200'000;  // some 700 bytes each while they are judged
+
 class PolicyParser {
   public:
     PolicyParser(Lexer lexer, Diagnostics& diagnostics, std::vector<Policy>& out)
@@ -159,6 +161,13 @@ Selector PolicyParser::side(const PolicyEnd& end) {
 }
 
 void PolicyParser::add(Policy p) {
+    if (out_.size() >= kMaxPolicies) {
+        diagnostics_.error(lexer_.last().span,
+                           fmt::format("there are more than {} policies, with those that follow "
+                                       "from others",
+                                       kMaxPolicies));
+        return;
+    }
     if (p.direction != Direction::In) {
         out_.push_back(std::move(p));
         return;

@@ -149,6 +149,18 @@ TEST(Bounds, MoreStatementsThanThereIsRoomForAreToldOnce) {
     }
 }
 
+TEST(Bounds, AreOnTheNumberOfPolicies) {
+    FileBundle b;
+    b.files["/etc/racoon/p"] = repeated("spdadd 10.0.0.1 10.0.0.2 any -P out none;\n", 200'000);
+    EXPECT_TRUE(load_text("policy file \"p\";", b).ok());
+    b.files["/etc/racoon/p"] =
+        repeated("spdadd 10.0.0.1 10.0.0.2 any -P in ipsec esp/tunnel/10.0.0.1-10.0.0.2/require;\n",
+                 100'001);
+    const Loaded more = load_text("policy file \"p\";", b);
+    EXPECT_FALSE(more.ok());
+    EXPECT_NE(more.lines().find("there are more than 200000 policies"), std::string::npos);
+}
+
 TEST(Bounds, AreOnTheKeysOfAModule) {
     std::string text = "module \"x\" {\n";
     for (int i = 0; i < 300; ++i) text += "key" + std::to_string(i) + " 1;\n";
@@ -171,6 +183,17 @@ TEST(Bounds, OfMoreSectionsForAPeerThanAreLookedAtNothingIsSaid) {
     };
     EXPECT_NE(with(64).find("[no_sainfo]"), std::string::npos);
     EXPECT_EQ(with(65).find("[no_sainfo]"), std::string::npos);
+}
+
+/// Each statement may keep the name of its file several times.
+TEST(Bounds, ALongNameOfAFileTakesRoom) {
+    const std::string name = "/" + repeated("d/", 1000) + "x";
+    FileBundle b;
+    b.files[name] = repeated("log info;", 100'000);
+    EXPECT_NE(load_text("include \"" + name + "\";", b).lines().find("is too large"),
+              std::string::npos);
+    b.files["/etc/racoon/x"] = b.files[name];
+    EXPECT_TRUE(load_text("include \"/etc/racoon/x\";", b).ok());
 }
 
 TEST(Bounds, AreOnTheBytesOfAnIdentity) {
@@ -196,6 +219,33 @@ TEST(Bounds, AreOnTheBytesOfAnIdentity) {
                   .lines()
                   .find("it is longer than 4096 bytes"),
               std::string::npos);
+}
+
+TEST(Bounds, LeaveRoomForWhatIsLargeAndMeant) {
+    std::string text;
+    for (int i = 0; i < 10'000; ++i) {
+        const std::string peer = "10." + std::to_string(i / 256) + "." + std::to_string(i % 256);
+        text += remote_text(peer + ".1") +
+                sainfo_text("address " + peer + ".0/24 any address 10.255.0.0/16 any");
+    }
+    EXPECT_TRUE(load_text(text).ok());
+    EXPECT_TRUE(load_text(repeated("log info;", 1'000'000)).ok());
+}
+
+/// The section in which the room ends is not whole, and is not judged as if it were.
+TEST(Bounds, NothingIsMissingWhereTheRoomEnds) {
+    for (const std::string& text : {repeated(remote_text("anonymous"), 100'000),
+                                    repeated(sainfo_text("anonymous"), 120'000)}) {
+        const Loaded l = load_text(text);
+        std::size_t errors = 0;
+        for (const Diagnostic& d : l.result.diagnostics) {
+            if (d.severity != Severity::Error || d.message.find("more messages") != d.message.npos)
+                continue;
+            EXPECT_TRUE(d.message.starts_with("the configuration is too large")) << d.line();
+            ++errors;
+        }
+        EXPECT_EQ(errors, 1u);
+    }
 }
 
 }  // namespace
