@@ -1,5 +1,6 @@
 #include "conf/file_source.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <glob.h>
@@ -18,6 +19,44 @@ namespace racoon::conf {
 namespace {
 
 constexpr std::uint32_t kMaxBundleEntries = 65536;
+constexpr std::size_t kMaxVisits = 100'000;
+
+// The C library's patterns have no limit: "/*/*/*/*" looks at the whole disk, and who reads it is held
+// meanwhile. Where the library lets us read its folders for it, it finds them empty beyond a bound.
+#ifdef GLOB_ALTDIRFUNC
+thread_local std::size_t* visits = nullptr;
+
+struct dirent* counted_entry(void* folder) {
+    if (++*visits > kMaxVisits) return nullptr;
+    return ::readdir(static_cast<DIR*>(folder));
+}
+void* counted_folder(const char* path) {
+    return ++*visits > kMaxVisits ? nullptr : ::opendir(path);
+}
+void close_folder(void* folder) {
+    ::closedir(static_cast<DIR*>(folder));
+}
+int counted_stat(const char* path, struct stat* out) {
+    return ++*visits > kMaxVisits ? -1 : ::stat(path, out);
+}
+int counted_lstat(const char* path, struct stat* out) {
+    return ++*visits > kMaxVisits ? -1 : ::lstat(path, out);
+}
+
+int bounded_glob(const char* pattern, int flags, glob_t& found, std::size_t& count) {
+    found.gl_readdir = counted_entry;
+    found.gl_opendir = counted_folder;
+    found.gl_closedir = close_folder;
+    found.gl_stat = counted_stat;
+    found.gl_lstat = counted_lstat;
+    visits = &count;
+    return ::glob(pattern, flags | GLOB_ALTDIRFUNC, nullptr, &found);
+}
+#else
+int bounded_glob(const char* pattern, int flags, glob_t& found, std::size_t&) {
+    return ::glob(pattern, flags, nullptr, &found);
+}
+#endif
 
 Result<std::string> text(Reader& in) {
     RACOON_TRY(const ByteView bytes, in.counted32());
@@ -133,11 +172,15 @@ Result<std::vector<std::string>> DiskFiles::glob(const std::string& pattern) {
     flags |= GLOB_TILDE;
 #endif
     glob_t found{};
-    const int status = ::glob(pattern.c_str(), flags, nullptr, &found);
+    const int status = bounded_glob(pattern.c_str(), flags, found, visits_);
     std::vector<std::string> out;
     if (status == 0)
         for (std::size_t i = 0; i < found.gl_pathc; ++i) out.emplace_back(found.gl_pathv[i]);
     ::globfree(&found);
+    if (visits_ > kMaxVisits)
+        return fail(Errc::TooLong,
+                    fmt::format("the patterns of this configuration look at more than {} files",
+                                kMaxVisits));
     if (status != 0 && status != GLOB_NOMATCH)
         return fail(Errc::Io, "the folder cannot be searched");
     bundle_.globs.insert_or_assign(pattern, out);

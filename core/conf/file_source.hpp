@@ -38,7 +38,8 @@ class FileSource {
     /// a device, a pipe).
     virtual Result<std::string> read(const std::string& path) = 0;
     /// The paths that a shell pattern stands for, sorted; none: an empty list. A pattern without
-    /// wildcards gives itself when the file exists. `~` is expanded.
+    /// wildcards gives itself when the file exists. `~` is expanded. Errors: Io, TooLong (it would look
+    /// at more than a configuration has a reason for).
     virtual Result<std::vector<std::string>> glob(const std::string& pattern) = 0;
     /// Errors: Unsupported (this source knows no such thing: nothing can be said of the file), NotFound
     /// or Io (with errno), Denied (whoever only tests a configuration may not look).
@@ -67,6 +68,7 @@ class DiskFiles final : public FileSource {
 
   private:
     FileBundle bundle_;
+    std::size_t visits_ = 0;  // entries of folders that patterns looked at, which are bounded
 };
 
 /// Answers from memory only; what the bundle does not hold does not exist (Errc::NotFound).

@@ -39,7 +39,9 @@ class BoundedFiles final : public FileSource {
         return bytes;
     }
     Result<std::vector<std::string>> glob(const std::string& pattern) override {
-        return files_.glob(pattern);
+        if (const auto known = found_.find(pattern); known != found_.end()) return known->second;
+        RACOON_TRY(std::vector<std::string> names, files_.glob(pattern));
+        return found_.emplace(pattern, std::move(names)).first->second;
     }
 
   private:
@@ -53,6 +55,7 @@ class BoundedFiles final : public FileSource {
     FileSource& files_;
     std::size_t total_ = 0;
     std::set<std::string> names_;
+    std::map<std::string, std::vector<std::string>> found_;  // by pattern
 };
 
 /// Parses a file and, in their places, those that it includes.
@@ -87,7 +90,11 @@ class Expander {
             out_ = std::move(statements);
             return;
         }
+        if (!statements.empty() &&
+            !room_.take(statements.size() * Room::kCopied, statements.back().where, diagnostics_))
+            return;
         for (Statement& s : statements) {
+            if (diagnostics_.full()) return;
             if (s.broken) {
                 out_.push_back(std::move(s));
                 continue;
@@ -111,11 +118,19 @@ class Expander {
             return diagnostics_.error(
                 v.where,
                 fmt::format("include is nested too deeply; the most is {}", kMaxIncludeDepth));
+        if (++includes_ > kMaxFiles) {
+            if (includes_ == kMaxFiles + 1)
+                diagnostics_.error(s.where,
+                                   fmt::format("more than {} include statements", kMaxFiles));
+            return;
+        }
         auto names = files_.glob(pattern);
         if (!names || names->empty()) {
             const std::string message = fmt::format("no file matches {}{}", quoted(pattern),
                                                     names ? "" : ": " + names.error().text());
-            if (offline_)  // it may be there where this text is meant for
+            if (offline_ &&
+                (names || names.error().code() !=
+                              Errc::TooLong))  // it may be there where this text is meant for
                 return diagnostics_.warning(Warning::MissingFile, v.where,
                                             message + "; it is left out");
             return diagnostics_.error(v.where, message);
@@ -158,7 +173,7 @@ class Expander {
     std::vector<Statement> out_;
     std::vector<std::string> open_;  // the chain of files that are being read
     std::string base_;               // `path include`
-    std::size_t count_ = 0;
+    std::size_t count_ = 0, includes_ = 0;
     bool told_ = false;
     Room room_;
 };

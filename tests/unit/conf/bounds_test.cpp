@@ -248,5 +248,53 @@ TEST(Bounds, NothingIsMissingWhereTheRoomEnds) {
     }
 }
 
+/// Counts what is asked of it.
+class CountingFiles final : public FileSource {
+  public:
+    explicit CountingFiles(std::string text) : text_(std::move(text)) {}
+    Result<std::string> read(const std::string& path) override {
+        if (path == "/main") return text_;
+        return std::string();
+    }
+    Result<std::vector<std::string>> glob(const std::string&) override {
+        ++patterns;
+        return std::vector<std::string>{};
+    }
+    int patterns = 0;
+
+  private:
+    std::string text_;
+};
+
+TEST(Bounds, AreOnTheIncludeStatements) {
+    const auto patterns = [](const std::string& text, bool offline) {
+        CountingFiles files(text);
+        load("/main", files, fake_catalog(), {.offline = offline});
+        return files.patterns;
+    };
+    std::string different;
+    for (int i = 0; i < 2000; ++i) different += "include \"/d/" + std::to_string(i) + "*\";\n";
+    EXPECT_EQ(patterns(repeated("include \"/d/*\";\n", 500), true), 1) << "known by then";
+    EXPECT_EQ(patterns(different, true), 1024);
+    EXPECT_EQ(patterns(different, false), 200) << "nobody reads more errors";
+}
+
+TEST(Bounds, AreOnTheFoldersThatPatternsLookAt) {
+    const std::filesystem::path dir =
+        ::testing::TempDir() + "bounds_glob." + std::to_string(::getpid());
+    std::filesystem::create_directory(dir);
+    for (int i = 0; i < 60; ++i)
+        std::filesystem::create_directory_symlink(".", dir / std::to_string(i));
+    DiskFiles files;
+    const auto few = files.glob(dir.string() + "/*");
+    ASSERT_TRUE(few);
+    EXPECT_EQ(few->size(), 60u);
+    const auto many = files.glob(dir.string() + "/*/*/*/nothing");
+    ASSERT_FALSE(many);
+    EXPECT_EQ(many.error().code(), Errc::TooLong);
+    EXPECT_FALSE(files.glob(dir.string() + "/1")) << "of all patterns of a load together";
+    std::filesystem::remove_all(dir);
+}
+
 }  // namespace
 }  // namespace racoon::conf
