@@ -98,6 +98,12 @@ bool Diagnostics::silenced(const Entry& entry) const {
     return entry.diagnostic.warning && silence_.covers(*entry.diagnostic.warning, entry.where);
 }
 
+bool Diagnostics::beyond(Warning name, const Span& where) {
+    if (warnings_ < kMaxDiagnostics) return false;
+    if (!silence_.covers(name, where)) ++dropped_[static_cast<std::size_t>(name)];
+    return true;
+}
+
 void Diagnostics::add(Entry entry) {
     const auto& name = entry.diagnostic.warning;
     if (silenced(entry)) return;

@@ -84,6 +84,8 @@ class Diagnostics {
     /// Drops the warnings that are switched off, those told so far and all to come.
     void silence(Silence silence);
 
+    /// True: such a warning would not be kept, and is counted. So that floods of them cost no text.
+    bool beyond(Warning name, const Span& where);
     std::size_t errors() const { return errors_; }
     bool full() const { return errors_ >= kMaxDiagnostics; }
     /// In order of files and lines; with a last one that counts those left out.

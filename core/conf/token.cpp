@@ -212,6 +212,8 @@ Token Lexer::scan() {
     bool glued = true;
     for (;;) {
         if (skip_blank()) glued = false;
+        // What is beyond the bound of errors is not told, and need not be read.
+        if (diagnostics_.full()) place_.at = static_cast<std::uint32_t>(bytes_.size());
         if (place_.at >= bytes_.size())
             return make(TokenKind::End, static_cast<std::uint32_t>(bytes_.size()), 0, false);
         const std::uint32_t start = place_.at;
@@ -369,6 +371,7 @@ void Lexer::bad_character() {
     place_.at = start + static_cast<std::uint32_t>(length);
     place_.line_empty = false;
     if (mode_ == Mode::Racoon && (c == '=' || c == '(' || c == ')')) {
+        if (diagnostics_.beyond(Warning::StrayCharacter, span)) return;
         diagnostics_.warning(Warning::StrayCharacter, span,
                              fmt::format("\"{}\" means nothing here and is skipped; remove it", c));
         return;

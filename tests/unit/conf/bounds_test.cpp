@@ -296,5 +296,21 @@ TEST(Bounds, AreOnTheFoldersThatPatternsLookAt) {
     std::filesystem::remove_all(dir);
 }
 
+TEST(Bounds, NothingIsReadBehindTheLastErrorThatIsShown) {
+    Sources sources;
+    const std::uint32_t file = sources.add("f", "word");
+    Diagnostics diagnostics(sources);
+    EXPECT_TRUE(Lexer(sources, file, diagnostics, Lexer::Mode::Racoon).peek().is(TokenKind::Word));
+    for (std::size_t i = 0; i < Diagnostics::kMaxDiagnostics; ++i) diagnostics.error({}, "x");
+    EXPECT_TRUE(Lexer(sources, file, diagnostics, Lexer::Mode::Racoon).peek().is(TokenKind::End));
+}
+
+TEST(Bounds, WarningsBeyondThemAreOnlyCounted) {
+    const Loaded l = load_text(repeated("=", 1000));
+    EXPECT_EQ(l.result.diagnostics.size(), 201u);
+    EXPECT_NE(l.lines().find("800 more messages are not shown"), std::string::npos);
+    EXPECT_EQ(load_text(repeated("=", 1000) + "warnings { stray_character off; }").lines(), "");
+}
+
 }  // namespace
 }  // namespace racoon::conf
