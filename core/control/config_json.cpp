@@ -1,5 +1,6 @@
 #include "control/config_json.hpp"
 
+#include <limits>
 #include <string>
 
 #include "conf/parser.hpp"
@@ -223,7 +224,9 @@ Result<Json> config_json(const conf::Config& config, const conf::PrintOptions& o
     conf::Sources sources;
     const std::uint32_t file = sources.add("racoon -C", conf::print(config, options));
     conf::Diagnostics diagnostics(sources);
-    const std::vector<Statement> statements = conf::parse(sources, file, diagnostics);
+    conf::Room room;  // what is printed is longer than what was read, and was bounded when it was
+    room.left = std::numeric_limits<std::size_t>::max();
+    const std::vector<Statement> statements = conf::parse(sources, file, diagnostics, room);
     if (diagnostics.errors() != 0) return fail(Errc::Malformed, diagnostics.take().front().line());
     return block(statements, sources);
 }

@@ -21,6 +21,15 @@ Json json_of(const std::string& text, const conf::PrintOptions& options = {}) {
     return json ? *json : Json();
 }
 
+/// What is printed has each default in it, and is not judged by what a file may hold.
+TEST(ConfigJson, HasNoBoundOfItsOwn) {
+    std::string text;
+    for (int i = 0; i < 25'000; ++i)
+        text +=
+            conf::remote_text("10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256));
+    EXPECT_EQ(json_of(text)["remote"].size(), 25'000u);
+}
+
 TEST(ConfigJson, HasSectionsWithTheWordsOfTheFile) {
     const Json json =
         json_of(conf::remote_text("\"hq\"", "remote_address 192.0.2.1 [501]; passive on;") +
