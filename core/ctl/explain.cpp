@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "control/explain.hpp"
+#include "log/log.hpp"
 
 namespace racoon::ctl {
 
@@ -167,7 +168,7 @@ int explain(const std::vector<std::string>& words, const ExplainOptions& options
         for (std::size_t i = 0; i < nearest.size(); ++i)
             advice += (i == 0 ? "" : ", ") + nearest[i];
     }
-    std::fprintf(stderr, "racoonctl: nothing is called \"%.80s\"%s\n", word.c_str(),
+    std::fprintf(stderr, "racoonctl: nothing is called \"%s\"%s\n", log::escaped(word, 80).c_str(),
                  advice.c_str());
     return 1;
 }

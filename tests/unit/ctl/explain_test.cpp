@@ -49,6 +49,14 @@ TEST(ExplainText, ShowsSyntaxHelpAndFacts) {
     EXPECT_THAT(text, HasSubstr("default  16 bytes\n"));
 }
 
+TEST(ExplainText, NoWordReachesTheTerminalAsItIs) {
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(explain({"\x1b[31mxyzzy"}, {}), 1);
+    const std::string told = ::testing::internal::GetCapturedStderr();
+    EXPECT_EQ(told.find('\x1b'), std::string::npos) << told;
+    EXPECT_THAT(told, HasSubstr("xyzzy"));
+}
+
 TEST(ExplainJson, HasWhatTheTextHas) {
     const auto topics = conf::directive_topics();
     const auto json = control::topic_json(*conf::find_topics(topics, "nonce_size").at(0));
