@@ -42,3 +42,9 @@ endif()
 add_compile_options(-fvisibility=hidden $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 include(CheckPIESupported)
 check_pie_supported()
+
+# In a unity build (-DCMAKE_UNITY_BUILD=ON, several times as fast) these files of the calling folder are compiled
+# alone: a neighbour has the same name in its anonymous namespace.
+function(racoon_compile_alone)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()

@@ -75,7 +75,7 @@ struct Pair {
                         std::uint32_t flags = 0) {
         racoon_kernel_sa s =
             esp_sa(direction, end(from), end(1 - from), 0x1000u + static_cast<std::uint32_t>(from),
-                   1, static_cast<std::uint8_t>(from + 1 + rule.protocol));
+                   1, static_cast<std::uint8_t>(static_cast<unsigned>(from) + 1 + rule.protocol));
         s.protocol = rule.protocol;
         s.mode = rule.mode;
         s.flags = flags;

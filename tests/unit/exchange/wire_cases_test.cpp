@@ -58,7 +58,7 @@ TEST(WireCases, AttributesOfEveryLengthInAnOffer) {
             attribute.bytes(Bytes(size, 0x41));
             const Bytes more = std::move(attribute).take();
             const auto lengthen = [&](std::size_t at) {
-                const std::size_t n = (sa[at] << 8u | sa[at + 1]) + more.size();
+                const std::size_t n = std::size_t{sa[at]} * 256 + sa[at + 1] + more.size();
                 sa[at] = static_cast<std::uint8_t>(n >> 8);
                 sa[at + 1] = static_cast<std::uint8_t>(n);
             };
