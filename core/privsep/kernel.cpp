@@ -55,9 +55,9 @@ Status fill_algorithm(racoon_kernel_alg& out, const conf::TransformInfo* info,
     return ok();
 }
 
-std::int64_t ns_of(std::uint64_t seconds) {
+std::int64_t ns_of(std::uint64_t count) {
     constexpr std::uint64_t kMost = 100ull * 365 * 86400;
-    return static_cast<std::int64_t>(std::min(seconds, kMost)) * 1'000'000'000;
+    return static_cast<std::int64_t>(std::min(count, kMost)) * 1'000'000'000;
 }
 
 racoon_kernel_sa_id sa_id(std::uint8_t protocol, Spi spi, const IpAddr& src, const IpAddr& dst) {
@@ -239,6 +239,18 @@ Status Kernel::bind_socket(int fd, Family family, bool natt) {
     const bool encapsulates = natt && (caps_.flags & RACOON_CAP_UDP_ENCAP) != 0;
     if (status == RACOON_OK && encapsulates && table_.bind_natt_socket != nullptr)
         status = plugin::known_status(table_.bind_natt_socket(provider_.impl, fd, number, &error));
+    if (status != RACOON_OK) return plugin::plugin_failure(error, status);
+    return ok();
+}
+
+Status Kernel::release_natt_socket(const Endpoint& local) {
+    if (table_.release_natt_socket == nullptr || (caps_.flags & RACOON_CAP_UDP_ENCAP) == 0)
+        return ok();
+    racoon_error error = plugin::empty_error();
+    const Callout callout(provider_.module, "release_natt_socket");
+    const racoon_addr addr = to_abi(local.addr, local.port);
+    const racoon_status status =
+        plugin::known_status(table_.release_natt_socket(provider_.impl, &addr, &error));
     if (status != RACOON_OK) return plugin::plugin_failure(error, status);
     return ok();
 }

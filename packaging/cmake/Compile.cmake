@@ -7,6 +7,10 @@ if(RACOON_WERROR)
   add_compile_options(-Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # In a unity build g++ takes every source for a header, whose types may not use an anonymous namespace.
+  if(CMAKE_UNITY_BUILD)
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+  endif()
   # g++ 12 reports false positives of these from inlined standard containers.
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-stringop-overflow>
                       $<$<COMPILE_LANGUAGE:CXX>:-Wno-array-bounds>
