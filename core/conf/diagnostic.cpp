@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "conf/mask.hpp"
 #include "log/log.hpp"
 
 namespace racoon::conf {
@@ -27,7 +28,10 @@ void show_line(Diagnostic& d, std::string_view bytes, const Span& where) {
     std::string_view window = bytes.substr(from, kWindow);
     if (const auto end = window.find('\n'); end != window.npos) window = window.substr(0, end);
     while (!window.empty() && window.back() == '\r') window.remove_suffix(1);
-    for (const char c : window) d.source += printable(c);
+    // What says that a key follows may stand before the window.
+    const std::size_t known = std::max(line_start, from - std::min(from, kBefore));
+    const std::string shown = masked(bytes.substr(known, from - known + window.size()));
+    for (const char c : std::string_view(shown).substr(from - known)) d.source += printable(c);
     for (std::size_t i = from; i < where.offset; ++i) {
         const auto code = static_cast<unsigned char>(bytes[i]);
         if ((code & 0xc0) == 0x80) continue;  // inside a UTF-8 character
