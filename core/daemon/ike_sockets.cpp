@@ -84,6 +84,17 @@ std::vector<Endpoint> IkeSockets::Change::closed() const {
     return closed_;
 }
 
+std::vector<Endpoint> IkeSockets::Change::closed_natt() const {
+    return closed_natt_;
+}
+
+std::vector<Endpoint> IkeSockets::Change::added_natt() const {
+    std::vector<Endpoint> out;
+    for (const auto& one : fresh_)
+        if (one.socket.natt) out.push_back(one.socket.local);
+    return out;
+}
+
 Result<std::vector<net::BoundSocket>> IkeSockets::copies() const {
     return copies_of(held_);
 }
@@ -99,8 +110,11 @@ Result<IkeSockets::Change> IkeSockets::plan(const conf::Config& config, const Op
 
     const bool running = !held_.empty();
     Change change;
-    for (const auto& one : held_)
-        if (!listed(wanted, one.wanted, itself)) change.closed_.push_back(one.socket.local);
+    for (const auto& one : held_) {
+        if (listed(wanted, one.wanted, itself)) continue;
+        change.closed_.push_back(one.socket.local);
+        if (one.socket.natt) change.closed_natt_.push_back(one.socket.local);
+    }
     std::vector<std::string> errors;
     std::optional<Error> first;
     for (const WantedSocket& one : wanted) {

@@ -34,6 +34,9 @@ class IkeSockets {
         Result<std::vector<net::BoundSocket>> added() const;
         /// Local addresses of those that are no longer wanted.
         std::vector<Endpoint> closed() const;
+        /// Those for NAT-T: of `closed`, and of the new ones, which go if nothing comes of it.
+        std::vector<Endpoint> closed_natt() const;
+        std::vector<Endpoint> added_natt() const;
 
       private:
         friend class IkeSockets;
@@ -44,6 +47,7 @@ class IkeSockets {
         std::vector<One> fresh_;
         std::vector<WantedSocket> kept_;
         std::vector<Endpoint> closed_;
+        std::vector<Endpoint> closed_natt_;
         std::vector<int> shared_;  // descriptors that may be overlapped until it is over
     };
 

@@ -177,6 +177,13 @@ privsep::SocketChange open_new(Running& running, const conf::Config& config, Ope
     return out;
 }
 
+/// The kernel backend lets go of what it has beside these sockets; they are closed next.
+void release(const Running& running, const std::vector<Endpoint>& natt) {
+    for (const Endpoint& local : natt)
+        if (const Status done = running.keeper.release_natt_socket(local); !done)
+            LOGW("", "NAT-T socket " + local.text() + ": " + done.error().text());
+}
+
 Status try_reload(Running running, const std::function<void(Result<std::string>)>& done) {
     const conf::ConfigPtr before = running.keeper.parsed().config;
     RACOON_TRY(const WantedModules wanted, wanted_modules(running.options));
@@ -193,14 +200,17 @@ Status try_reload(Running running, const std::function<void(Result<std::string>)
     privsep::SocketChange sockets = open_new(running, *after, *opened, problems);
     if (!problems.none()) {
         running.host.rollback();
+        release(running, opened->sockets.added_natt());
         return problems.failure();
     }
     running.keeper.reconfigure(std::move(*parsed), std::move(sockets),
                                [done, running, before, after, opened](const Status& status) {
                                    if (!status) {
                                        LOGE("", status.error().text());
+                                       release(running, opened->sockets.added_natt());
                                        return done(fail(status.error()));
                                    }
+                                   release(running, opened->sockets.closed_natt());
                                    running.sockets.commit(std::move(opened->sockets));
                                    commit_control(*after, opened->control, running.control_file);
                                    log::set_level(effective_level(*after, running.options));

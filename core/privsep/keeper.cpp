@@ -507,6 +507,11 @@ Status Keeper::bind_socket(int fd, Family family, bool natt) {
     return impl_->kernel->bind_socket(fd, family, natt);
 }
 
+Status Keeper::release_natt_socket(const Endpoint& local) {
+    if (!impl_->kernel) return fail(Errc::InvalidState, "no kernel backend");
+    return impl_->kernel->release_natt_socket(local);
+}
+
 void Keeper::attach(std::unique_ptr<Channel> channel) {
     impl_->attach(std::move(channel));
 }

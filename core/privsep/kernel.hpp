@@ -44,6 +44,8 @@ class Kernel {
     /// IKE sockets bypass IPsec.
     /// `natt`: it takes ESP in UDP, too (RFC 3948).
     Status bind_socket(int fd, Family family, bool natt);
+    /// One with `natt` is about to be closed.
+    Status release_natt_socket(const Endpoint& local);
     void sa_move(const exchange::SaMove& request, Done done);
 
     void spi_get(const exchange::SpiGet& request, std::function<void(Result<Spi>)> done);

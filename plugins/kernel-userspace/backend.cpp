@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -13,8 +14,6 @@ namespace racoon::kernel_userspace {
 namespace {
 
 constexpr std::uint32_t kMostWindow = 4096;
-// Addresses of a family that the NAT-T port may be listened on: normally the wildcard alone.
-constexpr std::size_t kUdpPerFamily = 4;
 
 racoon_status refuse(racoon_error* err, const Failure& failure) {
     return sdk::fail(err, RACOON_NOT_SUPPORTED, failure.text, failure.os_errno);
@@ -95,14 +94,6 @@ bool Backend::open_sockets(racoon_error* err) {
     if (esp6_) ah6_ = open_raw_whole(6, IPPROTO_AH, mark, &failure);
     if (ah6_) comp6_ = open_raw_whole(6, IPPROTO_COMP, mark, &failure);
     if (esp6_ && !comp6_) log(RACOON_LOG_NOTIFY, "no AH or IPComp over IPv6: " + failure.text);
-    for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
-        for (std::size_t i = 0; i < kUdpPerFamily; ++i) {
-            Fd fd = open_udp(family, mark, &failure);
-            if (!fd && family == 6) break;  // this host has none
-            if (!fd) return failed();
-            udp_.push_back({std::move(fd), family, false});
-        }
-    }
     return true;
 }
 
@@ -118,7 +109,8 @@ void Backend::close() {
     routes_.close();
     tun_ = Fd();
     for (Fd* fd : {&esp4_, &esp6_, &ah4_, &ah6_, &comp4_, &comp6_}) *fd = Fd();
-    udp_.clear();
+    for (UdpSocket& udp : udp_) udp = {};
+    handover_ = Fd();
     sas_.clear();
     larvals_.clear();
     policies_.clear();
@@ -133,21 +125,38 @@ racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t, racoon_error*
     return sdk::fail(err, RACOON_IO, "firewall mark of an IKE socket (needs CAP_NET_ADMIN)", errno);
 }
 
-// A socket that has gone leaves its place: the data process cannot be handed another one.
 racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    const auto free =
+        std::find_if(udp_.begin(), udp_.end(), [](const UdpSocket& s) { return !s.fd; });
+    if (free == udp_.end()) {
+        return sdk::fail(err, RACOON_NOT_SUPPORTED,
+                         "kernel-userspace listens on at most " + std::to_string(kMostUdp) +
+                             " addresses for NAT-T; use the wildcard address");
+    }
+    Failure failure;
+    UdpSocket udp;
+    udp.fd = open_udp(static_cast<std::uint8_t>(family), settings_.mark, &failure);
+    const auto place = static_cast<std::uint8_t>(free - udp_.begin());
+    const bool ready = udp.fd && share_port(fd, udp.fd.get(), &udp.local, &failure) &&
+                       (!data_runs_ || hand_over(handover_, place, udp.fd.get(), &failure));
+    if (!ready) return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    *free = std::move(udp);
+    return RACOON_OK;
+}
+
+racoon_status Backend::release_natt_socket(const racoon_addr& local, racoon_error* err) {
     for (UdpSocket& udp : udp_) {
-        if (udp.used || udp.family != family) continue;
+        if (!udp.fd || udp.local.port != local.port || !sdk::same_address(udp.local, local))
+            continue;
+        const auto place = static_cast<std::uint8_t>(&udp - udp_.data());
         Failure failure;
-        if (!share_port(fd, udp.fd.get(), &failure)) {
+        if (data_runs_ && !hand_over(handover_, place, -1, &failure)) {
             return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
         }
-        udp.used = true;
+        udp = {};
         return RACOON_OK;
     }
-    return sdk::fail(
-        err, RACOON_NOT_SUPPORTED,
-        "kernel-userspace listens on at most 4 addresses of a family for NAT-T; use the "
-        "wildcard address, or restart");
+    return sdk::fail(err, RACOON_NOT_FOUND, "no such NAT-T socket");
 }
 
 }  // namespace racoon::kernel_userspace

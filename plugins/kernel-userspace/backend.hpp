@@ -13,6 +13,7 @@
 
 #include "bytes.hpp"
 #include "devices.hpp"
+#include "handover.hpp"
 #include "protocol.hpp"
 #include "routes.hpp"
 
@@ -60,6 +61,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
     racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
                                    racoon_error* err) override;
+    racoon_status release_natt_socket(const racoon_addr& local, racoon_error* err) override;
     racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
                           racoon_error* err) override;
 
@@ -119,13 +121,13 @@ class Backend final : public sdk::KernelBackend {
     Fd ah6_;
     Fd comp4_;
     Fd comp6_;
-    // The data process has copies from its start on; each is bound when its port is known.
+    // Bound beside the daemon's NAT-T sockets; the data process has copies, each in the same place.
     struct UdpSocket {
         Fd fd;
-        std::uint8_t family = 4;
-        bool used = false;
+        racoon_addr local{};
     };
-    std::vector<UdpSocket> udp_;
+    std::array<UdpSocket, kMostUdp> udp_;
+    Fd handover_;  // to the data process
     Routes routes_;
     bool data_runs_ = false;
     std::map<std::uint64_t, Link> links_;  // by generation

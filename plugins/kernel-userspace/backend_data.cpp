@@ -1,6 +1,8 @@
 // The keeper's end of the data process: its start, its end, and what it says.
 #include <sys/wait.h>
 
+#include <cstring>
+
 #include "backend.hpp"
 
 namespace racoon::kernel_userspace {
@@ -30,7 +32,13 @@ bool Backend::start_data(racoon_error* err) {
         fds.push_back(v4->get());
         fds.push_back((*v6 ? v6 : v4)->get());
     }
-    for (const UdpSocket& udp : udp_) fds.push_back(udp.fd.get());
+    Failure failure;
+    Fd data_end;
+    if (!make_handover(&handover_, &data_end, &failure)) {
+        sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+        return false;
+    }
+    fds.push_back(data_end.get());
     Link& link = links_[++generation_];
     link = {this, generation_};
     const racoon_status status = host_.proc->start(host_.host->ctx, 0, fds.data(), fds.size(),
@@ -39,6 +47,11 @@ bool Backend::start_data(racoon_error* err) {
     if (!data_runs_) {
         links_.erase(generation_);
         return false;
+    }
+    for (std::uint8_t place = 0; place < kMostUdp; ++place) {
+        if (udp_[place].fd && !hand_over(handover_, place, udp_[place].fd.get(), &failure)) {
+            log(RACOON_LOG_ERROR, failure.text + ": " + std::strerror(failure.os_errno));
+        }
     }
     Writer settings = begin_frame(Message::Settings, 0);
     write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});

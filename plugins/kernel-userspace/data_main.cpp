@@ -3,7 +3,6 @@
 // IPComp (9, 10), and UDP sockets for ESP in UDP (11 and on) that the keeper binds when it knows where; it drops every
 // privilege before it reads a byte, and ends when the channel closes.
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
@@ -26,6 +25,7 @@
 #include <racoon/plugin/host.h>
 
 #include "data_path.hpp"
+#include "handover.hpp"
 #include "tun.hpp"
 #include "wire.hpp"
 
@@ -40,8 +40,8 @@ constexpr int kAh4 = 7;
 constexpr int kAh6 = 8;
 constexpr int kComp4 = 9;
 constexpr int kComp6 = 10;
-constexpr int kFirstUdp = 11;
-constexpr int kRaw = kFirstUdp - kEsp4;   // sockets
+constexpr int kHandover = 11;
+constexpr int kRaw = kHandover - kEsp4;   // sockets
 constexpr std::size_t kMaxFrame = 65536;  // racoon.proc/1
 constexpr int kBatch = 64;                // packets of the device before the sockets are looked at
 
@@ -175,34 +175,39 @@ int Process::run() {
         log(RACOON_LOG_ERROR, "the data process cannot give up its capabilities");
         return 1;
     }
-    int udp = 0;
-    while (udp < Wire::kMostUdp && ::fcntl(kFirstUdp + udp, F_GETFD) >= 0) ++udp;
     const Wire::Raw raw{kEsp4, if_ipv6(kEsp6), kAh4, if_ipv6(kAh6), kComp4, if_ipv6(kComp6)};
-    wire_.emplace(static_cast<Wire::Sink&>(*this), raw, kFirstUdp, udp);
+    wire_.emplace(static_cast<Wire::Sink&>(*this), raw);
     Writer ready = begin_frame(Message::Ready, 0);
     ready.u32(::geteuid());
     ready.u8(clean ? 1 : 0);
     to_keeper(ready.view());
     while (!keeper_gone_) {
         // First the channel and the device, then the sockets.
-        constexpr int kFixed = 2 + kRaw;
-        pollfd fds[kFixed + Wire::kMostUdp] = {{kChannel, POLLIN, 0},  {kTun, POLLIN, 0},
-                                               {raw.esp4, POLLIN, 0},  {raw.esp6, POLLIN, 0},
-                                               {raw.ah4, POLLIN, 0},   {raw.ah6, POLLIN, 0},
-                                               {raw.comp4, POLLIN, 0}, {raw.comp6, POLLIN, 0}};
-        for (int i = 0; i < udp; ++i) fds[kFixed + i] = {kFirstUdp + i, POLLIN, 0};
-        const int count = kFixed + udp;
+        constexpr int kFirst = 3;
+        constexpr int kCount = kFirst + kRaw + kMostUdp;
+        pollfd fds[kCount] = {
+            {kChannel, POLLIN, 0}, {kTun, POLLIN, 0},      {kHandover, POLLIN, 0},
+            {raw.esp4, POLLIN, 0}, {raw.esp6, POLLIN, 0},  {raw.ah4, POLLIN, 0},
+            {raw.ah6, POLLIN, 0},  {raw.comp4, POLLIN, 0}, {raw.comp6, POLLIN, 0}};
+        for (std::uint8_t i = 0; i < kMostUdp; ++i) {
+            fds[kFirst + kRaw + i] = {wire_->udp(i), POLLIN, 0};
+        }
         int wait = -1;
         if (path_.next_deadline() != kNever) {
             const std::int64_t ms = (path_.next_deadline() - now_ns()) / 1'000'000 + 1;
             wait = static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
         }
-        if (::poll(fds, static_cast<nfds_t>(count), wait) < 0 && errno != EINTR) return 1;
+        if (::poll(fds, kCount, wait) < 0 && errno != EINTR) return 1;
         now_ = now_ns();
         path_.advance(now_);
-        // Commands first, so that an SA is there before the packets that need it.
+        // Commands first, so that an SA is there before the packets that need it; and before them the sockets
+        // that they may speak of. What has just been closed has no events any more.
+        for (auto handed = receive_handed(kHandover); handed; handed = receive_handed(kHandover)) {
+            wire_->set_udp(handed->place, handed->fd);
+            fds[kFirst + kRaw + handed->place].revents = 0;
+        }
         if (fds[0].revents != 0 && !read_channel()) return 0;
-        for (int i = 2; i < count; ++i) {
+        for (int i = kFirst; i < kCount; ++i) {
             if ((fds[i].revents & POLLERR) != 0) wire_->read_errors(fds[i].fd);
             if ((fds[i].revents & POLLIN) != 0) wire_->receive(fds[i].fd);
         }

@@ -12,6 +12,8 @@
 
 #include <cstring>
 
+#include "socket_address.hpp"
+
 namespace racoon::kernel_userspace {
 namespace {
 
@@ -57,10 +59,6 @@ bool set_name(ifreq* request, const std::string& name) {
 }
 
 }  // namespace
-
-Fd::~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-}
 
 Fd open_tun(const std::string& name, Failure* failure) {
     ifreq request{};
@@ -189,13 +187,12 @@ Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure) {
     return fd;
 }
 
-bool share_port(int ike, int data, Failure* failure) {
+bool share_port(int ike, int data, racoon_addr* local, Failure* failure) {
     const int on = 1;
-    sockaddr_storage address{};
+    AnyAddress address{};
     socklen_t size = sizeof(address);
     if (::setsockopt(ike, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
-        ::getsockname(ike, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
-        ::bind(data, reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+        ::getsockname(ike, &address.base, &size) != 0 || ::bind(data, &address.base, size) != 0) {
         return fail(failure, "sharing the NAT-T port");
     }
     // Returns the place in the group: 0 for IKE, which was there first, 1 for ESP. Offsets are those of
@@ -209,6 +206,7 @@ bool share_port(int ike, int data, Failure* failure) {
     if (::setsockopt(ike, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) != 0) {
         return fail(failure, "the filter that splits the NAT-T port");
     }
+    *local = address_of(address);
     return true;
 }
 

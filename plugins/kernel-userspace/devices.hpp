@@ -1,9 +1,13 @@
 // The descriptors that the data process is handed: the TUN device and the sockets.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <string>
 #include <utility>
+
+#include <racoon/plugin/kernel.h>
 
 namespace racoon::kernel_userspace {
 
@@ -17,7 +21,9 @@ class Fd {
         std::swap(fd_, other.fd_);
         return *this;
     }
-    ~Fd();
+    ~Fd() {
+        if (fd_ >= 0) ::close(fd_);
+    }
     int get() const { return fd_; }
     explicit operator bool() const { return fd_ >= 0; }
 
@@ -46,8 +52,8 @@ Fd open_raw_whole(std::uint8_t family, int protocol, std::uint32_t mark, Failure
 
 /// A UDP socket for ESP in UDP (RFC 3948), to be bound beside an IKE socket later.
 Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure);
-/// Binds `data` to the address and port of `ike`, which is bound, and splits what comes between them:
+/// Binds `data` to the address and port of `ike`, which is bound and told, and splits what comes between them:
 /// what has the non-ESP marker or is a single byte is for `ike`, the rest for `data`.
-bool share_port(int ike, int data, Failure* failure);
+bool share_port(int ike, int data, racoon_addr* local, Failure* failure);
 
 }  // namespace racoon::kernel_userspace

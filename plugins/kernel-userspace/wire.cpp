@@ -5,6 +5,7 @@
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -89,15 +90,23 @@ struct Wire::Burst {
     std::size_t count = 0;
 };
 
-Wire::Wire(Sink& sink, const Raw& raw, int first_udp, int udp_count) : sink_(sink), arena_(kArena) {
+Wire::Wire(Sink& sink, const Raw& raw) : sink_(sink), arena_(kArena) {
     sockets_[kEsp4].fd = raw.esp4;
     sockets_[kEsp6].fd = raw.esp6;
     sockets_[kAh4].fd = raw.ah4;
     sockets_[kAh6].fd = raw.ah6;
     sockets_[kComp4].fd = raw.comp4;
     sockets_[kComp6].fd = raw.comp6;
-    count_ = kFirstUdp;
-    for (int i = 0; i < udp_count && i < kMostUdp; ++i) sockets_[count_++].fd = first_udp + i;
+}
+
+void Wire::set_udp(std::uint8_t place, int fd) {
+    Socket& socket = sockets_[kFirstUdp + place];
+    if (socket.fd >= 0) ::close(socket.fd);
+    socket = {};
+    socket.fd = fd;
+    AnyAddress at{};
+    socklen_t size = sizeof(at);
+    if (fd >= 0 && ::getsockname(fd, &at.base, &size) == 0) socket.bound = address_of(at);
 }
 
 std::span<std::uint8_t> Wire::room(std::size_t size) {
@@ -124,13 +133,8 @@ Wire::Socket* Wire::socket_for(const Outer& outer) {
         return raw.fd >= 0 ? &raw : nullptr;
     }
     Socket* wildcard = nullptr;
-    for (std::size_t i = kFirstUdp; i < count_; ++i) {
+    for (std::size_t i = kFirstUdp; i < sockets_.size(); ++i) {
         Socket& s = sockets_[i];
-        if (s.bound.port == 0) {
-            AnyAddress at{};
-            socklen_t size = sizeof(at);
-            if (::getsockname(s.fd, &at.base, &size) == 0) s.bound = address_of(at);
-        }
         if (s.bound.family != outer.src.family || s.bound.port != outer.src.port) continue;
         if (sdk::same_address(s.bound, outer.src)) return &s;
         const racoon_addr any{};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "handover.hpp"
 #include "outer.hpp"
 
 namespace racoon::kernel_userspace {
@@ -24,8 +25,6 @@ class Wire {
         /// Packets to `peer` may have so many bytes with their IP header.
         virtual void path_mtu(const racoon_addr& peer, std::uint32_t mtu) = 0;
     };
-    static constexpr int kMostUdp = 8;
-
     /// ESP, AH and IPComp; those of IPv6 may be -1.
     struct Raw {
         int esp4 = -1;
@@ -35,8 +34,11 @@ class Wire {
         int comp4 = -1;
         int comp6 = -1;
     };
-    /// The UDP sockets follow one another, and may be bound later by somebody else.
-    Wire(Sink& sink, const Raw& raw, int first_udp, int udp_count);
+    Wire(Sink& sink, const Raw& raw);
+    /// A bound UDP socket, which is closed here, takes that place instead of another; -1: nothing does.
+    void set_udp(std::uint8_t place, int fd);
+    /// Of that place, or -1.
+    int udp(std::uint8_t place) const { return sockets_[kFirstUdp + place].fd; }
 
     /// Memory for the next packet, until it is given to add() or the next one is asked for.
     std::span<std::uint8_t> room(std::size_t size);
@@ -63,7 +65,7 @@ class Wire {
     };
     struct Socket {
         int fd = -1;
-        racoon_addr bound{};     // family 0: not bound yet
+        racoon_addr bound{};     // of UDP
         int dont_fragment = -1;  // as the socket is set; -1: not known
     };
     struct Burst;
@@ -82,7 +84,6 @@ class Wire {
     Sink& sink_;
     enum Place : std::size_t { kEsp4, kEsp6, kAh4, kAh6, kComp4, kComp6, kFirstUdp };
     std::array<Socket, kFirstUdp + kMostUdp> sockets_{};
-    std::size_t count_ = 0;
     std::vector<std::uint8_t> arena_;
     std::size_t used_ = 0;
     std::vector<Queued> queue_;

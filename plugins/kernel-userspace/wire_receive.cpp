@@ -123,11 +123,6 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
             if (socket == &sockets_[kAh6]) return parse_whole6(outer, kProtoAh, m, packet);
             if (socket == &sockets_[kComp6]) return parse_whole6(outer, kProtoComp, m, packet);
         } else {
-            if (socket->bound.port == 0) {
-                AnyAddress at{};
-                socklen_t size = sizeof(at);
-                if (::getsockname(fd, &at.base, &size) == 0) socket->bound = address_of(at);
-            }
             outer.dst.port = socket->bound.port;
             if (outer.src.port == 0) return;
         }

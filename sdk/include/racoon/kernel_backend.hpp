@@ -110,6 +110,9 @@ class KernelBackend {
     }
     virtual racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
                                         racoon_op op, racoon_error* err) = 0;
+    virtual racoon_status release_natt_socket(const racoon_addr&, racoon_error*) {
+        return RACOON_OK;
+    }
 };
 
 namespace detail {
@@ -212,6 +215,9 @@ inline const racoon_kernel& kernel_table() noexcept {
         [](void* impl, uint32_t old_id, const racoon_kernel_policy* policy, racoon_op op,
            racoon_error* err) noexcept {
             return backend(impl).policy_update(old_id, taken(policy), op, err);
+        },
+        [](void* impl, const racoon_addr* local, racoon_error* err) noexcept {
+            return backend(impl).release_natt_socket(*local, err);
         },
     };
     return table;

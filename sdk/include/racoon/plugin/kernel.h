@@ -254,6 +254,11 @@ typedef struct racoon_kernel {
      * backend without this function is told to delete and to add. No result record. */
     racoon_status (*policy_update)(void* impl, uint32_t old_id, const racoon_kernel_policy* policy,
                                    racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
+    /* Optional, with bind_natt_socket: the socket of this local address and port is closed by us at once. What
+     * the backend has beside it goes as well, so that the port is free a moment later. NOT_FOUND without
+     * one. A backend without this function keeps nothing of its own for a socket. */
+    racoon_status (*release_natt_socket)(void* impl, const racoon_addr* local,
+                                         racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus
