@@ -71,9 +71,13 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         routes_.close();
         return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
     }
+    routes_.on_trouble([this](const Failure& trouble) { log(RACOON_LOG_WARNING, trouble.text); });
     events_ = events;
     opened_ = true;
-    if (open_sockets(err) && start_data(err)) return RACOON_OK;
+    if (open_sockets(err) && start_data(err)) {
+        watch_routes();
+        return RACOON_OK;
+    }
     close();
     return RACOON_IO;
 }
@@ -102,7 +106,11 @@ void Backend::close() {
     opened_ = false;
     if (restart_armed_) host_.timer->cancel(host_.host->ctx, restart_timer_);
     if (larval_armed_) host_.timer->cancel(host_.host->ctx, larval_timer_);
-    restart_armed_ = larval_armed_ = false;
+    if (repair_armed_) host_.timer->cancel(host_.host->ctx, repair_timer_);
+    restart_armed_ = larval_armed_ = repair_armed_ = false;
+    if (route_token_ != 0) host_.fd->unwatch(host_.host->ctx, route_token_);
+    route_token_ = 0;
+    route_watch_.close();
     if (data_runs_) host_.proc->kill(host_.host->ctx, data_);
     data_runs_ = false;
     ++generation_;

@@ -15,6 +15,7 @@
 #include "devices.hpp"
 #include "handover.hpp"
 #include "protocol.hpp"
+#include "route_watch.hpp"
 #include "routes.hpp"
 
 namespace racoon::kernel_userspace {
@@ -76,6 +77,7 @@ class Backend final : public sdk::KernelBackend {
         racoon_op op = 0;
         bool installs = false;  // else a query
         SaKey key{};
+        std::string what;  // the request and its object, for what is told of a failure
     };
     // What the host calls back with: a killed process may report its end after the next one began.
     struct Link {
@@ -89,11 +91,12 @@ class Backend final : public sdk::KernelBackend {
     };
 
     bool open_sockets(racoon_error* err);
+    std::uint32_t next_number() { return ++numbers_ == 0 ? ++numbers_ : numbers_; }
     racoon_status can_do(const racoon_kernel_sa& sa, racoon_error* err) const;
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
     racoon_status install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err);
     bool start_data(racoon_error* err);
-    bool send(ByteView frame);
+    racoon_status send(const std::string& what, ByteView frame, racoon_error* err);
     racoon_status check(const racoon_kernel_policy& policy, racoon_error* err);
     void send_policy(const racoon_kernel_policy& policy);
     void on_message(ByteView bytes);
@@ -105,6 +108,10 @@ class Backend final : public sdk::KernelBackend {
     void restart();
     void arm_restart();
     bool renew_device(Failure* failure);
+    void watch_routes();
+    void on_routes();
+    void repair_routes();
+    void arm_repair(std::int64_t delay);
     void emit(std::uint32_t type, const Sa& sa);
     void complete(const Pending& pending, racoon_status status, const void* result,
                   std::size_t size);
@@ -129,6 +136,12 @@ class Backend final : public sdk::KernelBackend {
     std::array<UdpSocket, kMostUdp> udp_;
     Fd handover_;  // to the data process
     Routes routes_;
+    RouteWatch route_watch_;
+    std::uint64_t route_token_ = 0;  // of the watch; 0: none
+    std::int64_t repaired_at_ = 0;
+    std::string repair_trouble_;  // told already
+    bool repair_armed_ = false;
+    std::uint64_t repair_timer_ = 0;
     bool data_runs_ = false;
     std::map<std::uint64_t, Link> links_;  // by generation
     std::uint64_t generation_ = 0;

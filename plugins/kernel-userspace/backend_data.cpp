@@ -1,6 +1,7 @@
 // The keeper's end of the data process: its start, its end, and what it says.
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "backend.hpp"
@@ -50,12 +51,12 @@ bool Backend::start_data(racoon_error* err) {
     }
     for (std::uint8_t place = 0; place < kMostUdp; ++place) {
         if (udp_[place].fd && !hand_over(handover_, place, udp_[place].fd.get(), &failure)) {
-            log(RACOON_LOG_ERROR, failure.text + ": " + std::strerror(failure.os_errno));
+            log(RACOON_LOG_ERROR, failure.text);
         }
     }
     Writer settings = begin_frame(Message::Settings, 0);
     write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});
-    send(settings.view());
+    send("the settings", settings.view(), nullptr);
     for (const auto& [id, policy] : policies_) send_policy(policy);
     return true;
 }
@@ -94,9 +95,24 @@ bool Backend::renew_device(Failure* failure) {
     return false;
 }
 
-bool Backend::send(ByteView frame) {
-    return data_runs_ &&
-           host_.proc->send(host_.host->ctx, data_, {frame.data(), frame.size()}) == RACOON_OK;
+// What a command did not reach must not go on with what it had: an SA that was deleted, a policy that is
+// another one now. It is ended, and the next one begins with what is right.
+racoon_status Backend::send(const std::string& what, ByteView frame, racoon_error* err) {
+    if (!data_runs_) {
+        return sdk::fail(err, RACOON_IO, "there is no data process at the moment", ESRCH);
+    }
+    const racoon_status status =
+        host_.proc->send(host_.host->ctx, data_, {frame.data(), frame.size()});
+    if (status == RACOON_OK) return RACOON_OK;
+    const int error = status == RACOON_BUSY        ? ENOBUFS
+                      : status == RACOON_NOT_FOUND ? ESRCH
+                      : status == RACOON_NO_MEMORY ? ENOMEM
+                                                   : EPIPE;
+    const std::string text =
+        std::string("the data process takes no command: ") + std::strerror(error);
+    log(RACOON_LOG_ERROR, what + ": " + text + "; it is started anew");
+    host_.proc->kill(host_.host->ctx, data_);
+    return sdk::fail(err, RACOON_IO, text, error);
 }
 
 void Backend::on_message(ByteView bytes) {
@@ -145,10 +161,9 @@ void Backend::on_reply(const Frame& frame) {
     const auto sa = sas_.find(pending.key);
     if (status != RACOON_OK || !in.ok()) {
         const ByteView text = in.rest();
-        if (pending.installs) {
-            log(RACOON_LOG_ERROR, "SA refused: " + std::string(text.begin(), text.end()));
-            if (sa != sas_.end()) sas_.erase(sa);
-        }
+        log(RACOON_LOG_ERROR, pending.what + ": the data process refuses it: " +
+                                  std::string(text.begin(), text.end()));
+        if (pending.installs && sa != sas_.end()) sas_.erase(sa);
         return complete(pending, in.ok() ? status : RACOON_INTERNAL, nullptr, 0);
     }
     if (pending.installs) return complete(pending, RACOON_OK, nullptr, 0);
@@ -210,7 +225,10 @@ void Backend::on_ended(std::int32_t wait_status) {
     log(RACOON_LOG_ERROR, "the data process ended with " + how + "; its SAs are lost");
     std::map<std::uint32_t, Pending> left;
     left.swap(pending_);
-    for (const auto& [number, pending] : left) complete(pending, RACOON_IO, nullptr, 0);
+    for (const auto& [number, pending] : left) {
+        log(RACOON_LOG_ERROR, pending.what + ": the data process ended before it answered");
+        complete(pending, RACOON_IO, nullptr, 0);
+    }
     std::map<SaKey, Sa> lost;
     for (auto it = sas_.begin(); it != sas_.end();) {
         const auto next = std::next(it);

@@ -1,12 +1,20 @@
-// The policies: in the data process, and as rules of routing.
+// The policies: in the data process, and as rules of routing. A data process that a policy does not reach is
+// started anew and given all of them, so that only the rules can make a request fail.
 #include "backend.hpp"
 
 namespace racoon::kernel_userspace {
+namespace {
+
+std::string request_text(const char* request, std::uint32_t policy_id) {
+    return std::string(request) + " of policy " + std::to_string(policy_id);
+}
+
+}  // namespace
 
 void Backend::send_policy(const racoon_kernel_policy& policy) {
     Writer out = begin_frame(Message::PolicySet, 0);
     write_policy(out, policy);
-    send(out.view());
+    send(request_text("policy_add", policy.id), out.view(), nullptr);
 }
 
 racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* err) {
@@ -52,11 +60,16 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {
-    if (policies_.erase(policy_id) == 0) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
-    routes_.remove(policy_id);
+    const auto at = policies_.find(policy_id);
+    if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
+    Failure failure;
+    if (!routes_.remove(policy_id, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    policies_.erase(at);
     Writer out = begin_frame(Message::PolicyDelete, 0);
     out.u32(policy_id);
-    send(out.view());
+    send(request_text("policy_delete", policy_id), out.view(), nullptr);
     return RACOON_OK;
 }
 
@@ -79,7 +92,7 @@ racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_p
     Writer out = begin_frame(Message::PolicyUpdate, 0);
     out.u32(old_id);
     write_policy(out, policy);
-    send(out.view());
+    send(request_text("policy_update", old_id), out.view(), nullptr);
     return RACOON_OK;
 }
 
@@ -93,7 +106,7 @@ racoon_status Backend::acquire_done(std::uint64_t token, racoon_status status) {
     Writer out = begin_frame(Message::AcquireDone, 0);
     out.u64(token);
     out.u8(status == RACOON_OK ? 1 : 0);
-    return send(out.view()) ? RACOON_OK : RACOON_IO;
+    return send("the end of an acquire", out.view(), nullptr);
 }
 
 }  // namespace racoon::kernel_userspace

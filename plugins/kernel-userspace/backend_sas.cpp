@@ -1,4 +1,7 @@
 // The keeper's table of SAs: SPIs that wait for their SA, and what the data process was told.
+#include <arpa/inet.h>
+
+#include <cstdio>
 #include <cstring>
 
 #include "backend.hpp"
@@ -13,6 +16,24 @@ constexpr std::size_t kMaxSas = 1u << 17;
 void wipe(Bytes& bytes) {
     volatile std::uint8_t* p = bytes.data();
     for (std::size_t i = 0; i < bytes.size(); ++i) p[i] = 0;
+}
+
+std::string address_text(const racoon_addr& a) {
+    char out[INET6_ADDRSTRLEN] = "";
+    ::inet_ntop(a.family == 6 ? AF_INET6 : AF_INET, a.bytes, out, sizeof(out));
+    return out;
+}
+
+/// The request and its SA, as the daemon's own messages have them.
+std::string request_text(const char* request, std::uint32_t protocol, const racoon_addr& src,
+                         const racoon_addr& dst, std::uint32_t spi) {
+    const char* const name = protocol == RACOON_IPPROTO_ESP  ? "ESP"
+                             : protocol == RACOON_IPPROTO_AH ? "AH"
+                                                             : "IPComp";
+    char hex[16];
+    std::snprintf(hex, sizeof(hex), "(0x%x)", spi);
+    return std::string(request) + " of " + name + " " + address_text(src) + "->" +
+           address_text(dst) + " spi=" + std::to_string(spi) + hex;
 }
 
 }  // namespace
@@ -112,13 +133,15 @@ racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_
     const racoon_status can = can_do(sa, err);
     if (can != RACOON_OK) return can;
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
-    const std::uint32_t number = ++numbers_ == 0 ? ++numbers_ : numbers_;
+    const std::uint32_t number = next_number();
     Writer out = begin_frame(Message::SaSet, number);
     write_sa(out, sa);
     Bytes frame = out.take();
-    const bool sent = send(frame);
+    std::string what = request_text(sa.direction == RACOON_DIR_IN ? "sa_update" : "sa_add",
+                                    sa.protocol, sa.src, sa.dst, sa.spi);
+    const racoon_status sent = send(what, frame, err);
     wipe(frame);
-    if (!sent) return sdk::fail(err, RACOON_IO, "the data process does not answer");
+    if (sent != RACOON_OK) return sent;
     const SaKey key = key_of(sa.dst, sa.protocol, sa.spi);
     Sa entry;
     entry.info.struct_size = sizeof(entry.info);
@@ -135,7 +158,7 @@ racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_
     entry.policy_id = sa.policy_id;
     entry.serial = ++serial_;
     sas_[key] = entry;
-    pending_[number] = {op, true, key};
+    pending_[number] = {op, true, key, std::move(what)};
     return RACOON_PENDING;
 }
 
@@ -168,7 +191,8 @@ racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoo
     if (!complete) return RACOON_OK;
     Writer out = begin_frame(Message::SaDelete, 0);
     write_name(out, {id.dst, id.protocol, id.spi});
-    send(out.view());
+    // A data process that it does not reach is ended, and the SA with it.
+    send(request_text("sa_delete", id.protocol, id.src, id.dst, id.spi), out.view(), nullptr);
     return RACOON_OK;
 }
 
@@ -183,12 +207,14 @@ racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr&
     if (!sdk::same_address(end, peer)) {
         return sdk::fail(err, RACOON_INVALID_ARGUMENT, "an SA moves to another address");
     }
-    end.port = peer.port;
-    const std::uint32_t number = ++numbers_;
+    const std::uint32_t number = next_number();
     Writer out = begin_frame(Message::SaMove, number);
     write_move(out, {id.dst, id.protocol, id.spi}, peer);
-    if (!send(out.view())) return sdk::fail(err, RACOON_IO, "no data process");
-    pending_[number] = {op, true, {}};
+    std::string what = request_text("sa_move", id.protocol, id.src, id.dst, id.spi);
+    const racoon_status sent = send(what, out.view(), err);
+    if (sent != RACOON_OK) return sent;
+    end.port = peer.port;
+    pending_[number] = {op, true, {}, std::move(what)};
     return RACOON_PENDING;
 }
 
@@ -201,11 +227,13 @@ racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op op,
         *out = at->second.info;
         return RACOON_OK;
     }
-    const std::uint32_t number = ++numbers_ == 0 ? ++numbers_ : numbers_;
+    const std::uint32_t number = next_number();
     Writer frame = begin_frame(Message::SaQuery, number);
     write_name(frame, {id.dst, id.protocol, id.spi});
-    if (!send(frame.view())) return sdk::fail(err, RACOON_IO, "the data process does not answer");
-    pending_[number] = {op, false, key};
+    std::string what = request_text("sa_query", id.protocol, id.src, id.dst, id.spi);
+    const racoon_status sent = send(what, frame.view(), err);
+    if (sent != RACOON_OK) return sent;
+    pending_[number] = {op, false, key, std::move(what)};
     return RACOON_PENDING;
 }
 

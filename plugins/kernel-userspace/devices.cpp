@@ -21,8 +21,7 @@ namespace {
 constexpr int kReceiveBuffer = 8 << 20;
 
 bool fail(Failure* failure, const std::string& text) {
-    failure->os_errno = errno;
-    failure->text = text + ": " + std::strerror(errno);
+    *failure = failure_of(text, errno);
     return false;
 }
 
@@ -59,6 +58,10 @@ bool set_name(ifreq* request, const std::string& name) {
 }
 
 }  // namespace
+
+Failure failure_of(const std::string& what, int os_errno) {
+    return {what + ": " + std::strerror(os_errno), os_errno};
+}
 
 Fd open_tun(const std::string& name, Failure* failure) {
     ifreq request{};

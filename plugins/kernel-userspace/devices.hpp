@@ -36,6 +36,8 @@ struct Failure {
     std::string text;
     int os_errno = 0;
 };
+/// "WHAT: the system's text".
+Failure failure_of(const std::string& what, int os_errno);
 
 /// A TUN device of that name ("" lets the kernel choose one), not yet up.
 Fd open_tun(const std::string& name, Failure* failure);

@@ -29,7 +29,8 @@ struct Note {
 bool make_handover(Fd* keeper, Fd* data, Failure* failure) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-        *failure = {"sockets between keeper and data process", errno};
+        *failure = {std::string("sockets between keeper and data process: ") + std::strerror(errno),
+                    errno};
         return false;
     }
     *keeper = Fd(ends[0]);
@@ -50,7 +51,7 @@ bool hand_over(const Fd& keeper, std::uint8_t place, int fd, Failure* failure) {
         std::memcpy(CMSG_DATA(c), &fd, sizeof(fd));
     }
     if (::sendmsg(keeper.get(), &message.head, MSG_NOSIGNAL) == 1) return true;
-    *failure = {"handing the data process a socket", errno};
+    *failure = {std::string("handing the data process a socket: ") + std::strerror(errno), errno};
     return false;
 }
 

@@ -18,10 +18,10 @@ Backend& backend(void* ctx) {
 racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexcept {
     auto made = std::make_unique<Backend>(host);
     const sdk::HostServices& h = made->host();
-    if (h.clock == nullptr || h.timer == nullptr || h.random == nullptr || h.proc == nullptr ||
-        h.op == nullptr) {
+    if (h.clock == nullptr || h.timer == nullptr || h.fd == nullptr || h.random == nullptr ||
+        h.proc == nullptr || h.op == nullptr) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         "this host lacks racoon.clock, .timer, .random, .proc or .op");
+                         "this host lacks racoon.clock, .timer, .fd, .random, .proc or .op");
     }
     const racoon_status status =
         host->provide(host->ctx, RACOON_POINT_KERNEL, "userspace", &sdk::kernel_table(),

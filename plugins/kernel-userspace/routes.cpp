@@ -13,10 +13,11 @@
 
 #include <racoon/kernel_backend.hpp>
 
+#include "netlink_messages.hpp"
+
 namespace racoon::kernel_userspace {
 namespace {
 
-constexpr std::uint8_t kRuleProtocol = 114;  // marks our rules for the clean-up
 constexpr std::uint32_t kMarkPriority = 15000;
 constexpr std::uint32_t kMiddlePriority = 20000;
 constexpr std::int32_t kPrioritySpread = 4000;
@@ -24,6 +25,7 @@ constexpr std::uint32_t kHintPriority = 24001;
 constexpr std::uint32_t kMainRule = 32766;  // the kernel's own rule for the main table
 constexpr std::uint32_t kLastMetric = 0x7fffffff;
 constexpr std::size_t kMessage = 1024;
+constexpr const char* kHintTrouble = "a route that names the source of our own packets into a net";
 
 int af(std::uint8_t family) {
     return family == 4 ? AF_INET : AF_INET6;
@@ -53,33 +55,6 @@ void put_net(nlmsghdr* head, std::uint16_t type, const racoon_addr& net, unsigne
 void put_port(nlmsghdr* head, std::uint16_t type, std::uint16_t port) {
     const fib_rule_port_range range{port, port};
     if (port != 0) mnl_attr_put(head, type, sizeof(range), &range);
-}
-
-template <typename Each>
-void each_attribute(const nlmsghdr* head, std::size_t skip, const Each& each) {
-    const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(head));
-    const auto* a = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(head, skip));
-    const auto left = [&] {
-        return static_cast<int>(end - reinterpret_cast<const std::uint8_t*>(a));
-    };
-    for (; mnl_attr_ok(a, left()); a = mnl_attr_next(a)) each(a);
-}
-
-template <typename Each>
-void each_answer(int fd, std::vector<std::uint8_t>& request, const Each& each) {
-    if (::send(fd, request.data(), reinterpret_cast<nlmsghdr*>(request.data())->nlmsg_len, 0) < 0)
-        return;
-    std::vector<std::uint8_t> buffer(65536);
-    while (true) {
-        const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
-        if (n <= 0) return;
-        int left = static_cast<int>(n);
-        auto* head = reinterpret_cast<nlmsghdr*>(buffer.data());
-        for (; mnl_nlmsg_ok(head, left); head = mnl_nlmsg_next(head, &left)) {
-            if (head->nlmsg_type == NLMSG_DONE || head->nlmsg_type == NLMSG_ERROR) return;
-            each(head);
-        }
-    }
 }
 
 }  // namespace
@@ -123,7 +98,7 @@ bool Routes::change_rule(bool add, const Rule& rule, int* error) {
     body->flags = rule.flags;
     mnl_attr_put_u32(head, FRA_PRIORITY, rule.priority);
     mnl_attr_put_u8(head, FRA_PROTOCOL, kRuleProtocol);
-    if (rule.action == FR_ACT_TO_TBL) mnl_attr_put_u32(head, FRA_TABLE, rule.table);
+    mnl_attr_put_u32(head, FRA_TABLE, table_);  // with another action, only to know it by
     if (rule.action == FR_ACT_GOTO) mnl_attr_put_u32(head, FRA_GOTO, kMainRule);
     if (rule.mark != 0) {
         mnl_attr_put_u32(head, FRA_FWMARK, rule.mark);
@@ -149,7 +124,7 @@ bool Routes::change_rule(bool add, const Rule& rule, int* error) {
 }
 
 nlmsghdr* Routes::begin_route(std::vector<std::uint8_t>& message, bool add, std::uint8_t family,
-                              std::uint8_t type, unsigned prefix) const {
+                              std::uint8_t type, unsigned prefix, std::uint32_t table) const {
     nlmsghdr* head = mnl_nlmsg_put_header(message.data());
     head->nlmsg_type = add ? RTM_NEWROUTE : RTM_DELROUTE;
     if (add) head->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
@@ -160,14 +135,14 @@ nlmsghdr* Routes::begin_route(std::vector<std::uint8_t>& message, bool add, std:
     body->rtm_protocol = RTPROT_STATIC;
     body->rtm_scope = family == 4 && type == RTN_UNICAST ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     body->rtm_type = type;
-    mnl_attr_put_u32(head, RTA_TABLE, table_);
+    mnl_attr_put_u32(head, RTA_TABLE, table);
     return head;
 }
 
 bool Routes::change_route(bool add, std::uint8_t family, const racoon_addr* net, unsigned prefix,
                           const racoon_addr* source, int* error) {
     std::vector<std::uint8_t> message(kMessage);
-    nlmsghdr* head = begin_route(message, add, family, RTN_UNICAST, prefix);
+    nlmsghdr* head = begin_route(message, add, family, RTN_UNICAST, prefix, table_);
     mnl_attr_put_u32(head, RTA_OIF, device_index_);
     if (net != nullptr && prefix != 0) put_net(head, RTA_DST, *net, prefix);
     if (source != nullptr) mnl_attr_put(head, RTA_PREFSRC, address_size(family), source->bytes);
@@ -176,14 +151,27 @@ bool Routes::change_route(bool add, std::uint8_t family, const racoon_addr* net,
 
 // The kernel takes the routes into the device away when it is set down or we are killed. What the rules
 // lead here must not fall through to the main table then, in the clear.
-bool Routes::change_last_route(bool add, std::uint8_t family, int* error) {
+bool Routes::change_last_route(bool add, std::uint8_t family, std::uint32_t table, int* error) {
     std::vector<std::uint8_t> message(kMessage);
-    nlmsghdr* head = begin_route(message, add, family, RTN_UNREACHABLE, 0);
+    nlmsghdr* head = begin_route(message, add, family, RTN_UNREACHABLE, 0, table);
     mnl_attr_put_u32(head, RTA_PRIORITY, kLastMetric);
     return talk(message, error);
 }
 
-bool Routes::local_address_in(const racoon_addr& net, unsigned prefix, racoon_addr* found) {
+/// The table's first or last route, unless it is there: then EEXIST.
+bool Routes::restore_route(std::uint8_t family, std::uint8_t type, int* error) {
+    std::vector<std::uint8_t> message(kMessage);
+    nlmsghdr* head = begin_route(message, true, family, type, 0, table_);
+    head->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+    if (type == RTN_UNREACHABLE)
+        mnl_attr_put_u32(head, RTA_PRIORITY, kLastMetric);
+    else
+        mnl_attr_put_u32(head, RTA_OIF, device_index_);
+    return talk(message, error);
+}
+
+bool Routes::local_address_in(const racoon_addr& net, unsigned prefix, racoon_addr* found,
+                              int* error) {
     std::vector<std::uint8_t> message(kMessage);
     nlmsghdr* head = mnl_nlmsg_put_header(message.data());
     head->nlmsg_type = RTM_GETADDR;
@@ -192,63 +180,29 @@ bool Routes::local_address_in(const racoon_addr& net, unsigned prefix, racoon_ad
     auto* body = static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(head, sizeof(ifaddrmsg)));
     body->ifa_family = static_cast<std::uint8_t>(af(net.family));
     bool done = false;
-    each_answer(netlink_.get(), message, [&](const nlmsghdr* answer) {
-        if (done || answer->nlmsg_type != RTM_NEWADDR ||
-            mnl_nlmsg_get_payload_len(answer) < sizeof(ifaddrmsg)) {
-            return;
-        }
-        each_attribute(answer, sizeof(ifaddrmsg), [&](const nlattr* a) {
-            const std::uint16_t wanted = net.family == 4 ? IFA_LOCAL : IFA_ADDRESS;
-            const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(a));
-            if (done || mnl_attr_get_type(a) != wanted ||
-                mnl_attr_get_payload_len(a) != address_size(net.family) ||
-                !in_net(net, prefix, bytes)) {
+    each_answer(
+        netlink_.get(), message,
+        [&](const nlmsghdr* answer) {
+            if (done || answer->nlmsg_type != RTM_NEWADDR ||
+                mnl_nlmsg_get_payload_len(answer) < sizeof(ifaddrmsg)) {
                 return;
             }
-            *found = {};
-            found->family = net.family;
-            std::memcpy(found->bytes, bytes, address_size(net.family));
-            done = true;
-        });
-    });
-    return done;
-}
-
-void Routes::remove_leftovers() {
-    for (const std::uint8_t family : families_) {
-        std::vector<std::uint8_t> message(kMessage);
-        nlmsghdr* head = mnl_nlmsg_put_header(message.data());
-        head->nlmsg_type = RTM_GETRULE;
-        head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-        head->nlmsg_seq = ++sequence_;
-        auto* body =
-            static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(head, sizeof(fib_rule_hdr)));
-        body->family = static_cast<std::uint8_t>(af(family));
-        std::vector<std::vector<std::uint8_t>> ours;
-        each_answer(netlink_.get(), message, [&](const nlmsghdr* answer) {
-            bool protocol = false;
-            bool scope = false;  // our table, or our mark: another instance has others
-            if (mnl_nlmsg_get_payload_len(answer) < sizeof(fib_rule_hdr)) return;
-            each_attribute(answer, sizeof(fib_rule_hdr), [&](const nlattr* a) {
-                const std::size_t size = mnl_attr_get_payload_len(a);
-                const int type = mnl_attr_get_type(a);
-                if (type == FRA_PROTOCOL && size == 1)
-                    protocol = mnl_attr_get_u8(a) == kRuleProtocol;
-                if (type == FRA_TABLE && size == 4 && mnl_attr_get_u32(a) == table_) scope = true;
-                if (type == FRA_FWMARK && size == 4 && mnl_attr_get_u32(a) == mark_) scope = true;
+            each_attribute(answer, sizeof(ifaddrmsg), [&](const nlattr* a) {
+                const std::uint16_t wanted = net.family == 4 ? IFA_LOCAL : IFA_ADDRESS;
+                const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(a));
+                if (done || mnl_attr_get_type(a) != wanted ||
+                    mnl_attr_get_payload_len(a) != address_size(net.family) ||
+                    !in_net(net, prefix, bytes)) {
+                    return;
+                }
+                *found = {};
+                found->family = net.family;
+                std::memcpy(found->bytes, bytes, address_size(net.family));
+                done = true;
             });
-            if (!protocol || !scope) return;
-            const auto* bytes = reinterpret_cast<const std::uint8_t*>(answer);
-            ours.emplace_back(bytes, bytes + answer->nlmsg_len);
-        });
-        for (auto& rule : ours) {  // a rule is deleted by sending it back
-            auto* again = reinterpret_cast<nlmsghdr*>(rule.data());
-            again->nlmsg_type = RTM_DELRULE;
-            again->nlmsg_flags = 0;
-            int error = 0;
-            talk(rule, &error);
-        }
-    }
+        },
+        error);
+    return done;
 }
 
 bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t mark,
@@ -256,30 +210,38 @@ bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t 
     table_ = table;
     mark_ = mark;
     device_index_ = ::if_nametoindex(device.c_str());
-    netlink_ = Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    if (!netlink_ || device_index_ == 0) {
-        *failure = {"rtnetlink socket, or no device " + device, errno};
+    if (device_index_ == 0) {
+        *failure = failure_of("device " + device, errno);
         return false;
     }
-    families_ = {4, 6};
-    remove_leftovers();
+    netlink_ = Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!netlink_) {
+        *failure = failure_of("rtnetlink socket", errno);
+        return false;
+    }
+    int error = 0;
+    if (!remove_leftovers(true, &error)) {
+        *failure = failure_of("routing rules of an earlier run", error);
+        return false;
+    }
     families_.clear();
+    no_ipv6_ = {};
     for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
-        int error = 0;
-        Rule bypass;
-        bypass.family = family;
-        bypass.action = FR_ACT_GOTO;
-        bypass.priority = kMarkPriority;
-        bypass.mark = mark_;
-        const bool done = change_last_route(true, family, &error) &&
-                          change_route(true, family, nullptr, 0, nullptr, &error) &&
-                          change_rule(true, bypass, &error);
-        if (done) {
+        const char* const what =
+            !change_last_route(true, family, table_, &error)           ? "last route of the table"
+            : !change_route(true, family, nullptr, 0, nullptr, &error) ? "route into the device"
+            : !change_rule(true, bypass_rule(family), &error) ? "routing rule of our own packets"
+                                                              : nullptr;
+        if (what == nullptr) {
             families_.push_back(family);
-        } else if (family == 4) {  // a kernel without IPv6 is no failure
-            *failure = {std::string("routing rule: ") + std::strerror(error), error};
-            return false;
+            continue;
         }
+        *failure = failure_of(std::string(what) + (family == 4 ? " (IPv4)" : " (IPv6)"), error);
+        int ignored = 0;
+        change_last_route(false, family, table_, &ignored);
+        if (family == 4) return false;
+        no_ipv6_ = *failure;  // a kernel without it is no failure
+        change_route(false, family, nullptr, 0, nullptr, &ignored);
     }
     return true;
 }
@@ -289,7 +251,7 @@ bool Routes::renew(const std::string& device, Failure* failure) {
     int error = ENODEV;
     for (const std::uint8_t family : families_) {
         if (device_index_ == 0 || !change_route(true, family, nullptr, 0, nullptr, &error)) {
-            *failure = {"route into " + device + ": " + std::strerror(error), error};
+            *failure = failure_of("route into " + device, error);
             return false;
         }
     }
@@ -299,21 +261,40 @@ bool Routes::renew(const std::string& device, Failure* failure) {
 
 void Routes::close() {
     if (!netlink_) return;
-    while (!added_.empty()) remove(added_.begin()->first);
-    remove_leftovers();
+    Failure ignored;  // what could not be removed is looked for once more
+    while (!added_.empty()) {
+        const std::uint32_t id = added_.begin()->first;
+        if (!remove(id, &ignored)) added_.erase(id);
+    }
+    int error = 0;
+    remove_leftovers(false, &error);
     for (const std::uint8_t family : families_) {
-        int error = 0;
         change_route(false, family, nullptr, 0, nullptr, &error);
-        change_last_route(false, family, &error);
+        change_last_route(false, family, table_, &error);
     }
     families_.clear();
     netlink_ = Fd();
 }
 
+std::uint32_t Routes::port() const {
+    sockaddr_nl own{};
+    socklen_t size = sizeof(own);
+    const bool known = ::getsockname(netlink_.get(), reinterpret_cast<sockaddr*>(&own), &size) == 0;
+    return known ? own.nl_pid : 0;
+}
+
+Routes::Rule Routes::bypass_rule(std::uint8_t family) const {
+    Rule rule;
+    rule.family = family;
+    rule.action = FR_ACT_GOTO;
+    rule.priority = kMarkPriority;
+    rule.mark = mark_;
+    return rule;
+}
+
 Routes::Rule Routes::policy_rule(const racoon_kernel_policy& policy) const {
     Rule rule;
     rule.family = policy.selector.local.family;
-    rule.table = table_;
     rule.action = policy.action == RACOON_POLICY_IPSEC     ? FR_ACT_TO_TBL
                   : policy.action == RACOON_POLICY_DISCARD ? FR_ACT_BLACKHOLE
                                                            : FR_ACT_GOTO;
@@ -339,7 +320,7 @@ bool Routes::shares_route(const racoon_kernel_policy& policy) const {
 bool Routes::add(const racoon_kernel_policy& policy, Failure* failure) {
     const std::uint8_t family = policy.selector.local.family;
     if (std::find(families_.begin(), families_.end(), family) == families_.end()) {
-        *failure = {"this kernel has no IPv6", EAFNOSUPPORT};
+        *failure = {"this kernel has no IPv6 here: " + no_ipv6_.text, no_ipv6_.os_errno};
         return false;
     }
     Added& entry = added_[policy.id];
@@ -348,7 +329,8 @@ bool Routes::add(const racoon_kernel_policy& policy, Failure* failure) {
     rule.selector = &entry.policy.selector;
     int error = 0;
     if (!change_rule(true, rule, &error)) {
-        *failure = {std::string("routing rule: ") + std::strerror(error), error};
+        *failure = failure_of("routing rule", error);
+        take_back(rule, error);
         added_.erase(policy.id);
         return false;
     }
@@ -367,10 +349,15 @@ bool Routes::replace(std::uint32_t old_id, const racoon_kernel_policy& policy, F
     int error = 0;
     if (rule.action != was.action || rule.priority != was.priority) {
         if (!change_rule(true, rule, &error)) {
-            *failure = {std::string("routing rule: ") + std::strerror(error), error};
+            *failure = failure_of("routing rule", error);
+            take_back(rule, error);
             return false;
         }
-        change_rule(false, was, &error);
+        if (!change_rule(false, was, &error) && error != ENOENT) {
+            *failure = failure_of("routing rule of the policy before", error);
+            take_back(rule, error);
+            return false;
+        }
     }
     added_.erase(at);
     Added& entry = added_[policy.id];
@@ -385,14 +372,24 @@ bool Routes::replace(std::uint32_t old_id, const racoon_kernel_policy& policy, F
     return true;
 }
 
-void Routes::add_hint(Added& entry) {
-    int error = 0;
-    if (!add_source_hint(entry, &error)) return;
-    Rule rule = policy_rule(entry.policy);
-    rule.selector = &entry.policy.selector;
+// Where the request was sent and its answer did not come, nobody knows what the kernel did.
+void Routes::take_back(const Rule& rule, int error) {
+    int ignored = 0;
+    if (error != EEXIST) change_rule(false, rule, &ignored);
+}
+
+Routes::Rule Routes::hint_rule(const racoon_kernel_policy& policy) const {
+    Rule rule = policy_rule(policy);
+    rule.selector = &policy.selector;
     rule.priority = kHintPriority;
     rule.unspecified_source = true;
-    change_rule(true, rule, &error);
+    return rule;
+}
+
+void Routes::add_hint(Added& entry) {
+    int error = 0;
+    if (add_source_hint(entry, &error)) change_rule(true, hint_rule(entry.policy), &error);
+    if (error != 0 && error != EEXIST) trouble_(failure_of(kHintTrouble, error));
 }
 
 // A socket without an address gets one that the policy covers; this is comfort, not protection, and a net
@@ -402,33 +399,34 @@ bool Routes::add_source_hint(Added& entry, int* error) {
     racoon_addr source{};
     const bool wanted =
         s.local.family == 4 && entry.policy.action == RACOON_POLICY_IPSEC && s.remote_prefix != 0;
-    if (!wanted || !local_address_in(s.local, s.local_prefix, &source)) return false;
+    *error = 0;
+    if (!wanted || !local_address_in(s.local, s.local_prefix, &source, error)) return false;
     entry.source_hint = change_route(true, 4, &s.remote, s.remote_prefix, &source, error);
     return entry.source_hint;
 }
 
-void Routes::remove(std::uint32_t policy_id) {
+bool Routes::remove(std::uint32_t policy_id, Failure* failure) {
     const auto at = added_.find(policy_id);
-    if (at == added_.end()) return;
+    if (at == added_.end()) return true;
     int error = 0;
     Rule rule = policy_rule(at->second.policy);
     rule.selector = &at->second.policy.selector;
-    change_rule(false, rule, &error);
+    if (!change_rule(false, rule, &error) && error != ENOENT) {
+        *failure = failure_of("routing rule", error);
+        return false;
+    }
     const Added gone = at->second;
     added_.erase(at);
     if (gone.source_hint) remove_hint(gone);
+    return true;
 }
 
 /// Of a policy that is no longer in added_.
 void Routes::remove_hint(const Added& entry) {
     if (shares_route(entry.policy)) return;
     const racoon_selector& s = entry.policy.selector;
-    Rule rule = policy_rule(entry.policy);
-    rule.selector = &s;
-    rule.priority = kHintPriority;
-    rule.unspecified_source = true;
     int error = 0;
-    change_rule(false, rule, &error);
+    change_rule(false, hint_rule(entry.policy), &error);
     change_route(false, s.remote.family, &s.remote, s.remote_prefix, nullptr, &error);
 }
 

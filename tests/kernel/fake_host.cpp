@@ -54,6 +54,12 @@ bool write_all(int fd, const std::uint8_t* data, std::size_t size) {
 }  // namespace
 
 struct FakeHost::Services {
+    static void reap(Helper* h) {
+        if (h->pid < 0) return;
+        ::kill(h->pid, SIGKILL);
+        ::waitpid(h->pid, &h->wait_status, 0);
+        h->pid = -1;
+    }
     static const std::string* setting(void* host, const char* key) {
         const auto at = self(host).settings_.find(key);
         return at == self(host).settings_.end() ? nullptr : &at->second;
@@ -107,7 +113,11 @@ struct FakeHost::Services {
             frame.insert(frame.end(), bytes.data, bytes.data + bytes.size);
             return write_all(at->second.fd, frame.data(), frame.size()) ? RACOON_OK : RACOON_IO;
         },
-        [](void* host, uint64_t token) noexcept { self(host).end_helper(token, false); }};
+        // Its end is told when the channel is seen to be closed, as the daemon does it.
+        [](void* host, uint64_t token) noexcept {
+            const auto at = self(host).helpers_.find(token);
+            if (at != self(host).helpers_.end()) reap(&at->second);
+        }};
     static inline const racoon_conf_service conf = {
         sizeof(racoon_conf_service),
         [](void* host, const racoon_section*, const char* key,
@@ -492,7 +502,9 @@ void FakeHost::serve_helper(std::uint64_t token) {
         const std::vector<std::uint8_t> frame(have.begin() + 4,
                                               have.begin() + 4 + static_cast<std::ptrdiff_t>(size));
         have.erase(have.begin(), have.begin() + 4 + static_cast<std::ptrdiff_t>(size));
-        const Helper h = {0, 0, again->second.events, again->second.arg, {}};
+        Helper h;
+        h.events = again->second.events;
+        h.arg = again->second.arg;
         h.events.message(h.arg, {frame.data(), frame.size()});
     }
 }
@@ -500,18 +512,17 @@ void FakeHost::serve_helper(std::uint64_t token) {
 void FakeHost::end_helper(std::uint64_t token, bool tell) {
     const auto at = helpers_.find(token);
     if (at == helpers_.end()) return;
-    const Helper h = at->second;
+    Helper h = at->second;
     helpers_.erase(at);
     ::close(h.fd);
-    ::kill(h.pid, SIGKILL);
-    int status = 0;
-    ::waitpid(h.pid, &status, 0);
-    if (tell) h.events.ended(h.arg, status);
+    Services::reap(&h);
+    if (tell) h.events.ended(h.arg, h.wait_status);
 }
 
 std::vector<int> FakeHost::helper_pids() const {
     std::vector<int> pids;
-    for (const auto& [token, h] : helpers_) pids.push_back(h.pid);
+    for (const auto& [token, h] : helpers_)
+        if (h.pid >= 0) pids.push_back(h.pid);
     return pids;
 }
 

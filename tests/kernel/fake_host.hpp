@@ -93,7 +93,8 @@ class FakeHost {
         void* arg;
     };
     struct Helper {
-        int pid = -1;
+        int pid = -1;  // -1: it has been ended, which is not told yet
+        int wait_status = 0;
         int fd = -1;
         racoon_proc_events events{};
         void* arg = nullptr;

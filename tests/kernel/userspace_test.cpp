@@ -515,6 +515,53 @@ TEST_F(Userspace, SendsNothingInTheClearWhenItsDeviceIsDownOrGone) {
     }
 }
 
+// An administrator sets it down and up; another program thinks that all rules and routes are its own.
+TEST_F(Userspace, PutsBackWhatSomebodyElseTakesAway) {
+    for (const Family& f : {kV4, kV6}) {
+        policies(f);
+        install(f);
+    }
+    const auto look = [&] {
+        std::string all;
+        net.run_in(0, "ip rule; ip -6 rule; ip route show table 7261; ip -6 route show table 7261",
+                   &all);
+        return all;
+    };
+    const std::string before = look();
+    EXPECT_NE(before.find("default dev racoon0"), std::string::npos) << before;
+    for (const char* change :
+         {"ip link set racoon0 down", "ip route flush table 7261", "ip -6 route flush table 7261",
+          "ip rule flush protocol 114", "ip -6 rule flush protocol 114", "ip rule del goto 32766",
+          "ip addr del 192.168.1.1/24 dev lo"}) {
+        SCOPED_TRACE(change);
+        ASSERT_EQ(net.run_in(0, change), 0);
+        if (std::string(change).find("racoon0") != std::string::npos) {
+            ASSERT_TRUE(a.run_until(
+                [&] { return a.log.find("racoon0 has been set down") != std::string::npos; }, 5s))
+                << a.log;
+            ASSERT_EQ(net.run_in(0, "ip link set racoon0 up"), 0);
+        }
+        if (std::string(change).find("addr del") != std::string::npos) {
+            // The source of a route of ours goes, and comes back.
+            EXPECT_TRUE(
+                a.run_until([&] { return look().find("192.168.1.1") == std::string::npos; }, 5s));
+            ASSERT_EQ(net.run_in(0, "ip addr add 192.168.1.1/24 dev lo"), 0);
+        }
+        EXPECT_TRUE(a.run_until([&] { return look() == before; }, 5s)) << look() << a.log;
+        for (const Family& f : {kV4, kV6})
+            EXPECT_EQ(ping(f.inner[1], "-c 2 -i 0.05 -W 5 -I " + f.inner[0]), 0) << a.log;
+    }
+    EXPECT_NE(a.log.find("had been taken away, and are there again"), std::string::npos) << a.log;
+    // What it does itself is no news: a policy that goes stays away.
+    ASSERT_EQ(a.policy_delete(10), RACOON_OK);
+    const std::string gone = look();
+    EXPECT_EQ(gone.find("192.168.2.0/24"), std::string::npos) << gone;
+    const std::string log = a.log;
+    a.run_until([] { return false; }, 1500ms);
+    EXPECT_EQ(look(), gone);
+    EXPECT_EQ(a.log, log);
+}
+
 TEST_F(Userspace, MakesItsDeviceAnewWhenSomebodyDeletedIt) {
     net.enter(0);
     policies(kV4);
@@ -561,6 +608,44 @@ TEST_F(Userspace, RemovesTheRulesOfARunThatCrashed) {
     ASSERT_TRUE(again.open()) << again.error();
     net.run_in(0, "ip rule", &rules);
     EXPECT_EQ(rules.find("192.168.2.0/24"), std::string::npos) << rules;
+}
+
+// Also of policies that do not lead into the device, and of a run with other settings; but not of one that lives.
+TEST_F(Userspace, RemovesTheRulesOfARunThatCrashedWithOtherSettings) {
+    policies(kV4);
+    for (const std::uint32_t action : {RACOON_POLICY_NONE, RACOON_POLICY_DISCARD}) {
+        const std::string net_of_action =
+            action == RACOON_POLICY_NONE ? "172.16.0.0/24" : "172.16.1.0/24";
+        racoon_kernel_policy p =
+            esp_policy(30 + action, RACOON_DIR_OUT, selector("192.168.1.0/24", net_of_action),
+                       kV4.outer[0], kV4.outer[1], 1);
+        p.action = action;
+        p.template_count = 0;
+        ASSERT_EQ(a.policy_add(p), RACOON_OK) << a.error();
+    }
+    std::string rules;
+    net.enter(0);
+    FakeHost other(FakeHost::Clock::Real);
+    for (const auto& [key, value] :
+         {std::pair("device", "racoon1"), {"table", "300"}, {"mark", "77"}})
+        other.set(key, value);
+    ASSERT_TRUE(other.load("kernel-userspace"));
+    ASSERT_TRUE(other.open()) << other.error();
+    net.run_in(0, "ip rule", &rules);
+    EXPECT_NE(rules.find("to 192.168.2.0/24"), std::string::npos) << rules;
+    EXPECT_NE(rules.find("to 172.16.1.0/24"), std::string::npos) << rules;
+    other.close();
+    a.crash();
+    ASSERT_EQ(net.run_in(0, "ip link delete racoon0"), 0) << "as the end of its processes does";
+    net.enter(0);
+    ASSERT_TRUE(other.open()) << other.error();
+    net.run_in(0, "ip rule; ip -6 rule; ip route show table 7261; ip -6 route show table 7261",
+               &rules);
+    EXPECT_EQ(rules.find("7261"), std::string::npos) << rules;
+    EXPECT_EQ(rules.find("172.16."), std::string::npos) << rules;
+    EXPECT_EQ(rules.find("unreachable"), std::string::npos) << rules;
+    EXPECT_NE(rules.find("fwmark 0x4d"), std::string::npos) << rules;
+    other.close();
 }
 
 TEST_F(Userspace, AgreesWithTheModelOverRandomOperationLists) {
