@@ -47,7 +47,7 @@ const Directive kRows[] = {
      .preset = "auto",
      .since = "1.0",
      .help =
-         "The backend that installs SAs and policies: xfrm (Linux), pfkey (PF_KEY: of the BSDs, and on Linux with less that it can do), userspace (IPsec in a process of racoon's own, through a TUN device). auto takes the first that works on this host.",
+         "The backend that installs SAs and policies: xfrm (Linux), pfkey (PF_KEY: of the BSDs, and on Linux with less that it can do), userspace (IPsec in a process of racoon's own, through a TUN device). auto takes the first of these that is loaded and works on this host; the log says at start which one that is and what the ones before it lack, and so does racoonctl show-modules. A backend that is named and cannot work ends the start.",
      .example = "kernel \"userspace\";"},
     {.context = C::Top,
      .keyword = "policy",

@@ -13,7 +13,24 @@ std::string offer_text(const plugin::Provider& provider) {
     return point.substr(0, point.find('/')) + " " + provider.offer.key;
 }
 
-std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host) {
+/// A kernel backend is one of several, of which one is in use: whether it is this, and why not.
+void tell_of_backend(control::ModuleRow& row, const std::string& key,
+                     const privsep::BackendList& backends) {
+    for (const auto& backend : backends.backends) {
+        if (backend.key != key) continue;
+        if (backend.fate == privsep::BackendList::Fate::InUse) {
+            row.state = "in use";
+            return;
+        }
+        row.state = "not used";
+        row.note = (backend.fate == privsep::BackendList::Fate::Unable ? "cannot work here: "
+                                                                       : "not asked: ") +
+                   backend.why;
+    }
+}
+
+std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host,
+                                        const privsep::BackendList& backends) {
     std::vector<control::ModuleRow> rows;
     for (const auto& module : host.modules()) {
         control::ModuleRow row;
@@ -27,7 +44,11 @@ std::vector<control::ModuleRow> rows_of(const plugin::PluginHost& host) {
         row.note = module.error;
         for (const auto& point : plugin::points())
             for (const plugin::Provider* provider : host.registry().ranked(point.id))
-                if (provider->module == module.name) row.provides.push_back(offer_text(*provider));
+                if (provider->module == module.name) {
+                    row.provides.push_back(offer_text(*provider));
+                    if (point.id == RACOON_POINT_KERNEL)
+                        tell_of_backend(row, provider->offer.key, backends);
+                }
         rows.push_back(std::move(row));
     }
     return rows;
@@ -53,8 +74,9 @@ Result<std::unique_ptr<privsep::ControlService>> serve_control(loop::EventLoop& 
     control::Hooks hooks;
     hooks.reload = std::move(calls.reload);
     hooks.shutdown = std::move(calls.shutdown);
-    hooks.modules = [host = calls.host] {
-        return host != nullptr ? rows_of(*host) : std::vector<control::ModuleRow>();
+    hooks.modules = [host = calls.host, backends = calls.backends] {
+        return host != nullptr && backends != nullptr ? rows_of(*host, *backends)
+                                                      : std::vector<control::ModuleRow>();
     };
     RACOON_TRY(auto server,
                control::Server::make(loop, std::move(listening), engine, std::move(hooks)));

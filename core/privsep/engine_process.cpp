@@ -112,6 +112,7 @@ struct EngineProcess::Impl final : exchange::Output {
     conf::ConfigPtr config;
     std::uint32_t generation = 0;
     std::optional<exchange::KernelCapabilities> capabilities;
+    BackendList backends;
     struct Prepared {
         conf::ConfigPtr config;
         std::uint32_t generation;
@@ -239,6 +240,9 @@ struct EngineProcess::Impl final : exchange::Output {
                 handled = on<exchange::KeptPair>(m, [&](exchange::KeptPair pair) {
                     if (!engine) kept.push_back(std::move(pair));
                 });
+                break;
+            case Kind::Backends:
+                handled = on<BackendList>(m, [&](BackendList list) { backends = std::move(list); });
                 break;
             case Kind::Serve:
                 serve();
@@ -470,6 +474,7 @@ struct EngineProcess::Impl final : exchange::Output {
         };
         calls.shutdown = [this] { privsep::send(*keeper, Kind::ShutdownRequest); };
         calls.host = host;
+        calls.backends = &backends;
         return calls;
     }
 

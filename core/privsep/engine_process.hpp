@@ -18,6 +18,7 @@
 #include "loop/event_loop.hpp"
 #include "plugin/lifecycle.hpp"
 #include "privsep/channel.hpp"
+#include "privsep/protocol.hpp"
 #include "privsep/sandbox.hpp"
 
 namespace racoon::privsep {
@@ -28,6 +29,7 @@ struct ControlCalls {
     std::function<void(std::function<void(Result<std::string>)> done)> reload;
     std::function<void()> shutdown;
     const plugin::PluginHost* host = nullptr;
+    const BackendList* backends = nullptr;
 };
 
 /// Serves a control socket as long as it lives.

@@ -518,10 +518,14 @@ void Keeper::attach(std::unique_ptr<Channel> channel) {
 bool Keeper::attached() const {
     return impl_->channel != nullptr;
 }
+bool Keeper::serving() const {
+    return impl_->serving;
+}
 
 void Keeper::hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control) {
     if (!impl_->channel) return;
     if (impl_->kernel) send(*impl_->channel, Kind::Capabilities, impl_->kernel->capabilities());
+    if (impl_->kernel) send(*impl_->channel, Kind::Backends, impl_->kernel->backends());
     impl_->send_sockets(std::move(sockets), std::move(control));
     for (const KeptPair& pair : impl_->desk.kept_pairs()) send(*impl_->channel, Kind::Pair, pair);
     send(*impl_->channel, Kind::Serve);

@@ -91,6 +91,8 @@ class Keeper {
     /// To an engine that serves: sockets that have become possible.
     void add_sockets(std::vector<net::BoundSocket> sockets);
     bool attached() const;
+    /// The engine has all that it needs, and says so.
+    bool serving() const;
 
     /// The modules of the host must have been offered the configuration (PluginHost::configure);
     /// they are committed or rolled back here. The engine has prepared itself and the kernel has taken

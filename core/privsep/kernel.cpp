@@ -103,42 +103,77 @@ Result<Endpoint> from_abi(const racoon_addr& addr) {
     return out;
 }
 
+namespace {
+
+/// What keeps a backend from working on this machine; empty: nothing.
+std::string unable(const plugin::Provider& provider) {
+    const auto* table = provider.as<racoon_kernel>();
+    if (table == nullptr) return "its module is not loaded in this process";
+    racoon_error error = plugin::empty_error();
+    const Callout callout(provider.module, "probe", Callout::Budget::None);
+    const racoon_status status = plugin::known_status(table->probe(provider.impl, &error));
+    if (status == RACOON_OK) return {};
+    const Status failed = plugin::plugin_failure(error, status);
+    return failed.error().text();
+}
+
+/// For a backend that was named and cannot work: which others could.
+std::string others_that_work(const std::vector<const plugin::Provider*>& backends,
+                             const std::string& wanted) {
+    std::string out;
+    for (const plugin::Provider* provider : backends) {
+        const std::string& key = provider->offer.key;
+        if (key == wanted || !unable(*provider).empty()) continue;
+        out += fmt::format("; {} would work here: kernel \"{}\";", key, key);
+    }
+    return out;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std::string& wanted,
                                              Events events,
                                              const std::vector<const exchange::SaInstall*>& keep) {
     const auto backends = host.registry().ranked(RACOON_POINT_KERNEL);
     std::string rejected;
+    BackendList fates;
+    std::unique_ptr<Kernel> chosen;
     for (const plugin::Provider* provider : backends) {
-        if (wanted != "auto" && provider->offer.key != wanted) continue;
+        const std::string& key = provider->offer.key;
+        if (chosen || (wanted != "auto" && key != wanted)) {
+            fates.backends.push_back(
+                {key, BackendList::Fate::NotAsked,
+                 wanted != "auto"
+                     ? fmt::format("racoon.conf has kernel \"{}\"", wanted)
+                     : fmt::format("{} comes first, and works", chosen->capabilities().backend)});
+            continue;
+        }
         const auto* table = provider->as<racoon_kernel>();
         if (table == nullptr) continue;
-        std::string why;
-        {
-            racoon_error error = plugin::empty_error();
-            const Callout callout(provider->module, "probe", Callout::Budget::None);
-            const racoon_status status = plugin::known_status(table->probe(provider->impl, &error));
-            if (status != RACOON_OK) {
-                const Status failed = plugin::plugin_failure(error, status);
-                why = failed.error().text();
-            }
-        }
+        std::string why = unable(*provider);
         if (why.empty()) {
             std::unique_ptr<Kernel> kernel(new Kernel(host, *provider, events));
             Status started = kernel->start(keep);
             if (started) {
-                LOGI("", "kernel backend " + provider->offer.key + " (module " + provider->module +
-                             ")");
-                return kernel;
+                LOGI("", "kernel backend " + key + " (module " + provider->module + ")");
+                chosen = std::move(kernel);
+                fates.backends.push_back({key, BackendList::Fate::InUse, {}});
+                continue;
             }
             why = started.error().text();
         }
-        if (wanted == "auto")
-            LOGI("", "kernel backend " + provider->offer.key + " is not used: " + why);
-        rejected += (rejected.empty() ? "" : "; ") + provider->offer.key + ": " + why;
+        if (wanted == "auto") LOGI("", "kernel backend " + key + " is not used: " + why);
+        rejected += (rejected.empty() ? "" : "; ") + key + ": " + why;
+        fates.backends.push_back({key, BackendList::Fate::Unable, why});
+    }
+    if (chosen) {
+        chosen->backends_ = std::move(fates);
+        return chosen;
     }
     if (!rejected.empty())
         return fail(Errc::Plugin, wanted == "auto" ? "no kernel backend can work here: " + rejected
-                                                   : "kernel backend " + rejected);
+                                                   : "kernel backend " + rejected +
+                                                         others_that_work(backends, wanted));
     if (wanted != "auto") {
         std::string text = "kernel \"" + wanted + "\": no loaded module provides it";
         if (auto module = host.registry().installed_offering(RACOON_POINT_KERNEL, wanted))

@@ -18,6 +18,7 @@
 #include "conf/config.hpp"
 #include "exchange/operations.hpp"
 #include "plugin/lifecycle.hpp"
+#include "privsep/protocol.hpp"
 
 namespace racoon::privsep {
 
@@ -38,6 +39,8 @@ class Kernel {
     Kernel& operator=(const Kernel&) = delete;
 
     const exchange::KernelCapabilities& capabilities() const { return caps_; }
+    /// All that are loaded, the one in use among them, and why the others are not.
+    const BackendList& backends() const { return backends_; }
     /// Asks the backend for the algorithms of every sainfo that it has not been asked for yet. True:
     /// the capabilities have changed.
     bool learn(const conf::Config& config);
@@ -86,6 +89,7 @@ class Kernel {
     const racoon_kernel& table_;
     Events events_;
     exchange::KernelCapabilities caps_;
+    BackendList backends_;
     std::set<std::tuple<std::uint8_t, bool, std::string>> tried_;
     bool open_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

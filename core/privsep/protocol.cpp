@@ -1,5 +1,7 @@
 #include "privsep/protocol.hpp"
 
+#include <algorithm>
+
 namespace racoon::privsep {
 
 namespace {
@@ -7,6 +9,7 @@ namespace {
 constexpr std::size_t kMaxText = 32u * 1024;
 constexpr std::size_t kMaxPolicies = 1u << 20;
 constexpr std::size_t kMaxTemplates = 4;
+constexpr std::size_t kMostBackends = 64;
 
 void put_text(Writer& out, std::string_view text) {
     out.counted32(as_bytes(text));
@@ -63,6 +66,8 @@ const char* kind_name(Kind kind) {
             return "pair";
         case Kind::Hosts:
             return "hosts";
+        case Kind::Backends:
+            return "backends";
         case Kind::Ready:
             return "ready";
         case Kind::Serving:
@@ -270,6 +275,33 @@ Result<SocketList> SocketList::get(Reader& in) {
         out.sockets.push_back(one);
     }
     RACOON_TRY(out.has_control, get_flag(in));
+    return out;
+}
+
+void BackendList::put(Writer& out) const {
+    const std::size_t count = std::min(backends.size(), kMostBackends);
+    out.u8(static_cast<std::uint8_t>(count));
+    for (std::size_t i = 0; i < count; ++i) {
+        put_text(out, backends[i].key);
+        out.u8(static_cast<std::uint8_t>(backends[i].fate));
+        put_text(out, std::string_view(backends[i].why).substr(0, kMaxText));
+    }
+}
+
+Result<BackendList> BackendList::get(Reader& in) {
+    RACOON_TRY(const auto count, in.u8());
+    if (count > kMostBackends) return fail(Errc::TooLong, std::to_string(count) + " backends");
+    BackendList out;
+    for (unsigned i = 0; i < count; ++i) {
+        One one;
+        RACOON_TRY(one.key, get_text(in));
+        RACOON_TRY(const auto fate, in.u8());
+        if (fate > static_cast<std::uint8_t>(Fate::NotAsked))
+            return fail(Errc::Malformed, "the fate of a backend");
+        one.fate = static_cast<Fate>(fate);
+        RACOON_TRY(one.why, get_text(in));
+        out.backends.push_back(std::move(one));
+    }
     return out;
 }
 

@@ -41,6 +41,7 @@ enum class Kind : std::uint8_t {
     Shutdown = 11,      // empty
     Hosts = 12,         // HostList
     Pair = 13,          // exchange::KeptPair, before Serve: one of an engine before
+    Backends = 14,      // BackendList, before Serve
     // engine to keeper
     Ready = 64,            // Outcome: modules loaded, configuration parsed, privileges dropped
     Serving = 65,          // empty: sockets and control socket are in use
@@ -138,6 +139,19 @@ struct SocketList {
     bool has_control = false;
     void put(Writer& out) const;
     static Result<SocketList> get(Reader& in);
+};
+
+/// What became of the loaded kernel backends when one was chosen, for who asks.
+struct BackendList {
+    enum class Fate : std::uint8_t { InUse = 0, Unable = 1, NotAsked = 2 };
+    struct One {
+        std::string key;  // racoon.conf's name
+        Fate fate = Fate::NotAsked;
+        std::string why;  // it is not in use
+    };
+    std::vector<One> backends;
+    void put(Writer& out) const;
+    static Result<BackendList> get(Reader& in);
 };
 
 struct OpRequest {

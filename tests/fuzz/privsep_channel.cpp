@@ -32,6 +32,8 @@ void record_of(Kind kind, ByteView body) {
             return round_trip<Generation>(body);
         case Kind::Hosts:
             return round_trip<HostList>(body);
+        case Kind::Backends:
+            return round_trip<BackendList>(body);
         case Kind::Result:
             return round_trip<OpResult>(body);
         case Kind::KernelEvent:
