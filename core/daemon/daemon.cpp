@@ -163,12 +163,14 @@ struct Daemon::Impl {
     }
 
     void addresses_changed() {
-        // A reload looks for itself.
-        if (stopping || reloading || keeper->parsed().config->listen.strict_address) return;
+        // A reload looks for itself, and so does an engine that begins to serve: before, there may be no
+        // backend yet that has to hear of a socket, and no engine that takes it.
+        if (!keeper->serving() || stopping || reloading) return;
+        if (keeper->parsed().config->listen.strict_address) return;
         auto fresh = sockets.bind_missing();
         Status done = fresh ? tell_kernel_of(*fresh) : Status(fail(fresh.error()));
         if (!done) LOGE("", "an address that has come: " + done.error().text());
-        if (done && running) keeper->add_sockets(std::move(*fresh));
+        if (done) keeper->add_sockets(std::move(*fresh));
     }
 
     void open_kernel() {
@@ -221,6 +223,7 @@ struct Daemon::Impl {
     void engine_serving() {
         if (running) {
             LOGI("", "the engine runs again");
+            addresses_changed();
             return;
         }
         running = true;
@@ -232,6 +235,7 @@ struct Daemon::Impl {
         }
         LOGI("", "racoon " RACOON_VERSION " is ready");
         readiness.ready();
+        addresses_changed();
     }
 
     // --- a lost engine
