@@ -174,6 +174,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     if (journal == sdk::Journal::Opened::No)
         log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
     remove_leftovers(leftovers);
+    stale_larvals_ = read_larvals();
     keep_.clear();
     // Acquires come to those who registered for the protocol. One that the kernel lacks is no failure.
     int registered = 0;
@@ -194,7 +195,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     const racoon_status status = host_.fd->watch(host_.host->ctx, event_socket_.fd(),
                                                  RACOON_FD_READ, callback, this, &watch_);
     if (status != RACOON_OK) return refuse(status, "the event socket cannot be watched");
-    if (!larval_lifetime_.raise(settings_.larval_lifetime_s, &text))
+    if (!larval_lifetime_.raise(settings_.larval_lifetime_s, journal_, &text))
         log(RACOON_LOG_INFO, std::string(sdk::LarvalLifetime::kSetting) + " stays at " + text +
                                  " s; an SA whose SPI has died by then is added anew");
     opened_ = true;
@@ -219,7 +220,7 @@ void Backend::close() {
         forget(sas_.begin());
     }
     while (!acquires_.empty()) acquire_done(acquires_.begin()->first, RACOON_CANCELLED);
-    larval_lifetime_.lower();
+    larval_lifetime_.lower(journal_);
     journal_.close();
     requests_.close();
 }
@@ -228,6 +229,10 @@ void Backend::close() {
 void Backend::remove_leftovers(const std::vector<std::string>& entries) {
     std::size_t removed = 0;
     for (const std::string& entry : entries) {
+        if (sdk::LarvalLifetime::recover(entry)) {
+            journal_.remove(entry);
+            continue;
+        }
         racoon_kernel_sa_id id{};
         racoon_kernel_policy policy{};
         std::uint32_t reqid = 0;
@@ -571,6 +576,7 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
                              error);
         return refuse_errno(err, "policy", error);
     }
+    end_stale_larvals(entry);
     add_companion(&entry);
     return hold(entry);
 }
@@ -661,20 +667,24 @@ racoon_status Backend::policy_dump(EachPolicy each, void* arg, racoon_error*) {
 racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
     const auto at = acquires_.find(token);
     if (at == acquires_.end()) return RACOON_NOT_FOUND;
-    Message m = at->second.larval;
+    const Message larval = at->second.larval;
     acquires_.erase(at);
+    return status_of_errno(end_larval(larval));
+}
+
+int Backend::end_larval(Message m) {
     std::uint32_t spi = 0;
     const int error = requests_.transact(m, [&](const Message& answer) {
         if (answer.sa) spi = answer.sa->spi;
     });
-    if (error != 0 || spi == 0) return status_of_errno(error == 0 ? EIO : error);
+    if (error != 0 || spi == 0) return error == 0 ? EIO : error;
     racoon_kernel_sa_id id{};
     id.protocol = protocol_of(m.satype);
     id.spi = spi;
     id.src = m.src->addr;
     id.dst = m.dst->addr;
     Message away = name_sa(kDelete, id);
-    return status_of_errno(requests_.transact(away));
+    return requests_.transact(away);
 }
 
 }  // namespace racoon::kernel_pfkey

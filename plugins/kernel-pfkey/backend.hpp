@@ -107,6 +107,9 @@ class Backend final : public sdk::KernelBackend {
     void on_expire(const pfkey::Message& m, std::map<SaKey, Sa>::iterator at);
     void on_sas_flushed(std::uint8_t satype);
     void find_lost();
+    std::vector<racoon_kernel_spi_request> read_larvals();
+    void end_stale_larvals(const Policy& entry);
+    int end_larval(pfkey::Message request);
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id,
                       const racoon_kernel_spi_request& larval);
     void on_policy_lost(std::uint32_t index);
@@ -130,6 +133,8 @@ class Backend final : public sdk::KernelBackend {
     std::map<std::uint64_t, Acquire> acquires_;        // by token
     std::uint64_t tokens_ = 0;
     sdk::LarvalLifetime larval_lifetime_;
+    std::vector<racoon_kernel_spi_request>
+        stale_larvals_;  // whose policy is still to come, or nobody's
     std::optional<std::uint64_t> capabilities_;
 };
 

@@ -161,10 +161,10 @@ void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id,
     events_.event(events_.arg, &out);
 }
 
-// An acquire that was lost left a larval SA without an SPI, which keeps the kernel from asking again. Its
-// request id tells whose it is. Policies that are gone are found by their numbers.
-void Backend::find_lost() {
-    std::vector<std::pair<std::uint32_t, racoon_kernel_spi_request>> larval;  // by request id
+// What acquires have left in the kernel: larval SAs without an SPI, which keep it from asking again. The
+// kernel's request id tells whose each is.
+std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
+    std::vector<racoon_kernel_spi_request> larval;
     Message question;
     question.type = kDump;
     requests_.transact(question, [&](const Message& m) {
@@ -175,10 +175,38 @@ void Backend::find_lost() {
         r.dst = m.dst->addr;
         r.min_spi = 0x100;
         r.max_spi = 0x0fffffff;
-        larval.emplace_back(m.sa2->reqid, r);
+        r.reqid = m.sa2->reqid;
+        larval.push_back(r);
     });
+    return larval;
+}
+
+// A run that was killed answered its last acquires to nobody: the same policy's traffic would wait until they
+// die of age.
+void Backend::end_stale_larvals(const Policy& entry) {
+    if (stale_larvals_.empty() || entry.policy.direction != RACOON_DIR_OUT) return;
+    const auto ends = [&](racoon_kernel_spi_request& larval) {
+        for (std::uint32_t i = 0; i < entry.policy.template_count; ++i) {
+            const racoon_kernel_template& t = entry.policy.templates[i];
+            if (entry.reqids[i] != larval.reqid || t.protocol != larval.protocol ||
+                (t.local.family != 0 && (!sdk::same_address(t.local, larval.src) ||
+                                         !sdk::same_address(t.remote, larval.dst)))) {
+                continue;
+            }
+            larval.mode = t.mode;
+            return end_larval(spi_message(larval, larval.reqid)) == 0;
+        }
+        return false;
+    };
+    const auto last = std::remove_if(stale_larvals_.begin(), stale_larvals_.end(), ends);
+    stale_larvals_.erase(last, stale_larvals_.end());
+}
+
+// Acquires that were lost, and policies that are gone, which are found by their numbers.
+void Backend::find_lost() {
+    std::vector<racoon_kernel_spi_request> larval = read_larvals();
     std::set<std::uint32_t> present;
-    question = {};
+    Message question;
     question.type = kSpdDump;
     const int error = requests_.transact(question, [&](const Message& m) {
         if (const pfkey::Policy* p = m.policy()) present.insert(p->id);
@@ -199,7 +227,8 @@ void Backend::find_lost() {
     for (const auto& [token, acquire] : acquires_)
         if (acquire.larval.sa2) known[acquire.larval.sa2->reqid].push_back(&acquire);
     std::size_t found = 0;
-    for (auto& [reqid, r] : larval) {
+    for (racoon_kernel_spi_request& r : larval) {
+        const std::uint32_t reqid = r.reqid;
         const auto owner = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
             const Policy& p = entry.second;
             if (p.policy.direction != RACOON_DIR_OUT) return false;

@@ -218,6 +218,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         log(RACOON_LOG_WARNING, "no journal, so a crash would leave SAs behind: " + text);
     }
     remove_leftovers(leftovers);
+    stale_larvals_ = read_larvals();
     keep_.clear();
     events_ = events;
     const auto callback = [](void* arg, std::uint32_t) noexcept {
@@ -232,7 +233,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         return sdk::fail(err, status, "the event socket cannot be watched");
     }
     std::string left;
-    if (!larval_lifetime_.raise(settings_.larval_lifetime_s, &left)) {
+    if (!larval_lifetime_.raise(settings_.larval_lifetime_s, journal_, &left)) {
         log(RACOON_LOG_INFO, std::string(sdk::LarvalLifetime::kSetting) + " stays at " + left +
                                  " s; an SA whose SPI has died by then is added anew");
     }
@@ -261,7 +262,7 @@ void Backend::close() {
     }
     policies_.clear();
     by_index_.clear();
-    larval_lifetime_.lower();
+    larval_lifetime_.lower(journal_);
     journal_.close();
     requests_.close();
 }
@@ -270,6 +271,10 @@ void Backend::close() {
 void Backend::remove_leftovers(const std::vector<std::string>& entries) {
     std::size_t removed = 0;
     for (const std::string& entry : entries) {
+        if (sdk::LarvalLifetime::recover(entry)) {
+            journal_.remove(entry);
+            continue;
+        }
         racoon_kernel_sa_id id{};
         racoon_kernel_policy policy{};
         std::uint32_t reqid = 0;
@@ -611,6 +616,7 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
     entry.policy = policy;
     const int error = add_policy(policy, policy.direction, &entry.index);
     if (error != 0) return refuse_policy(err, policy, error);
+    end_stale_larvals(policy);
     add_companion(&entry);
     return hold(entry);
 }
@@ -701,18 +707,22 @@ racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
     if (at == acquires_.end()) return RACOON_NOT_FOUND;
     const Acquire acquire = at->second;
     acquires_.erase(at);
+    return status_of_errno(end_larval(acquire.larval, acquire.sequence));
+}
+
+int Backend::end_larval(const racoon_kernel_spi_request& larval, std::uint32_t sequence) {
     std::uint32_t spi = 0;
-    Request request = allocate_spi(acquire.larval, acquire.sequence);
+    Request request = allocate_spi(larval, sequence);
     const int error = requests_.transact(request, [&](const Message& m) {
         if (const auto facts = read_sa(m)) spi = facts->info.spi;
     });
-    if (error != 0 || spi == 0) return status_of_errno(error == 0 ? EIO : error);
+    if (error != 0 || spi == 0) return error == 0 ? EIO : error;
     racoon_kernel_sa_id id{};
-    id.protocol = acquire.larval.protocol;
+    id.protocol = larval.protocol;
     id.spi = spi;
-    id.dst = acquire.larval.dst;
+    id.dst = larval.dst;
     Request away = delete_sa(id);
-    return status_of_errno(requests_.transact(away));
+    return requests_.transact(away);
 }
 
 }  // namespace racoon::kernel_xfrm

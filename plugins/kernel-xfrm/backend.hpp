@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <racoon/kernel_backend.hpp>
 #include <racoon/kernel_journal.hpp>
@@ -112,6 +113,9 @@ class Backend final : public sdk::KernelBackend {
     void on_policy_lost(std::uint32_t index);
     void find_lost_policies();
     void find_lost_acquires();
+    std::vector<racoon_kernel_spi_request> read_larvals();
+    void end_stale_larvals(const racoon_kernel_policy& policy);
+    int end_larval(const racoon_kernel_spi_request& larval, std::uint32_t sequence);
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::uint32_t protocol,
                       const racoon_addr& src, const racoon_addr& dst);
     void emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id = 0);
@@ -133,6 +137,8 @@ class Backend final : public sdk::KernelBackend {
     std::map<std::uint64_t, Acquire> acquires_;        // by token
     std::uint64_t tokens_ = 0;
     sdk::LarvalLifetime larval_lifetime_;
+    std::vector<racoon_kernel_spi_request>
+        stale_larvals_;  // whose policy is still to come, or nobody's
     std::optional<std::uint64_t> capabilities_;
 };
 

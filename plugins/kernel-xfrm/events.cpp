@@ -1,4 +1,5 @@
 // What the kernel says by itself, and which of it concerns us.
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -123,16 +124,48 @@ void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::ui
     events_.event(events_.arg, &out);
 }
 
-// An acquire that was lost left a larval SA without an SPI, which keeps the kernel from asking again. Its
-// request id tells whose it is.
-void Backend::find_lost_acquires() {
-    std::vector<racoon_kernel_sa_info> larval;
+// What acquires have left in the kernel: larval SAs without an SPI, which keep it from asking again. The
+// request id tells whose each is.
+std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
+    std::vector<racoon_kernel_spi_request> larvals;
     Request request = dump_sas();
     requests_.transact(request, [&](const Message& m) {
         const auto facts = read_sa(m);
-        if (facts && facts->info.spi == 0 && facts->info.reqid != 0) larval.push_back(facts->info);
+        if (!facts || facts->info.spi != 0 || facts->info.reqid == 0) return;
+        racoon_kernel_spi_request tuple{};
+        tuple.struct_size = sizeof(tuple);
+        tuple.protocol = facts->info.protocol;
+        tuple.mode = facts->info.mode;
+        tuple.reqid = facts->info.reqid;
+        tuple.src = facts->info.src;
+        tuple.dst = facts->info.dst;
+        larvals.push_back(tuple);
     });
-    if (larval.empty()) return;
+    return larvals;
+}
+
+// A run that was killed answered its last acquires to nobody: the same policy's traffic would wait until they
+// die of age.
+void Backend::end_stale_larvals(const racoon_kernel_policy& policy) {
+    if (stale_larvals_.empty() || policy.direction != RACOON_DIR_OUT) return;
+    const auto ends = [&](const racoon_kernel_spi_request& larval) {
+        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
+            const racoon_kernel_template& t = policy.templates[i];
+            if (t.reqid == larval.reqid && t.protocol == larval.protocol &&
+                (t.local.family == 0 || (sdk::same_address(t.local, larval.src) &&
+                                         sdk::same_address(t.remote, larval.dst)))) {
+                return end_larval(larval, 0) == 0;
+            }
+        }
+        return false;
+    };
+    const auto last = std::remove_if(stale_larvals_.begin(), stale_larvals_.end(), ends);
+    stale_larvals_.erase(last, stale_larvals_.end());
+}
+
+void Backend::find_lost_acquires() {
+    const std::vector<racoon_kernel_spi_request> larvals = read_larvals();
+    if (larvals.empty()) return;
     std::map<std::uint32_t, std::uint32_t> by_reqid;  // → outbound policy
     for (const auto& [id, p] : policies_) {
         if (p.policy.direction != RACOON_DIR_OUT) continue;
@@ -146,21 +179,14 @@ void Backend::find_lost_acquires() {
     std::set<std::pair<SaKey, SaKey>> known;
     for (const auto& [token, acquire] : acquires_) known.insert(key(acquire.larval));
     std::size_t found = 0;
-    for (const racoon_kernel_sa_info& info : larval) {
-        const auto policy = by_reqid.find(info.reqid);
+    for (const racoon_kernel_spi_request& tuple : larvals) {
+        const auto policy = by_reqid.find(tuple.reqid);
         if (policy == by_reqid.end()) continue;  // somebody else's
-        racoon_kernel_spi_request tuple{};
-        tuple.struct_size = sizeof(tuple);
-        tuple.protocol = info.protocol;
-        tuple.mode = info.mode;
-        tuple.reqid = info.reqid;
-        tuple.src = info.src;
-        tuple.dst = info.dst;
         if (!known.insert(key(tuple)).second || acquires_.size() >= kMaxAcquires) continue;
         const std::uint64_t token = ++tokens_;
         acquires_[token] = {0, tuple};
         ++found;
-        tell_acquire(token, policy->second, info.protocol, info.src, info.dst);
+        tell_acquire(token, policy->second, tuple.protocol, tuple.src, tuple.dst);
         if (!opened_) return;
     }
     if (found != 0) log(RACOON_LOG_NOTIFY, std::to_string(found) + " acquires had been lost");

@@ -768,5 +768,50 @@ TEST_F(Stack, RaisesTheLifeOfLarvalSasAndPutsItBack) {
     EXPECT_EQ(text, "30\n");
 }
 
+// The kernel asks once, and then waits for an answer: with the setting above, for almost three minutes.
+TEST_F(Stack, AsksAnewForWhatARunThatCrashedWasAskedFor) {
+    policies(kV4);
+    EXPECT_NE(ping(kV4.inner[1], "-c 1 -W 1"), 0);
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_ACQUIRE) == 1; }, 5s));
+    net.run_in(0, "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal +
+                      "/after/");
+    a.crash();
+    FakeHost again(FakeHost::Clock::Real);
+    again.set("journal", journal + "/after");
+    net.enter(0);
+    ASSERT_TRUE(again.load(kModule));
+    ASSERT_TRUE(again.open()) << again.error();
+    const auto s = selector(kV4.net[0], kV4.net[1]);
+    for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN})
+        ASSERT_EQ(again.policy_add(
+                      esp_policy(10 + direction, direction, s, kV4.outer[0], kV4.outer[1], 10)),
+                  RACOON_OK)
+            << again.error();
+    EXPECT_NE(ping(kV4.inner[1], "-c 1 -W 1"), 0);
+    EXPECT_TRUE(again.run_until([&] { return again.count(RACOON_KERNEL_ACQUIRE) == 1; }, 5s))
+        << in_kernel(0);
+    again.close();
+}
+
+TEST_F(Stack, PutsBackTheLifeOfLarvalSasThatARunBeforeItHadRaised) {
+    net.run_in(0, "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal +
+                      "/after/");
+    a.crash();
+    FakeHost again(FakeHost::Clock::Real);
+    again.set("journal", journal + "/after");
+    net.enter(0);
+    ASSERT_TRUE(again.load(kModule));
+    ASSERT_TRUE(again.open()) << again.error();
+    std::string text;
+    net.run_in(0, "cat /proc/sys/net/core/xfrm_acq_expires", &text);
+    EXPECT_EQ(text, "165\n");
+    again.close();
+    net.run_in(0, "cat /proc/sys/net/core/xfrm_acq_expires", &text);
+    EXPECT_EQ(text, "30\n");
+    net.run_in(0, "ls " + journal + "/after | wc -l", &text);
+    EXPECT_EQ(text, "1\n")
+        << "the other host's, of which there is a copy; an empty one leaves no file";
+}
+
 }  // namespace
 }  // namespace racoon::test

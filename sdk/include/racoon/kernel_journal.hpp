@@ -3,6 +3,7 @@
 //
 //     +sa 50 10.9.0.1 10.9.0.2 4097 7             protocol, source, destination, SPI, request id
 //     +policy out 0 7 0 192.168.1.0/24 0 192.168.2.0/24 0
+//     +larval-lifetime 30 165                      a setting of the kernel, as it was and as it is
 //     -sa …                                        the same text: it is gone
 //
 // The file belongs to one network namespace and is locked while it is in use.

@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string>
 
 #include <racoon/kernel_backend.hpp>
+#include <racoon/kernel_journal.hpp>
 
 namespace racoon::sdk {
 
@@ -46,26 +48,44 @@ inline racoon_status refuse_errno(racoon_error* err, const std::string& what, in
 }
 
 /// How long larval SAs and SPIs that were asked for live: 30 s as the kernel comes, which is less than
-/// retransmission takes. Raised while a backend is open, and put back unless somebody else has set it.
+/// retransmission takes. Raised while a backend is open, and put back unless somebody else has set it; by the
+/// next run, when this one is killed: what it was stands in the journal.
 class LarvalLifetime {
   public:
     static constexpr const char* kSetting = "/proc/sys/net/core/xfrm_acq_expires";
 
     /// False: it may not be changed, and stays at `left_at`.
-    bool raise(std::int64_t seconds, std::string* left_at) {
+    bool raise(std::int64_t seconds, Journal& journal, std::string* left_at) {
         *left_at = read_line();
         if (left_at->empty() || std::atoll(left_at->c_str()) >= seconds) return true;
-        if (!write_line(std::to_string(seconds))) return false;
         before_ = *left_at;
         raised_ = std::to_string(seconds);
-        return true;
-    }
-    void lower() {
-        if (!before_.empty() && read_line() == raised_) write_line(before_);
+        journal.add(entry());
+        if (write_line(raised_)) return true;
+        journal.remove(entry());
         before_.clear();
+        return false;
+    }
+    void lower(Journal& journal) {
+        if (before_.empty()) return;
+        if (read_line() == raised_) write_line(before_);
+        journal.remove(entry());
+        before_.clear();
+    }
+    /// Puts back what a run that was killed had raised. False: `entry` is about something else.
+    static bool recover(const std::string& entry) {
+        std::istringstream in(entry);
+        std::string kind;
+        std::string before;
+        std::string raised;
+        if (!(in >> kind >> before >> raised) || kind != kEntry) return false;
+        if (read_line() == raised) write_line(before);
+        return true;
     }
 
   private:
+    static constexpr const char* kEntry = "larval-lifetime";
+    std::string entry() const { return std::string(kEntry) + " " + before_ + " " + raised_; }
     static std::string read_line() {
         char buffer[64] = "";
         const int fd = ::open(kSetting, O_RDONLY | O_CLOEXEC);
