@@ -158,6 +158,30 @@ TEST(Layering, TheCHeadersNeedOnlyFreestandingOnes) {
                 << place(file, i.line) << ": " << i.name;
 }
 
+// A regular expression would recurse for every byte of a long comment, or of what looks like one in a text.
+std::string without_comments(const std::string& in) {
+    std::string out;
+    for (std::size_t i = 0; i < in.size();) {
+        std::size_t end = i + 1;
+        if (in.compare(i, 2, "//") == 0) {
+            i = std::min(in.find('\n', i), in.size());
+            continue;
+        }
+        if (in.compare(i, 2, "/*") == 0) {
+            i = std::min(in.find("*/", i + 2), in.size() - 2) + 2;
+            continue;
+        }
+        if (in[i] == '"') {
+            while (end < in.size() && in[end] != '"' && in[end] != '\n')
+                end += in[end] == '\\' ? 2 : 1;
+            end = std::min(end + 1, in.size());
+        }
+        out.append(in, i, end - i);
+        i = end;
+    }
+    return out;
+}
+
 TEST(Layering, TheCoreNamesNoModule) {
     std::vector<std::string> names;
     std::error_code error;
@@ -165,9 +189,8 @@ TEST(Layering, TheCoreNamesNoModule) {
         if (fs::exists(entry.path() / "plugin.json"))
             names.push_back("\"" + entry.path().filename().string() + "\"");
     ASSERT_FALSE(names.empty());
-    static const std::regex comment(R"(//[^\n]*|/\*[\s\S]*?\*/)");
     for (const fs::path& file : sources_below(kSource / "core")) {
-        const std::string code = std::regex_replace(read(file), comment, "");
+        const std::string code = without_comments(read(file));
         for (const std::string& name : names)
             EXPECT_EQ(code.find(name), std::string::npos)
                 << fs::relative(file, kSource).string() << " names module " << name;
