@@ -4,6 +4,7 @@
 // Layout of `values` by Form:
 //   Text, Name, Number, Time, Switch, Choice, LogLevel   [0]
 //   Path        [0] the text; the statement's directive is the kind's
+//   Mark        [0] value (number); [1] mask (number) when there is one
 //   Lifetime    [0] seconds; none when the old `byte` form was ignored
 //   Choices     one per word
 //   Address     [0] address; number: port

@@ -7,6 +7,7 @@
 #include "conf/address_hint.hpp"
 #include "conf/builder.hpp"
 #include "conf/load.hpp"
+#include "conf/marks.hpp"
 #include "conf/nearest.hpp"
 #include "conf/policy_syntax.hpp"
 #include "conf/token.hpp"
@@ -342,6 +343,7 @@ void Builder::check_whole() {
     bool compression = false;
     for (const SaInfo& info : config_->sainfos)
         compression = compression || !info.compression.empty();
+    inherit_marks(*config_, diagnostics_);
     drop_duplicate_policies(config_->policies, diagnostics_);
     if (!config_->policies.empty() && !config_->sainfos.empty()) {
         for (const Policy& p : config_->policies)

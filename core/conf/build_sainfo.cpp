@@ -5,6 +5,7 @@
 
 #include "conf/builder.hpp"
 #include "conf/check.hpp"
+#include "conf/marks.hpp"
 #include "conf/nearest.hpp"
 #include "conf/token.hpp"
 
@@ -232,6 +233,18 @@ void Builder::sainfo(const Statement& s) {
             case Word::Esn:
                 info.esn = on(v);
                 break;
+            case Word::IfId:
+                if (const auto n = number(inner)) info.marks.if_id = static_cast<std::uint32_t>(*n);
+                info.marks_where = location(inner.where);
+                break;
+            case Word::Mark:
+                mark(inner, info.marks.mark);
+                info.marks_where = location(inner.where);
+                break;
+            case Word::OutputMark:
+                mark(inner, info.marks.output_mark);
+                info.marks_where = location(inner.where);
+                break;
             case Word::RemoteId:
                 if (const auto n = number(inner)) info.remoteid = static_cast<std::uint32_t>(*n);
                 break;
@@ -307,6 +320,13 @@ void Builder::sainfo(const Statement& s) {
     info.warnings = section_warnings(s);
     duplicate(info, s);
     config_->sainfos.push_back(std::move(info));
+}
+
+void Builder::mark(const Statement& s, Mark& out) {
+    std::optional<std::uint64_t> mask;
+    if (s.values.size() > 1) mask = s.values[1].number;
+    if (const auto fault = judge_mark(s.directive->keyword, s.values[0].number, mask, out))
+        diagnostics_.error(s.values[fault->in_mask ? 1 : 0].where, fault->text);
 }
 
 /// Two sainfos for the same sides, identity and remoteid: the second could never be used.

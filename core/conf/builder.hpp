@@ -110,6 +110,7 @@ class Builder {
     bool range(const Value& where, const Value& length, SaInfoSide& out);
     bool protocol(const Value& v, std::uint8_t& out);
     void duplicate(const SaInfo& info, const Statement& s);
+    void mark(const Statement& s, Mark& out);
 
     // names.cpp
     const CipherInfo* cipher(const Value& v, std::uint16_t& key_bits);

@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 
 #include "conf/check.hpp"
+#include "conf/peer_sections.hpp"
 #include "conf/policies.hpp"
 #include "conf/select.hpp"
 
@@ -16,7 +18,7 @@ namespace racoon::conf {
 
 namespace {
 
-constexpr std::size_t kMaxCandidates = 64;    // for more sections for one peer nothing is said
+constexpr std::size_t kMaxCandidates = PeerSections::kMost;
 constexpr std::size_t kMaxLookups = 250'000;  // of a sainfo, in all
 
 std::string side_key(const SaInfoSide& side) {
@@ -123,55 +125,6 @@ std::string net_words(const Prefix& net) {
     return fmt::format("address {}", net.is_host() ? net.addr.text() : net.text());
 }
 
-/// The `remote` sections by peer, the first few of each: there may be any number for one.
-class PeerSections {
-  public:
-    explicit PeerSections(const Config& config) {
-        for (const Remote& r : config.remotes) {
-            List* list = r.address ? &by_address_[bare(r.address->addr)]
-                         : r.net   ? &by_net_[{r.net->addr.family, r.net->length}][r.net->addr]
-                         : r.host.empty() ? &anonymous_
-                                          : nullptr;  // whose addresses are not known here
-            if (list && list->size() <= kMaxCandidates) list->push_back(&r);
-        }
-    }
-
-    using List = std::vector<const Remote*>;
-    /// Those for a peer, the most specific first; of more than kMaxCandidates only so many and one.
-    List of(const IpAddr& peer) const {
-        List out;
-        const auto add = [&](const List& list) {
-            for (const Remote* r : list) {
-                if (out.size() > kMaxCandidates) return;
-                const unsigned scope = r->address ? r->address->addr.scope : 0;
-                if (scope == 0 || peer.scope == 0 || scope == peer.scope) out.push_back(r);
-            }
-        };
-        if (const auto found = by_address_.find(bare(peer)); found != by_address_.end())
-            add(found->second);
-        for (auto at = by_net_.rbegin(); at != by_net_.rend(); ++at) {
-            if (at->first.first != peer.family) continue;
-            const auto net = Prefix::make(bare(peer), at->first.second);
-            if (!net) continue;
-            if (const auto found = at->second.find(net->addr); found != at->second.end())
-                add(found->second);
-        }
-        add(anonymous_);
-        return out;
-    }
-
-  private:
-    using ByAddress = std::unordered_map<IpAddr, List, IpAddrHash>;
-    static IpAddr bare(IpAddr a) {
-        a.scope = 0;
-        return a;
-    }
-
-    ByAddress by_address_;
-    std::map<std::pair<Family, unsigned>, ByAddress> by_net_;  // by length of the prefix
-    List anonymous_;
-};
-
 class PolicyCheck {
   public:
     explicit PolicyCheck(const Whole& whole)
@@ -179,12 +132,14 @@ class PolicyCheck {
         for (const Remote& r : whole.config.remotes) hosts_ = hosts_ || !r.host.empty();
         for (const Policy& p : whole.config.policies)
             if (p.direction == Direction::In && p.action == PolicyAction::Ipsec)
-                inbound_.insert(p.selector);
+                inbound_.emplace(p.selector, p.marks.if_id, p.marks.mark);
     }
 
     void judge(const Policy& p) {
         if (p.direction != Direction::Out || p.action != PolicyAction::Ipsec) return;
-        if (!inbound_.contains(p.selector))
+        // Without a mark it is for what a marked policy brings in, too.
+        if (!inbound_.contains({p.selector, p.marks.if_id, p.marks.mark}) &&
+            !inbound_.contains({p.selector, p.marks.if_id, Mark{}}))
             whole_.diagnostics.warning(
                 Warning::OneWay, p.where,
                 "no \"in\" policy is for the same traffic in the other direction: what comes back is "
@@ -258,7 +213,7 @@ class PolicyCheck {
     std::unordered_map<IpAddr, Candidates, IpAddrHash> candidates_;
     std::size_t lookups_ = 0;
     bool hosts_ = false;
-    std::set<TrafficSelector> inbound_;
+    std::set<std::tuple<TrafficSelector, std::uint32_t, Mark>> inbound_;
 };
 
 }  // namespace

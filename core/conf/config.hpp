@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/marks.hpp"
 #include "base/net_addr.hpp"
 #include "conf/catalog.hpp"
 #include "conf/remote_access.hpp"
@@ -198,6 +199,8 @@ struct SaInfo {
     const GroupInfo* pfs_group = nullptr;
     seconds lifetime{28800};
     bool esn = false;  // offer extended sequence numbers where the backend has them
+    Marks marks;       // of its policies that say none themselves, and of their SAs
+    Location marks_where;
     std::vector<Phase2Encryption> encryption;
     std::vector<const TransformInfo*> integrity;
     std::vector<const TransformInfo*> compression;
@@ -276,6 +279,7 @@ struct Policy {
     PolicyAction action = PolicyAction::Ipsec;
     std::int32_t priority = 0;
     TrafficSelector selector;
+    Marks marks;  // its own, or those of its sainfo; output_mark: of an `out` policy only
     std::vector<PolicyTemplate> templates;
     /// Of a policy made for a peer: whether it wrote each protocol's own mode; else the configuration says.
     std::optional<bool> complex_bundle = {};

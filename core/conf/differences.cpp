@@ -39,9 +39,10 @@ std::string head_of(const std::string& text) {
     return text.substr(0, text.find('{'));
 }
 
-/// What names a policy: direction and selector, which stand before the action.
+/// What names a policy: direction, selector and what stands beside it for the kernel.
 std::string head_of(const Policy& policy) {
-    return std::to_string(static_cast<int>(policy.direction)) + " " + policy.selector.text();
+    return std::to_string(static_cast<int>(policy.direction)) + " " + policy.selector.text() + " " +
+           std::to_string(policy.marks.if_id) + " " + policy.marks.mark.text();
 }
 
 Texts sections(const Config& config) {

@@ -35,6 +35,8 @@ std::vector<std::string> arguments(const Directive& d) {
             return {"\"" + named("name") + "\""};
         case Form::Number:
             return {named("number")};
+        case Form::Mark:
+            return {named("value"), named("value") + "/<mask>"};
         case Form::Time:
             return {"<time>"};
         case Form::Lifetime:

@@ -79,6 +79,7 @@ class Parser {
     bool text(const Directive& directive, Statement& s);
     bool number(const Directive& directive, Statement& s);
     bool counted(const Directive& directive, Statement& s);  // whatever follows the number
+    bool mark(const Directive& directive, Statement& s);
     bool time(const Directive& directive, Statement& s);
     bool lifetime(const Directive& directive, Statement& s);
     bool choice(const Directive& directive, Statement& s);

@@ -119,6 +119,8 @@ bool Parser::arguments(const Directive& directive, Context context, Statement& s
             return text(directive, s);
         case Form::Number:
             return number(directive, s);
+        case Form::Mark:
+            return mark(directive, s);
         case Form::Time:
             return time(directive, s);
         case Form::Lifetime:
@@ -276,6 +278,14 @@ bool Parser::counted(const Directive& directive, Statement& s) {
     v.has_number = true;
     s.values.push_back(v);
     return true;
+}
+
+/// 0x10 or 0x10/0xff
+bool Parser::mark(const Directive& directive, Statement& s) {
+    if (!counted(directive, s)) return false;
+    if (!lexer_.peek().is(TokenKind::Slash)) return true;
+    lexer_.next();
+    return counted(directive, s);
 }
 
 bool Parser::time(const Directive& directive, Statement& s) {

@@ -14,10 +14,11 @@ namespace {
 using TemplateKey = std::tuple<std::uint8_t, bool, Level, std::uint32_t, IpAddr, IpAddr>;
 using Templates = std::vector<TemplateKey>;
 /// What a policy says, place and numbers aside.
-using PolicyKey = std::tuple<Direction, PolicyAction, std::int32_t, TrafficSelector, Templates>;
+using PolicyKey =
+    std::tuple<Direction, PolicyAction, std::int32_t, TrafficSelector, Marks, Templates>;
 /// What a policy and its mirror images have in common: selectors are seen from this host in every
 /// direction, so they are equal as they stand.
-using MirrorKey = std::tuple<TrafficSelector, Templates>;
+using MirrorKey = std::tuple<TrafficSelector, Templates, std::uint32_t, Mark>;
 
 Templates template_keys(const Policy& p) {
     Templates out;
@@ -28,7 +29,7 @@ Templates template_keys(const Policy& p) {
 }
 
 PolicyKey policy_key(const Policy& p) {
-    return {p.direction, p.action, p.priority, p.selector, template_keys(p)};
+    return {p.direction, p.action, p.priority, p.selector, p.marks, template_keys(p)};
 }
 
 MirrorKey mirror_key(const Policy& p) {
@@ -38,8 +39,36 @@ MirrorKey mirror_key(const Policy& p) {
         std::get<2>(t) = Level::Require;
         std::get<3>(t) = 0;
     }
-    return {p.selector, std::move(templates)};
+    return {p.selector, std::move(templates), p.marks.if_id, p.marks.mark};
 }
+
+/// The keys of a configuration's policies. An `in` or `fwd` policy without a mark takes what a marked `out`
+/// policy has brought in, too: packets have no mark yet when they are opened.
+class Mirrors {
+  public:
+    explicit Mirrors(const Config& config) {
+        for (const Policy& p : config.policies) {
+            if (p.direction != Direction::Out) continue;
+            const MirrorKey key = mirror_key(p);
+            exact_.insert(key);
+            if (p.marks.mark.given()) marked_.emplace(without_mark(key), key);
+        }
+    }
+    MirrorKey of(const Policy& p) const {
+        MirrorKey key = mirror_key(p);
+        if (p.direction == Direction::Out || exact_.contains(key)) return key;
+        const auto found = marked_.find(key);
+        return found == marked_.end() ? key : found->second;
+    }
+
+  private:
+    static MirrorKey without_mark(MirrorKey key) {
+        std::get<3>(key) = {};
+        return key;
+    }
+    std::set<MirrorKey> exact_;
+    std::map<MirrorKey, MirrorKey> marked_;  // by the key without its mark; the first of them
+};
 
 }  // namespace
 
@@ -48,13 +77,14 @@ void assign_policy_ids(const Config* previous, Config& fresh) {
     std::map<MirrorKey, std::uint32_t> reqids;
     std::set<std::uint32_t> taken;
     if (previous) {
+        const Mirrors mirrors(*previous);
         fresh.next_policy_id = std::max(fresh.next_policy_id, previous->next_policy_id);
         fresh.next_reqid = std::max(fresh.next_reqid, previous->next_reqid);
         for (const Policy& p : previous->policies) {
             kept.emplace(policy_key(p), &p);
             for (const PolicyTemplate& t : p.templates)
                 if (!t.reqid_written && t.reqid.value != 0)
-                    reqids.emplace(mirror_key(p), t.reqid.value);
+                    reqids.emplace(mirrors.of(p), t.reqid.value);
         }
     }
     for (const Policy& p : fresh.policies)
@@ -64,6 +94,7 @@ void assign_policy_ids(const Config* previous, Config& fresh) {
     // Several policies in one direction may have the same mirror key (they differ in priority): only
     // the first of each direction may share, the others need a ReqId of their own.
     std::set<std::tuple<MirrorKey, Direction, std::uint32_t>> shared;
+    const Mirrors mirrors(fresh);
     for (Policy& p : fresh.policies) {
         const auto found = kept.find(policy_key(p));
         if (found != kept.end()) {
@@ -73,7 +104,7 @@ void assign_policy_ids(const Config* previous, Config& fresh) {
             p.id = PolicyId{fresh.next_policy_id++};
         }
         if (p.templates.empty()) continue;
-        const MirrorKey key = mirror_key(p);
+        const MirrorKey key = mirrors.of(p);
         auto reqid = reqids.find(key);
         const bool used =
             reqid != reqids.end() && !shared.insert({key, p.direction, reqid->second}).second;

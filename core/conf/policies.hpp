@@ -10,7 +10,7 @@ namespace racoon::conf {
 
 /// Gives every policy of `fresh` its PolicyId and its templates their ReqId. A policy that is the
 /// same in `previous` keeps both; others get numbers never used before. An `out` policy and the `in`
-/// and `fwd` policies that mirror it share one ReqId, which no other policy has: the kernel
+/// and `fwd` policies that mirror it (and have its if_id and its mark, or no mark) share one ReqId, which no other policy has: the kernel
 /// suppresses acquires of policies that share one. `unique:N` keeps its N.
 /// Depends on its two arguments alone, so keeper and engine arrive at equal numbers.
 void assign_policy_ids(const Config* previous, Config& fresh);

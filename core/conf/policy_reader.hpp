@@ -67,6 +67,7 @@ struct WrittenPolicy {
     Span action_where;
     std::int32_t priority = 0;  // larger is looked at first
     bool priority_written = false;
+    Marks marks;
     std::vector<PolicyRule> rules;
 };
 
@@ -100,6 +101,9 @@ class PolicyReader {
                  std::vector<IpAddr>& out);
     bool miscellany(PolicyUpper& out);
     bool priority(std::int32_t& out);
+    bool marks(WrittenPolicy& p, bool& found);
+    bool mark(std::string_view word, Mark& out);
+    bool number(std::string_view word, std::uint64_t& out, Span& where);
     bool rule(PolicyRule& out, Direction direction);
     bool rule_ends(PolicyRule& out);
     bool tunnel_end(Endpoint& out, Span& where);

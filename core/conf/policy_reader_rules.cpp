@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "conf/marks.hpp"
 #include "conf/nearest.hpp"
 #include "conf/policy_reader.hpp"
 
@@ -24,6 +25,8 @@ bool PolicyReader::policy(WrittenPolicy& p, bool direction_only) {
         p.priority_written = true;
         if (!priority(p.priority)) return false;
     }
+    for (bool found = true; found;)
+        if (!marks(p, found)) return false;
     const Token action = lexer_.peek();
     p.action_where = action.span;
     if (action.is_word("none")) {
@@ -60,6 +63,68 @@ bool PolicyReader::policy(WrittenPolicy& p, bool direction_only) {
                              "ipsec without a rule such as esp/transport//require protects "
                              "nothing");
     return true;
+}
+
+bool PolicyReader::number(std::string_view word, std::uint64_t& out, Span& where) {
+    const Token t = lexer_.peek();
+    const auto parsed = parse_number(t.text);
+    if (!t.is(TokenKind::Word) || parsed.fault != NumberFault::None)
+        return wanted(fmt::format("a number after {}", word));
+    lexer_.next();
+    out = parsed.value;
+    where = t.span;
+    return true;
+}
+
+/// VALUE or VALUE/MASK
+bool PolicyReader::mark(std::string_view word, Mark& out) {
+    std::uint64_t value = 0, mask = 0;
+    Span value_where, mask_where;
+    if (!number(word, value, value_where)) return false;
+    const bool masked = lexer_.peek().is(TokenKind::Slash);
+    if (masked) {
+        lexer_.next();
+        if (!number(word, mask, mask_where)) return false;
+    }
+    const auto fault =
+        judge_mark(word, value, masked ? std::optional<std::uint64_t>(mask) : std::nullopt, out);
+    if (fault) diagnostics_.error(fault->in_mask ? mask_where : value_where, fault->text);
+    return !fault;
+}
+
+/// if_id N, mark VALUE[/MASK], output_mark VALUE[/MASK], each once and in any order.
+bool PolicyReader::marks(WrittenPolicy& p, bool& found) {
+    const Token t = lexer_.peek();
+    found = t.is_word("if_id") || t.is_word("mark") || t.is_word("output_mark");
+    if (!found) return true;
+    const auto refuse = [&](std::string_view why) {
+        diagnostics_.error(t.span, fmt::format("{} {}", quoted(t.text), why));
+        return false;
+    };
+    if (setting_.setkey)
+        return refuse(
+            "is beyond PF_KEY, which setkey speaks; write the policy in racoon.conf, or in "
+            "a file that \"policy file\" names there");
+    lexer_.next();
+    if (t.text == "if_id") {
+        if (p.marks.if_id != 0) return refuse("is there twice");
+        std::uint64_t value = 0;
+        Span where;
+        if (!number(t.text, value, where)) return false;
+        if (value == 0 || value > std::numeric_limits<std::uint32_t>::max()) {
+            diagnostics_.error(where,
+                               fmt::format("{} takes a number from 1 to 4294967295, found {}",
+                                           quoted(t.text), value));
+            return false;
+        }
+        p.marks.if_id = static_cast<std::uint32_t>(value);
+        return true;
+    }
+    Mark& into = t.text == "mark" ? p.marks.mark : p.marks.output_mark;
+    if (into.given()) return refuse("is there twice");
+    if (t.text == "output_mark" && p.direction != Direction::Out)
+        return refuse("belongs to an out policy: outbound SAs set it");
+    return mark(t.text, into);
 }
 
 /// prio [-]N, or low, def, high with + or - N. Larger is looked at first; def is 0.
@@ -137,6 +202,9 @@ bool PolicyReader::rule(PolicyRule& t, Direction direction) {
         t.protocol = 51;
     else if (proto.is_word("ipcomp"))
         t.protocol = 108;
+    else if (proto.is_word("if_id") || proto.is_word("mark") || proto.is_word("output_mark"))
+        return wanted(fmt::format(
+            "{} before ipsec, and here a rule that begins with esp, ah or ipcomp", proto.text));
     else
         return wanted("a rule that begins with esp, ah or ipcomp", {"esp", "ah", "ipcomp"});
     lexer_.next();

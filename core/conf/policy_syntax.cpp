@@ -116,6 +116,7 @@ bool PolicyParser::spdadd(const Span& where) {
     if (!reader_.policy(written)) return false;
     p.direction = written.direction;
     p.priority = written.priority;
+    p.marks = written.marks;
     switch (written.action) {
         case WrittenPolicy::Action::Ipsec:
             p.action = PolicyAction::Ipsec;
@@ -196,8 +197,10 @@ void parse_policy_statement(const Sources& sources, const Span& text, Diagnostic
 }
 
 void drop_duplicate_policies(std::vector<Policy>& policies, Diagnostics& diagnostics) {
-    using Key = std::tuple<Direction, std::int32_t, TrafficSelector>;
-    const auto key = [](const Policy& p) { return Key(p.direction, p.priority, p.selector); };
+    using Key = std::tuple<Direction, std::int32_t, TrafficSelector, std::uint32_t, Mark>;
+    const auto key = [](const Policy& p) {
+        return Key(p.direction, p.priority, p.selector, p.marks.if_id, p.marks.mark);
+    };
     std::map<Key, const Policy*> written;  // a copied fwd policy yields to a written one
     std::map<Key, const Policy*> any;
     for (const Policy& p : policies) {

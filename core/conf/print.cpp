@@ -79,6 +79,7 @@ std::string print(const Policy& p) {
                                   : p.direction == Direction::In ? "in"
                                                                  : "fwd");
     if (p.priority != 0) out += fmt::format(" prio {}", p.priority);
+    if (p.marks.any()) out += " " + p.marks.text();
     out += p.action == PolicyAction::None      ? " none"
            : p.action == PolicyAction::Discard ? " discard"
                                                : " ipsec";

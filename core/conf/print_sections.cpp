@@ -292,6 +292,10 @@ std::string print(const SaInfo& s, SectionText what) {
     if (!s.no_pfs_group.empty()) out += fmt::format("    pfs_group {};\n", s.no_pfs_group);
     out += fmt::format("    lifetime {};\n", time_text(s.lifetime));
     if (s.esn) out += "    esn on;\n";
+    if (s.marks.if_id != 0) out += fmt::format("    if_id {};\n", s.marks.if_id);
+    if (s.marks.mark.given()) out += fmt::format("    mark {};\n", s.marks.mark.text());
+    if (s.marks.output_mark.given())
+        out += fmt::format("    output_mark {};\n", s.marks.output_mark.text());
     list(out, "encryption_algorithm", s.encryption, s.no_encryption,
          [](const Phase2Encryption& e) { return with_bits(e.transform->name, e.key_bits); });
     list(out, "authentication_algorithm", s.integrity, s.no_integrity,

@@ -42,6 +42,7 @@ enum class Form : std::uint8_t {
     Text,      // "…"
     Name,      // "…" or a number
     Number,    // 5
+    Mark,      // 0x10/0xff
     Time,      // 5 sec
     Lifetime,  // time 5 sec
     Switch,    // on, off
@@ -176,6 +177,9 @@ enum class Word : std::uint8_t {
     PfsGroup,
     RemoteId,
     Esn,
+    IfId,
+    Mark,
+    OutputMark,
     AuthenticationAlgorithm,
     CompressionAlgorithm,
     // mode_cfg; also its pfs_group

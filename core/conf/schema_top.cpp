@@ -55,7 +55,7 @@ const Directive kRows[] = {
      .form = F::Policy,
      .since = "1.0",
      .help =
-         "A security policy: which traffic is protected, and between which gateways. Written as in setkey, or with file a file of such lines. racoon installs them at start and removes them at its end.",
+         "A security policy: which traffic is protected, and between which gateways. Written as in setkey, or with file a file of such lines; beside prio, if_id, mark and output_mark may stand before the action, with the meaning that they have in sainfo. racoon installs them at start and removes them at its end.",
      .example =
          "policy spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/tunnel/192.0.2.1-192.0.2.2/require;",
      .many = true},

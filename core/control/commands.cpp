@@ -47,6 +47,7 @@ Json describe(const exchange::Phase1Status& s) {
 }
 
 Json describe(const exchange::Phase2Status& s) {
+    const auto mark = [](const Mark& m) { return m.given() ? m.text() : std::string(); };
     return {{"phase1", s.phase1.text()},
             {"message_id", s.message_id.value},
             {"protocol", protocol_word(s.protocol)},
@@ -59,6 +60,9 @@ Json describe(const exchange::Phase2Status& s) {
             {"spi_in", s.spi_in.value},
             {"spi_out", s.spi_out.value},
             {"reqid", s.reqid.value},
+            {"if_id", s.marks.if_id},
+            {"mark", mark(s.marks.mark)},
+            {"output_mark", mark(s.marks.output_mark)},
             {"encryption_algorithm", s.encryption},
             {"key_bits", s.key_bits},
             {"authentication_algorithm", s.integrity},

@@ -124,6 +124,13 @@ Json admin_socket(const Statement& s) {
     return out;
 }
 
+/// As it is written: hexadecimal, which a JSON number is not.
+Json mark(const Statement& s) {
+    std::string out = text(s.values.at(0));
+    if (s.values.size() > 1) out += "/" + text(s.values[1]);
+    return out;
+}
+
 Json value(const Statement& s) {
     if (s.values.empty()) return true;
     const Value& v = s.values[0];
@@ -132,6 +139,8 @@ Json value(const Statement& s) {
         case Form::Time:
         case Form::Lifetime:
             return v.number;
+        case Form::Mark:
+            return mark(s);
         case Form::Switch:
             return v.number == 1;
         case Form::Choices:

@@ -57,6 +57,17 @@ std::string algorithm(const Json& sa, const char* name) {
                : word;
 }
 
+/// As in racoon.conf, on a line of their own; an inbound SA has no mark.
+std::string marks(const Json& sa, bool inbound) {
+    std::string out;
+    if (const auto if_id = number_of(sa, "if_id"); if_id != 0)
+        out += fmt::format(" if_id {}", if_id);
+    for (const char* word : {"mark", "output_mark"})
+        if (!inbound && !text_of(sa, word).empty())
+            out += fmt::format(" {} {}", word, text_of(sa, word));
+    return out.empty() ? out : "\t" + out.substr(1) + "\n";
+}
+
 }  // namespace
 
 std::string show_isakmp(const Json& result, int verbosity) {
@@ -97,6 +108,7 @@ std::string show_ipsec(const Json& result) {
             out +=
                 fmt::format("\t{} mode={} spi={}(0x{:08x}) reqid={}(0x{:08x})\n",
                             text_of(sa, "protocol"), text_of(sa, "mode"), spi, spi, reqid, reqid);
+            out += marks(sa, inbound);
             if (!text_of(sa, "encryption_algorithm").empty())
                 out += fmt::format("\tE: {}\n", algorithm(sa, "encryption_algorithm"));
             if (!text_of(sa, "authentication_algorithm").empty())

@@ -77,6 +77,7 @@ std::shared_ptr<const conf::Policy> made_policy(const PairKeep& record) {
     out->id = record.policy;
     out->selector = record.selector;
     out->complex_bundle = record.complex_bundle;
+    out->marks = record.marks;
     for (const PairKeep::Sa& sa : record.sas) {
         conf::PolicyTemplate t;
         t.protocol = sa.protocol;
@@ -130,6 +131,7 @@ void Core::keep(const SaPair& pair) {
     if (record.made && !pair.made->templates.empty())
         record.level = pair.made->templates.front().level;
     if (record.made) record.complex_bundle = pair.made->complex_bundle;
+    if (record.made) record.marks = pair.made->marks;
     record.section = pair.section;
     record.local = pair.local;
     record.remote = pair.remote;

@@ -149,6 +149,7 @@ std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
         s.local = pair->local.addr;
         s.remote = pair->remote.addr;
         s.policy = pair->policy->id;
+        s.marks = pair->policy->marks;
         s.selector = pair->selector;
         s.established = true;
         s.initiator = pair->initiator;
@@ -163,7 +164,10 @@ std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
             s.message_id = child->id();
             s.local = sa->local().addr;
             s.remote = sa->remote().addr;
-            if (child->policy() != nullptr) s.policy = child->policy()->id;
+            if (child->policy() != nullptr) {
+                s.policy = child->policy()->id;
+                s.marks = child->policy()->marks;
+            }
             s.selector = child->selector();
             s.initiator = child->initiator();
             s.age_seconds = whole_seconds(now - child->created());

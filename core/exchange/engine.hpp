@@ -97,6 +97,7 @@ struct Phase2Status {
     std::string encryption, integrity, pfs_group;  // of IPComp the compression is in the first
     unsigned key_bits = 0;
     bool esn = false;
+    Marks marks;  // of the policy
     std::int64_t age_seconds = 0, lifetime_seconds = 0;
 };
 

@@ -286,6 +286,7 @@ void SaInstall::put(Writer& out) const {
     out.u16(local_port);
     out.u16(peer_port);
     racoon::put(out, peer_original);
+    racoon::put(out, marks);
 }
 Result<SaInstall> SaInstall::get(Reader& in) {
     SaInstall r;
@@ -319,6 +320,7 @@ Result<SaInstall> SaInstall::get(Reader& in) {
     if ((r.local_port == 0) != (r.peer_port == 0))
         return fail(Errc::Malformed, "one port of an encapsulation in UDP");
     RACOON_TRY(r.peer_original, get_ip(in));
+    RACOON_TRY(r.marks, get_marks(in));
     return r;
 }
 
@@ -361,6 +363,7 @@ void PolicyMake::put(Writer& out) const {
         out.u8(r.protocol);
         out.u8(r.tunnel);
     }
+    racoon::put(out, marks);
 }
 Result<PolicyMake> PolicyMake::get(Reader& in) {
     PolicyMake r;
@@ -375,6 +378,7 @@ Result<PolicyMake> PolicyMake::get(Reader& in) {
         RACOON_TRY(rule.tunnel, flag(in));
         r.rules.push_back(rule);
     }
+    RACOON_TRY(r.marks, get_marks(in));
     return r;
 }
 void PolicyMake::Reply::put(Writer& out) const {

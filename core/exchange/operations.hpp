@@ -16,6 +16,7 @@
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
+#include "base/marks.hpp"
 #include "base/net_addr.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
@@ -234,6 +235,7 @@ struct SaInstall {
     std::uint64_t soft_bytes = 0, hard_bytes = 0;
     std::uint16_t local_port = 0, peer_port = 0;  // of the encapsulation in UDP; 0: none
     IpAddr peer_original;  // transport mode behind a NAT: the address that the peer has (NAT-OA)
+    Marks marks;           // of_sa() of the policy's
     using Reply = Empty;
     void put(Writer& out) const;
     static Result<SaInstall> get(Reader& in);
@@ -290,6 +292,7 @@ struct PolicyMake {
     std::uint64_t use = 0;
     TrafficSelector selector;
     std::vector<Rule> rules;  // 1 to 3, the innermost first
+    Marks marks;              // of the sainfo
     struct Reply {
         PolicyId policy;  // the outbound one's
         ReqId reqid;      // of all its rules

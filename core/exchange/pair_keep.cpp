@@ -57,6 +57,7 @@ void PairKeep::put(Writer& out) const {
     out.u8(made);
     out.u8(static_cast<std::uint8_t>(level));
     out.u8(complex_bundle ? *complex_bundle : 2);
+    racoon::put(out, marks);
     put_text(out, section);
     racoon::put(out, local);
     racoon::put(out, remote);
@@ -87,6 +88,7 @@ Result<PairKeep> PairKeep::get(Reader& in) {
     RACOON_TRY(const std::uint8_t bundle, in.u8());
     if (bundle > 2) return fail(Errc::Malformed, "complex_bundle " + std::to_string(bundle));
     if (bundle != 2) r.complex_bundle = bundle == 1;
+    RACOON_TRY(r.marks, get_marks(in));
     RACOON_TRY(r.section, text(in, kMaxName, "section name"));
     RACOON_TRY(r.local, get_endpoint(in));
     RACOON_TRY(r.remote, get_endpoint(in));

@@ -29,6 +29,7 @@ struct PairKeep {
     bool made = false;                         // for the peer (`generate_policy`)
     conf::Level level = conf::Level::Require;  // of a made policy's templates
     std::optional<bool> complex_bundle;        // of a made policy
+    Marks marks;                               // of a made policy
     std::string section;                       // Remote::name
     Endpoint local, remote;                    // of the ISAKMP SA
     TrafficSelector selector;

@@ -50,7 +50,7 @@ const conf::Policy* PolicyIndex::find(PolicyId id) const {
 
 const conf::Policy* PolicyIndex::same(const conf::Policy& other) const {
     const conf::Policy* p = find(other.id);
-    if (p == nullptr || !(p->selector == other.selector)) return nullptr;
+    if (p == nullptr || p->selector != other.selector || p->marks != other.marks) return nullptr;
     const auto equal = [](const conf::PolicyTemplate& a, const conf::PolicyTemplate& b) {
         return a.protocol == b.protocol && a.tunnel == b.tunnel && a.level == b.level &&
                a.reqid == b.reqid && a.local == b.local && a.remote == b.remote;

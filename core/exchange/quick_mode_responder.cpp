@@ -51,6 +51,7 @@ Task<Status> make_policy(Phase2& x) {
         rule.tunnel = t.tunnel;
         request.rules.push_back(rule);
     }
+    request.marks = x.policy()->marks;
     Result<PolicyMake::Reply> reply = co_await x.operate(request);
     if (!reply)
         co_return refusal(Errc::Denied, NotifyType::InvalidIdInformation,
@@ -118,6 +119,11 @@ Result<Phase2Choice> plan(Phase2& x) {
     }
     if (!info) return tl::unexpected<Error>(info.error());
     n.sainfo = *info;
+    if (x.made() && x.made()->marks != (*info)->marks) {
+        auto marked = std::make_shared<conf::Policy>(*x.made());
+        marked->marks = (*info)->marks;
+        x.set_made(std::move(marked));
+    }
     RACOON_TRY(Phase2Choice choice,
                choose_phase2(x.ctx(), x.rules(), x.phase1().section().proposal_check,
                              x.settings().groups, m.sa));

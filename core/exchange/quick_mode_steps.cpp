@@ -64,6 +64,7 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     r.local = x.phase1().local().addr;
     r.peer = x.phase1().remote().addr;
     r.selector = x.selector();
+    r.marks = x.policy()->marks.of_sa(inbound);
     if (p.compression != nullptr) r.compression = p.compression->name;
     // What IPComp made goes into ESP, and only that into UDP.
     if (x.phase1().natt().encapsulates() && p.compression == nullptr) {

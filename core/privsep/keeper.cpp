@@ -92,6 +92,8 @@ struct Keeper::Impl {
         if (!opened) return done(fail(opened.error()));
         kernel = std::move(*opened);
         desk.set_kernel(kernel.get());
+        if (const Status served = kernel->can_serve(*parsed.config); !served)
+            return done(fail(served.error()));
         kernel->learn(*parsed.config);
         const conf::Config none;
         const auto policies = PolicyChange::make(*kernel, none, *parsed.config);
@@ -329,6 +331,8 @@ struct Keeper::Impl {
         if (!outcome.good) return abandon_change(fail(Errc::Config, "the engine: " + outcome.text));
         loop.cancel(change_timer);
         if (!kernel) return commit_change();
+        if (const Status served = kernel->can_serve(*change->parsed.config); !served)
+            return abandon_change(served);
         change->policies = PolicyChange::make(*kernel, *parsed.config, *change->parsed.config);
         change->policies->prepare([this](const Status& status) {
             if (!change) return;

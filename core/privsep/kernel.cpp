@@ -202,6 +202,10 @@ Kernel::~Kernel() {
 
 namespace {
 
+racoon_kernel_mark mark_of(const Mark& mark) {
+    return {mark.value, mark.mask};
+}
+
 /// What names an SA, without its keys.
 racoon_kernel_sa outline_of(const exchange::SaInstall& request) {
     auto sa = stamped<racoon_kernel_sa>();
@@ -218,6 +222,9 @@ racoon_kernel_sa outline_of(const exchange::SaInstall& request) {
         sa.peer_original = to_abi(request.peer_original);
     }
     sa.policy_id = request.policy.value;
+    sa.mark = mark_of(request.marks.mark);
+    sa.output_mark = mark_of(request.marks.output_mark);
+    sa.if_id = request.marks.if_id;
     return sa;
 }
 
@@ -538,6 +545,8 @@ Result<racoon_kernel_policy> to_abi(const conf::Policy& policy) {
         return fail(Errc::TooLong,
                     "a policy with " + std::to_string(policy.templates.size()) + " templates");
     out.template_count = static_cast<std::uint32_t>(policy.templates.size());
+    out.mark = mark_of(policy.marks.mark);
+    out.if_id = policy.marks.if_id;
     for (std::size_t i = 0; i < policy.templates.size(); ++i) {
         const auto& from = policy.templates[i];
         auto& to = out.templates[i];

@@ -44,6 +44,9 @@ class Kernel {
     /// Asks the backend for the algorithms of every sainfo that it has not been asked for yet. True:
     /// the capabilities have changed.
     bool learn(const conf::Config& config);
+    /// Errors: Config, the configuration asks for marks or an if_id that this backend has not, with place and
+    /// remedy: without them the wrong traffic would be protected.
+    Status can_serve(const conf::Config& config) const;
     /// IKE sockets bypass IPsec.
     /// `natt`: it takes ESP in UDP, too (RFC 3948).
     Status bind_socket(int fd, Family family, bool natt);

@@ -80,7 +80,7 @@ Result<exchange::PolicyMake::Reply> MadePolicies::make(const exchange::PolicyMak
             continue;
         }
         if (made.out.selector != out.selector) continue;
-        if (same_rules(made.out))
+        if (made.out.marks == out.marks && same_rules(made.out))
             return exchange::PolicyMake::Reply{PolicyId{id}, made.out.templates.front().reqid};
         // The kernel takes one policy for each traffic: the peer wants another form of it now.
         drop(PolicyId{id});

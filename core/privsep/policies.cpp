@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "log/log.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 bool same(const conf::Policy& a, const conf::Policy& b) {
     if (a.direction != b.direction || a.action != b.action || a.priority != b.priority ||
-        a.selector != b.selector || a.templates.size() != b.templates.size())
+        a.selector != b.selector || a.marks != b.marks || a.templates.size() != b.templates.size())
         return false;
     for (std::size_t i = 0; i < a.templates.size(); ++i) {
         const auto &x = a.templates[i], &y = b.templates[i];
@@ -23,16 +24,23 @@ bool same(const conf::Policy& a, const conf::Policy& b) {
     return true;
 }
 
+/// What no kernel has two policies of one direction for.
+using Traffic = std::tuple<TrafficSelector, std::uint32_t, Mark>;
+Traffic traffic_of(const conf::Policy& policy) {
+    return {policy.selector, policy.marks.if_id, policy.marks.mark};
+}
+
 using ById = std::map<std::uint32_t, conf::Policy>;
 
 ById wanted(const conf::Config& config, bool forward) {
     ById out;
-    std::set<TrafficSelector> given;
+    std::set<Traffic> given;
     for (const auto& policy : config.policies)
-        if (policy.direction == conf::Direction::Forward) given.insert(policy.selector);
+        if (policy.direction == conf::Direction::Forward) given.insert(traffic_of(policy));
     for (const auto& policy : config.policies) {
         out.emplace(policy.id.value, policy);
-        if (!forward || policy.direction != conf::Direction::In || given.contains(policy.selector))
+        if (!forward || policy.direction != conf::Direction::In ||
+            given.contains(traffic_of(policy)))
             continue;
         conf::Policy also = policy;
         also.id = PolicyId{policy.id.value | kForwardBit};
@@ -43,9 +51,9 @@ ById wanted(const conf::Config& config, bool forward) {
 }
 
 /// One policy at a time for each direction and traffic: no kernel takes a second one.
-using Place = std::pair<conf::Direction, TrafficSelector>;
+using Place = std::pair<conf::Direction, Traffic>;
 Place place_of(const conf::Policy& policy) {
-    return {policy.direction, policy.selector};
+    return {policy.direction, traffic_of(policy)};
 }
 
 }  // namespace

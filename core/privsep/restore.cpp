@@ -107,6 +107,7 @@ SaInstall aged(const SavedSas::Sa& sa) {
     out.local_port = r.local_port;
     out.peer_port = r.peer_port;
     out.peer_original = r.peer_original;
+    out.marks = r.marks;
     const auto age = static_cast<std::uint64_t>(age_of(sa));
     if (r.hard_seconds > age) out.hard_seconds = r.hard_seconds - age;
     out.soft_seconds = r.soft_seconds > age ? r.soft_seconds - age : out.hard_seconds * 4 / 5;

@@ -208,6 +208,7 @@ conf::Policy policy_of(const exchange::PolicyMake& request, const Phase1Facts& p
     conf::Policy out;
     out.direction = conf::Direction::Out;
     out.selector = request.selector;
+    out.marks = request.marks;
     const bool unique = phase1.section->generate_policy == conf::GeneratePolicy::Unique;
     for (const auto& rule : request.rules) {
         conf::PolicyTemplate t;
@@ -251,6 +252,7 @@ Status Book::check_policy_make(const exchange::PolicyMake& request, const Phase1
         return denied("a policy without a tunnel for others than the two hosts: " +
                       request.selector.text());
     bool ours_named = false, theirs_named = false;
+    bool marks_named = !request.marks.any();
     const auto names_net = [&](const conf::SaInfoSide& side, const Prefix& net) {
         return side.selector && side.selector->net == net &&
                (side.protocol == 0 || side.protocol == request.selector.protocol);
@@ -259,7 +261,10 @@ Status Book::check_policy_make(const exchange::PolicyMake& request, const Phase1
         if (!may_serve(info, phase1)) continue;
         ours_named = ours_named || names_net(info.local, ours);
         theirs_named = theirs_named || names_net(info.remote, theirs);
+        marks_named = marks_named || info.marks == request.marks;
     }
+    if (!marks_named)
+        return denied("a policy with " + request.marks.text() + ", which no sainfo has");
     if (!theirs_named && theirs != peer) {
         if (!theirs.is_host() || theirs.addr.is_any() || theirs.addr.is_multicast())
             return denied(theirs.text() + " of " + phase1.peer.addr.text() +
@@ -343,6 +348,9 @@ Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Fa
     if (request.peer_port != 0 && phase1.section->nat_traversal == conf::Offer::Off)
         return denied("an SA in UDP, and remote \"" + phase1.section->name +
                       "\" has no nat_traversal");
+    if (const Marks marks = found->marks.of_sa(request.inbound); request.marks != marks)
+        return denied(fmt::format("an SA with \"{}\" for policy {}, which has \"{}\"",
+                                  request.marks.text(), request.policy.value, marks.text()));
     if (request.spi.value < 256)
         return denied(fmt::format("the reserved SPI {}", request.spi.value));
     return check_algorithms(request, phase1);

@@ -405,7 +405,8 @@ racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, ra
 
 racoon_status Backend::sa_update(const racoon_kernel_sa& sa, racoon_op, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_sa(sa, err);
+    racoon_status valid = sdk::check_sa(sa, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(sa, err);
     if (valid != RACOON_OK) return valid;
     const auto at = sas_.find(key_of(sa.dst, sa.protocol, sa.spi));
     if (at != sas_.end() && at->second.state != 0)
@@ -415,7 +416,8 @@ racoon_status Backend::sa_update(const racoon_kernel_sa& sa, racoon_op, racoon_e
 
 racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_sa(sa, err);
+    racoon_status valid = sdk::check_sa(sa, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(sa, err);
     if (valid != RACOON_OK) return valid;
     if (sas_.count(key_of(sa.dst, sa.protocol, sa.spi)) != 0)
         return sdk::fail(err, RACOON_STATE, "an SA with this SPI exists");
@@ -547,7 +549,8 @@ Backend::Policy* Backend::same_fwd(const racoon_kernel_policy& policy, std::uint
 racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
                                   racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_policy(policy, err);
+    racoon_status valid = sdk::check_policy(policy, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(policy, err);
     if (valid != RACOON_OK) return valid;
     if (policies_.count(policy.id) != 0) return sdk::fail(err, RACOON_STATE, "the policy exists");
     if (policies_.size() >= kMaxPolicies)
@@ -599,7 +602,8 @@ racoon_status Backend::hold(const Policy& entry) {
 racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
                                      racoon_op, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_policy(policy, err);
+    racoon_status valid = sdk::check_policy(policy, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(policy, err);
     if (valid != RACOON_OK) return valid;
     const auto at = policies_.find(old_id);
     if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy of ours");

@@ -29,6 +29,12 @@ std::int64_t after(std::int64_t now, std::int64_t delay) {
 
 }  // namespace
 
+namespace {
+bool carries(const Packet& p, const racoon_kernel_mark& mark, std::uint32_t if_id) {
+    return (p.mark & mark.mask) == mark.value && p.if_id == if_id;
+}
+}  // namespace
+
 bool covers(const racoon_selector& s, const Packet& p) {
     if (!in_network(s.local, s.local_prefix, p.local)) return false;
     if (!in_network(s.remote, s.remote_prefix, p.remote)) return false;
@@ -46,7 +52,8 @@ Model::SaKey Model::key_of(const racoon_addr& dst, std::uint32_t protocol, std::
     return key;
 }
 
-Model::AcquireKey Model::acquire_key(const racoon_kernel_template& t, const Packet& packet) {
+Model::AcquireKey Model::acquire_key(const racoon_kernel_template& t, const Packet& packet,
+                                     const racoon_kernel_mark& mark, std::uint32_t if_id) {
     const bool tunnel = t.local.family != 0;
     const racoon_addr& local = tunnel ? t.local : packet.local;
     const racoon_addr& remote = tunnel ? t.remote : packet.remote;
@@ -58,6 +65,9 @@ Model::AcquireKey Model::acquire_key(const racoon_kernel_template& t, const Pack
     const std::size_t size = local.family == 4 ? 4 : 16;
     std::memcpy(key.data() + 7, local.bytes, size);
     std::memcpy(key.data() + 23, remote.bytes, size);
+    put32(key.data() + 39, mark.value);
+    put32(key.data() + 43, mark.mask);
+    put32(key.data() + 47, if_id);
     return key;
 }
 
@@ -161,7 +171,7 @@ void Model::settle_acquires_of(const racoon_kernel_sa& sa) {
     t.reqid = sa.reqid;
     t.local = sa.src;
     t.remote = sa.dst;
-    const auto at = acquires_.find(acquire_key(t, {}));
+    const auto at = acquires_.find(acquire_key(t, {}, sa.mark, sa.if_id));
     if (at == acquires_.end()) return;
     acquire_tokens_.erase(at->second.token);
     acquires_.erase(at);
@@ -295,13 +305,16 @@ racoon_status Model::acquire_done(std::uint64_t token) {
 
 const racoon_kernel_policy* Model::outbound_policy(const Packet& packet) const {
     for (const auto& p : policies_) {
-        if (p.direction == RACOON_DIR_OUT && covers(p.selector, packet)) return &p;
+        if (p.direction == RACOON_DIR_OUT && covers(p.selector, packet) &&
+            carries(packet, p.mark, p.if_id))
+            return &p;
     }
     return nullptr;
 }
 
 // The youngest SA that is not about to end, as Linux chooses.
-Model::Entry* Model::outbound_sa(const racoon_kernel_template& t, const Packet& packet) {
+Model::Entry* Model::outbound_sa(const racoon_kernel_policy& policy,
+                                 const racoon_kernel_template& t, const Packet& packet) {
     Entry* best = nullptr;
     const auto range = outbound_by_reqid_.equal_range(t.reqid);
     for (auto it = range.first; it != range.second; ++it) {
@@ -311,6 +324,10 @@ Model::Entry* Model::outbound_sa(const racoon_kernel_template& t, const Packet& 
         const bool ends_match = t.local.family == 0 || (sdk::same_address(e.sa.src, t.local) &&
                                                         sdk::same_address(e.sa.dst, t.remote));
         if (!ends_match || e.sa.protocol != t.protocol || e.sa.mode != t.mode) continue;
+        // The mark that counts is the policy's, not the packet's.
+        if (e.sa.if_id != policy.if_id ||
+            (policy.mark.value & policy.mark.mask & e.sa.mark.mask) != e.sa.mark.value)
+            continue;
         if (e.sa.selector.local.family != 0 && !covers(e.sa.selector, packet)) continue;
         const bool better = best == nullptr || (e.state == 1 && best->state != 1) ||
                             (e.state == best->state && e.serial > best->serial);
@@ -321,7 +338,7 @@ Model::Entry* Model::outbound_sa(const racoon_kernel_template& t, const Packet& 
 
 std::uint64_t Model::begin_acquire(std::int64_t now, const racoon_kernel_policy& policy,
                                    const racoon_kernel_template& t, const Packet& packet) {
-    const AcquireKey key = acquire_key(t, packet);
+    const AcquireKey key = acquire_key(t, packet, policy.mark, policy.if_id);
     const auto at = acquires_.find(key);
     if (at != acquires_.end()) {
         if (at->second.ends > now) return 0;
@@ -361,7 +378,7 @@ Sent Model::send(std::int64_t now, const Packet& packet) {
     if (policy->action != RACOON_POLICY_IPSEC) return sent;
     for (std::uint32_t i = 0; i < policy->template_count; ++i) {
         const racoon_kernel_template& t = policy->templates[i];
-        Entry* entry = outbound_sa(t, packet);
+        Entry* entry = outbound_sa(*policy, t, packet);
         if (entry != nullptr) {
             sent.verdict = Verdict::Protected;
             sent.spi = entry->sa.spi;

@@ -37,6 +37,8 @@ struct Packet {
     racoon_addr remote{};
     std::uint8_t protocol = 0;
     std::uint32_t bytes = 0;
+    std::uint32_t mark = 0;
+    std::uint32_t if_id = 0;  // of the XFRM interface that it goes through
 };
 
 enum class Verdict : std::uint8_t {
@@ -100,8 +102,8 @@ class Model {
   private:
     // family, protocol, SPI, destination
     using SaKey = std::array<std::uint8_t, 22>;
-    // what an acquire is suppressed by: family, protocol, mode, request id, both end points
-    using AcquireKey = std::array<std::uint8_t, 39>;
+    // what an acquire is suppressed by: family, protocol, mode, request id, both end points, mark, if_id
+    using AcquireKey = std::array<std::uint8_t, 51>;
     enum class Due : std::uint8_t { Soft, Hard };
     struct Entry {
         racoon_kernel_sa sa{};
@@ -128,11 +130,13 @@ class Model {
     };
 
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
-    static AcquireKey acquire_key(const racoon_kernel_template& t, const Packet& packet);
+    static AcquireKey acquire_key(const racoon_kernel_template& t, const Packet& packet,
+                                  const racoon_kernel_mark& mark, std::uint32_t if_id);
     racoon_status install(std::int64_t now, const racoon_kernel_sa& sa);
     void schedule(const SaKey& key, const Entry& entry);
     void settle_acquires_of(const racoon_kernel_sa& sa);
-    Entry* outbound_sa(const racoon_kernel_template& t, const Packet& packet);
+    Entry* outbound_sa(const racoon_kernel_policy& policy, const racoon_kernel_template& t,
+                       const Packet& packet);
     const racoon_kernel_policy* outbound_policy(const Packet& packet) const;
     std::uint64_t begin_acquire(std::int64_t now, const racoon_kernel_policy& policy,
                                 const racoon_kernel_template& t, const Packet& packet);

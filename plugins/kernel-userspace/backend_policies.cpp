@@ -19,7 +19,8 @@ void Backend::send_policy(const racoon_kernel_policy& policy) {
 
 racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_policy(policy, err);
+    racoon_status valid = sdk::check_policy(policy, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(policy, err);
     if (valid != RACOON_OK) return valid;
     if (policy.action != RACOON_POLICY_IPSEC) return RACOON_OK;
     bool known = policy.template_count >= 1;

@@ -164,7 +164,8 @@ racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_
 
 racoon_status Backend::sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_sa(sa, err);
+    racoon_status valid = sdk::check_sa(sa, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(sa, err);
     if (valid != RACOON_OK) return valid;
     const auto at = sas_.find(key_of(sa.dst, sa.protocol, sa.spi));
     if (at != sas_.end() && at->second.info.state != 0) {
@@ -175,7 +176,8 @@ racoon_status Backend::sa_update(const racoon_kernel_sa& sa, racoon_op op, racoo
 
 racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
     if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
-    const racoon_status valid = sdk::check_sa(sa, err);
+    racoon_status valid = sdk::check_sa(sa, err);
+    if (valid == RACOON_OK) valid = sdk::refuse_marks(sa, err);
     if (valid != RACOON_OK) return valid;
     if (sas_.count(key_of(sa.dst, sa.protocol, sa.spi)) != 0) {
         return sdk::fail(err, RACOON_STATE, "an SA with this SPI exists");

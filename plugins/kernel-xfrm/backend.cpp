@@ -89,7 +89,7 @@ int Backend::try_compression() {
 }
 
 // Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
-int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa) {
+int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts) {
     sa.struct_size = sizeof(sa);
     sa.direction = RACOON_DIR_OUT;
     sa.mode = RACOON_MODE_TUNNEL;
@@ -111,8 +111,31 @@ int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa) {
         error = requests_.transact(request);
     }
     if (error != 0) return error;
-    Request away = delete_sa(id);
+    if (facts != nullptr) {
+        Request question = get_sa(id, sa.mark);
+        requests_.transact(question, [&](const Message& m) { *facts = read_sa(m); });
+    }
+    Request away = delete_sa(id, sa.mark);
     return requests_.transact(away);
+}
+
+// An older kernel takes an SA with attributes that it does not know, and forgets them.
+std::uint64_t Backend::try_marks() {
+    racoon_kernel_sa sa{};
+    sa.protocol = RACOON_IPPROTO_ESP;
+    sa.enc = algorithm("cbc(aes)", 16, 0);
+    sa.auth = algorithm("hmac(sha256)", 32, 128);
+    sa.mark = {0x7261, 0xffff};
+    sa.output_mark = {0x63, 0xff};
+    sa.if_id = 0x7261;
+    std::optional<SaFacts> facts;
+    if (try_sa(4, sa, &facts) != 0 || !facts) return 0;
+    std::uint64_t flags = 0;
+    if (sdk::same_mark(facts->marks.mark, sa.mark) &&
+        sdk::same_mark(facts->marks.output_mark, sa.output_mark))
+        flags |= RACOON_CAP_MARK;
+    if (facts->marks.if_id == sa.if_id) flags |= RACOON_CAP_IF_ID;
+    return flags;
 }
 
 racoon_status Backend::probe(racoon_error* err) {
@@ -155,6 +178,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (try_sa(6, RACOON_IPPROTO_ESP, false) == 0) flags |= RACOON_CAP_IPV6;
         if (try_sa(4, RACOON_IPPROTO_AH, false) == 0) flags |= RACOON_CAP_AH;
         if (try_compression() == 0) flags |= RACOON_CAP_IPCOMP;
+        flags |= try_marks();
         if (own) requests_.close();
         capabilities_ = flags;
     }
@@ -278,21 +302,26 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
         racoon_kernel_sa_id id{};
         racoon_kernel_policy policy{};
         std::uint32_t reqid = 0;
-        if (sdk::parse_sa_entry(entry, &id, &reqid)) {
+        racoon_kernel_mark mark{};
+        if (sdk::parse_sa_entry(entry, &id, &reqid, &mark)) {
             bool ours = false;
-            Request question = get_sa(id);
+            Marks marks;
+            Request question = get_sa(id, mark);
             requests_.transact(question, [&](const Message& m) {
                 const auto facts = read_sa(m);
                 ours = facts && facts->info.reqid == reqid &&
-                       sdk::same_address(facts->info.src, id.src);
+                       sdk::same_address(facts->info.src, id.src) &&
+                       sdk::same_mark(facts->marks.mark, mark);
+                if (facts) marks = facts->marks;
             });
             const auto kept = keep_.find(key_of(id.dst, id.protocol, id.spi));
             if (ours && kept != keep_.end() && kept->second.reqid == reqid &&
-                sdk::same_address(kept->second.id.src, id.src)) {
+                sdk::same_address(kept->second.id.src, id.src) &&
+                sdk::same_mark(kept->second.mark, mark) && kept->second.if_id == marks.if_id) {
                 sas_.insert(*kept);
                 continue;  // it stays in the journal, too
             }
-            Request away = delete_sa(id);
+            Request away = delete_sa(id, mark);
             if (ours && requests_.transact(away) == 0) ++removed;
         } else if (sdk::parse_policy_entry(entry, &policy)) {
             const auto facts = look_up_policy(policy, policy.direction);
@@ -348,7 +377,7 @@ racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr&
         return sdk::fail(err, RACOON_INVALID_ARGUMENT, "an SA moves to another address");
     }
     std::optional<Request> update;
-    Request question = get_sa(at->second.id);
+    Request question = get_sa(at->second.id, at->second.mark);
     int error = requests_.transact(question, [&](const Message& m) {
         if (auto moved = moved_sa(m, inbound, peer.port)) update.emplace(std::move(*moved));
     });
@@ -377,7 +406,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     }
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     std::uint32_t spi = 0;
-    Request request = allocate_spi(r, 0);
+    Request request = allocate_spi(r, 0, {});
     const int error = requests_.transact(request, [&](const Message& m) {
         if (const auto facts = read_sa(m)) spi = facts->info.spi;
     });
@@ -393,7 +422,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     sa.mode = r.mode;
     sa.reqid = r.reqid;
     sas_[key_of(r.dst, r.protocol, spi)] = sa;
-    journal_.add(sdk::sa_entry(sa.id, sa.reqid));
+    journal_.add(sdk::sa_entry(sa.id, sa.reqid, sa.mark));
     out->spi = spi;
     return RACOON_OK;
 }
@@ -410,6 +439,8 @@ Backend::Sa Backend::entry_of(const racoon_kernel_sa& sa) {
     entry.mode = sa.mode;
     entry.reqid = sa.reqid;
     entry.policy_id = sa.policy_id;
+    entry.mark = sa.mark;
+    entry.if_id = sa.if_id;
     return entry;
 }
 
@@ -422,7 +453,7 @@ racoon_status Backend::keep(const racoon_kernel_sa& sa, racoon_error* err) {
 racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     const Sa entry = entry_of(sa);
-    const std::string line = sdk::sa_entry(entry.id, entry.reqid);
+    const std::string line = sdk::sa_entry(entry.id, entry.reqid, entry.mark);
     journal_.add(line);
     Request request = new_sa(type, sa);
     int error = requests_.transact(request);
@@ -439,7 +470,8 @@ racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, r
     }
     const auto before = sas_.find(key);
     if (before != sas_.end()) {
-        const std::string old = sdk::sa_entry(before->second.id, before->second.reqid);
+        const std::string old =
+            sdk::sa_entry(before->second.id, before->second.reqid, before->second.mark);
         if (old != line) journal_.remove(old);
     }
     sas_[key] = entry;
@@ -469,19 +501,19 @@ racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op, racoon_erro
 }
 
 void Backend::forget(std::map<SaKey, Sa>::iterator at) {
-    journal_.remove(sdk::sa_entry(at->second.id, at->second.reqid));
+    journal_.remove(sdk::sa_entry(at->second.id, at->second.reqid, at->second.mark));
     sas_.erase(at);
 }
 
 void Backend::delete_in_kernel(const Sa& sa) {
-    Request request = delete_sa(sa.id);
+    Request request = delete_sa(sa.id, sa.mark);
     requests_.transact(request);
 }
 
 racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoon_error* err) {
     const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
     if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
-    Request request = delete_sa(at->second.id);
+    Request request = delete_sa(at->second.id, at->second.mark);
     const int error = requests_.transact(request);
     if (error != 0 && error != ESRCH) return refuse(err, "deleting an SA", error);
     forget(at);
@@ -493,7 +525,7 @@ racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op,
     const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
     if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
     SaFacts facts;
-    Request request = get_sa(at->second.id);
+    Request request = get_sa(at->second.id, at->second.mark);
     const int error = requests_.transact(request, [&](const Message& m) {
         if (const auto read = read_sa(m)) facts = *read;
     });
@@ -587,7 +619,8 @@ int Backend::remove_policy(const racoon_kernel_policy& policy, std::uint32_t dir
 Backend::Policy* Backend::same_fwd(const racoon_kernel_policy& policy, std::uint32_t direction) {
     for (auto& [id, p] : policies_) {
         if (p.policy.direction == direction && id != policy.id &&
-            sdk::same_selector(p.policy.selector, policy.selector)) {
+            sdk::same_selector(p.policy.selector, policy.selector) &&
+            sdk::same_mark(p.policy.mark, policy.mark) && p.policy.if_id == policy.if_id) {
             return &p;
         }
     }
@@ -707,21 +740,21 @@ racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
     if (at == acquires_.end()) return RACOON_NOT_FOUND;
     const Acquire acquire = at->second;
     acquires_.erase(at);
-    return status_of_errno(end_larval(acquire.larval, acquire.sequence));
+    return status_of_errno(end_larval(acquire));
 }
 
-int Backend::end_larval(const racoon_kernel_spi_request& larval, std::uint32_t sequence) {
+int Backend::end_larval(const Acquire& of) {
     std::uint32_t spi = 0;
-    Request request = allocate_spi(larval, sequence);
+    Request request = allocate_spi(of.larval, of.sequence, of.marks);
     const int error = requests_.transact(request, [&](const Message& m) {
         if (const auto facts = read_sa(m)) spi = facts->info.spi;
     });
     if (error != 0 || spi == 0) return error == 0 ? EIO : error;
     racoon_kernel_sa_id id{};
-    id.protocol = larval.protocol;
+    id.protocol = of.larval.protocol;
     id.spi = spi;
-    id.dst = larval.dst;
-    Request away = delete_sa(id);
+    id.dst = of.larval.dst;
+    Request away = delete_sa(id, of.marks.mark);
     return requests_.transact(away);
 }
 

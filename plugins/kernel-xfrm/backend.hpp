@@ -70,6 +70,8 @@ class Backend final : public sdk::KernelBackend {
         std::uint32_t mode = 0;
         std::uint32_t reqid = 0;
         std::uint32_t policy_id = 0;
+        racoon_kernel_mark mark{};
+        std::uint32_t if_id = 0;
         // Older kernels tell no time of last use: then it is when a query first saw more packets.
         std::uint64_t seen_packets = 0;
         std::int64_t seen_ns = 0;
@@ -82,13 +84,16 @@ class Backend final : public sdk::KernelBackend {
     struct Acquire {
         std::uint32_t sequence = 0;
         racoon_kernel_spi_request larval{};
+        Marks marks;
     };
 
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
     /// Installs and deletes an SA that nothing uses. 0, or errno.
     int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead, std::uint32_t flags = 0);
-    int try_sa(std::uint8_t family, racoon_kernel_sa sa);
+    /// `facts`: what the kernel says of it.
+    int try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts = nullptr);
     int try_compression();
+    std::uint64_t try_marks();
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
     std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
                                               std::uint32_t direction, int* error = nullptr);
@@ -113,9 +118,9 @@ class Backend final : public sdk::KernelBackend {
     void on_policy_lost(std::uint32_t index);
     void find_lost_policies();
     void find_lost_acquires();
-    std::vector<racoon_kernel_spi_request> read_larvals();
+    std::vector<Acquire> read_larvals();
     void end_stale_larvals(const racoon_kernel_policy& policy);
-    int end_larval(const racoon_kernel_spi_request& larval, std::uint32_t sequence);
+    int end_larval(const Acquire& of);
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::uint32_t protocol,
                       const racoon_addr& src, const racoon_addr& dst);
     void emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id = 0);
@@ -137,8 +142,7 @@ class Backend final : public sdk::KernelBackend {
     std::map<std::uint64_t, Acquire> acquires_;        // by token
     std::uint64_t tokens_ = 0;
     sdk::LarvalLifetime larval_lifetime_;
-    std::vector<racoon_kernel_spi_request>
-        stale_larvals_;  // whose policy is still to come, or nobody's
+    std::vector<Acquire> stale_larvals_;  // whose policy is still to come, or nobody's
     std::optional<std::uint64_t> capabilities_;
 };
 

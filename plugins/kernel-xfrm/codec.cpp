@@ -142,6 +142,29 @@ void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn) {
     request.attribute(XFRMA_REPLAY_ESN_VAL, bytes.data(), bytes.size());
 }
 
+void put_marks(Request& request, const racoon_kernel_mark& mark, std::uint32_t if_id) {
+    if (mark.mask != 0) {
+        const xfrm_mark value{mark.value, mark.mask};
+        request.attribute(XFRMA_MARK, &value, sizeof(value));
+    }
+    if (if_id != 0) request.attribute(XFRMA_IF_ID, &if_id, sizeof(if_id));
+}
+
+// `skip`: bytes of the body before the attributes.
+Marks take_marks(const Message& message, std::size_t skip) {
+    Marks out;
+    if (const auto mark = copy_from<xfrm_mark>(find_attribute(message, skip, XFRMA_MARK)))
+        out.mark = {mark->v, mark->m};
+    if (const auto id = copy_from<std::uint32_t>(find_attribute(message, skip, XFRMA_IF_ID)))
+        out.if_id = *id;
+    if (const auto set = copy_from<std::uint32_t>(find_attribute(message, skip, XFRMA_SET_MARK))) {
+        const auto mask =
+            copy_from<std::uint32_t>(find_attribute(message, skip, XFRMA_SET_MARK_MASK));
+        out.output_mark = {*set, mask.value_or(~0u)};
+    }
+    return out;
+}
+
 racoon_kernel_spi_request larval_of(const xfrm_user_acquire& a, std::uint32_t reqid,
                                     std::uint32_t mode) {
     racoon_kernel_spi_request r{};
@@ -260,6 +283,11 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
     Request request(type, flags, &info, sizeof(info));
     put_algorithms(request, sa);
     put_replay(request, sa, esn);
+    put_marks(request, sa.mark, sa.if_id);
+    if (sa.output_mark.mask != 0) {
+        request.attribute(XFRMA_SET_MARK, &sa.output_mark.value, sizeof(std::uint32_t));
+        request.attribute(XFRMA_SET_MARK_MASK, &sa.output_mark.mask, sizeof(std::uint32_t));
+    }
     if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
         xfrm_encap_tmpl encap{};
         encap.encap_type = UDP_ENCAP_ESPINUDP;
@@ -279,8 +307,9 @@ std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t p
     if (sa.type != XFRM_MSG_NEWSA || !info || !encap) return {};
     (inbound ? encap->encap_sport : encap->encap_dport) = htons(peer_port);
     Request request(XFRM_MSG_UPDSA, 0, &*info, sizeof(*info));
-    for (const std::uint16_t type : {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC,
-                                     XFRMA_ALG_COMP, XFRMA_REPLAY_ESN_VAL, XFRMA_MARK}) {
+    for (const std::uint16_t type :
+         {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC, XFRMA_ALG_COMP,
+          XFRMA_REPLAY_ESN_VAL, XFRMA_MARK, XFRMA_IF_ID, XFRMA_SET_MARK, XFRMA_SET_MARK_MASK}) {
         const ByteView value = find_attribute(sa, sizeof(xfrm_usersa_info), type);
         if (!value.empty()) request.attribute(type, value.data(), value.size());
     }
@@ -289,21 +318,23 @@ std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t p
 }
 
 namespace {
-Request name_sa(std::uint16_t type, const racoon_kernel_sa_id& id) {
+Request name_sa(std::uint16_t type, const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark) {
     xfrm_usersa_id name{};
     put_address(&name.daddr, id.dst);
     name.spi = htonl(id.spi);
     name.family = family_of(id.dst);
     name.proto = static_cast<std::uint8_t>(id.protocol);
-    return Request(type, 0, &name, sizeof(name));
+    Request request(type, 0, &name, sizeof(name));
+    put_marks(request, mark, 0);
+    return request;
 }
 }  // namespace
 
-Request delete_sa(const racoon_kernel_sa_id& id) {
-    return name_sa(XFRM_MSG_DELSA, id);
+Request delete_sa(const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark) {
+    return name_sa(XFRM_MSG_DELSA, id, mark);
 }
-Request get_sa(const racoon_kernel_sa_id& id) {
-    return name_sa(XFRM_MSG_GETSA, id);
+Request get_sa(const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark) {
+    return name_sa(XFRM_MSG_GETSA, id, mark);
 }
 
 Request dump_sas() {
@@ -311,7 +342,8 @@ Request dump_sas() {
     return Request(XFRM_MSG_GETSA, NLM_F_DUMP, &none, sizeof(none));
 }
 
-Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence) {
+Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence,
+                     const Marks& marks) {
     const bool any = r.min_spi == 0 && r.max_spi == 0;
     xfrm_userspi_info info{};
     info.info.family = family_of(r.dst);
@@ -323,7 +355,9 @@ Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence)
     info.info.seq = sequence;
     info.min = any ? 0x100 : r.min_spi;
     info.max = any ? (r.protocol == RACOON_IPPROTO_COMP ? 0xffffu : 0xffffffffu) : r.max_spi;
-    return Request(XFRM_MSG_ALLOCSPI, 0, &info, sizeof(info));
+    Request request(XFRM_MSG_ALLOCSPI, 0, &info, sizeof(info));
+    put_marks(request, marks.mark, marks.if_id);
+    return request;
 }
 
 namespace {
@@ -367,6 +401,7 @@ Request new_policy(std::uint16_t type, const racoon_kernel_policy& p, std::uint3
     if (!templates.empty()) {
         request.attribute(XFRMA_TMPL, templates.data(), templates.size() * sizeof(xfrm_user_tmpl));
     }
+    put_marks(request, p.mark, p.if_id);
     return request;
 }
 
@@ -374,7 +409,9 @@ Request name_policy(std::uint16_t type, const racoon_kernel_policy& p, std::uint
     xfrm_userpolicy_id id{};
     id.sel = selector_of(p.selector, direction == RACOON_DIR_OUT);
     id.dir = direction_to_kernel(direction);
-    return Request(type, 0, &id, sizeof(id));
+    Request request(type, 0, &id, sizeof(id));
+    put_marks(request, p.mark, p.if_id);
+    return request;
 }
 
 std::optional<SaFacts> read_sa(const Message& message) {
@@ -401,16 +438,18 @@ std::optional<SaFacts> read_sa(const Message& message) {
     const auto used =
         copy_from<std::uint64_t>(find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_LASTUSED));
     if (used) facts.last_used = *used;
+    facts.marks = take_marks(message, sizeof(xfrm_usersa_info));
     return facts;
 }
 
 std::optional<PolicyFacts> read_policy(const Message& message) {
     const auto info = copy_from<xfrm_userpolicy_info>(message.body);
     if (message.type != XFRM_MSG_NEWPOLICY || !info) return {};
-    PolicyFacts facts{info->index, info->priority, 0};
+    PolicyFacts facts{info->index, info->priority, 0, {}};
     const auto first = copy_from<xfrm_user_tmpl>(
         find_attribute(message, sizeof(xfrm_userpolicy_info), XFRMA_TMPL));
     if (first) facts.reqid = first->reqid;
+    facts.marks = take_marks(message, sizeof(xfrm_userpolicy_info));
     return facts;
 }
 
@@ -444,6 +483,7 @@ std::optional<KernelEvent> read_acquire(const Message& message) {
     const unsigned family = meant.mode == XFRM_MODE_TUNNEL ? meant.family : acquire->sel.family;
     event.larval.src = take_address(acquire->saddr, family);
     event.larval.dst = take_address(acquire->id.daddr, family);
+    event.larval_marks = take_marks(message, sizeof(xfrm_user_acquire));
     if (event.src.family == 0 || event.larval.src.family == 0) return {};
     return event;
 }

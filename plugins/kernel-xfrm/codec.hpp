@@ -52,16 +52,25 @@ std::optional<int> read_error(const Message& message);
 /// The attribute's bytes behind a body of `skip` bytes; empty: it is not there.
 ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type);
 
+/// What an SA or a policy has beside addresses; without what the kernel did not tell.
+struct Marks {
+    racoon_kernel_mark mark{};
+    std::uint32_t if_id = 0;
+    racoon_kernel_mark output_mark{};  // of an SA
+};
+
 /// SA as a backend is asked for; NEWSA or UPDSA.
 Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa);
 /// An SA in UDP as the kernel told it (get_sa), with another port of the peer; nothing: it is not one.
 std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t peer_port);
-Request delete_sa(const racoon_kernel_sa_id& id);
-Request get_sa(const racoon_kernel_sa_id& id);
+/// `mark`: the SA's own, without which the kernel does not find it.
+Request delete_sa(const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark);
+Request get_sa(const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark);
 /// Every SA of the kernel, one message for each; larval ones too.
 Request dump_sas();
-/// `sequence`: of the acquire that is meant, else 0.
-Request allocate_spi(const racoon_kernel_spi_request& request, std::uint32_t sequence);
+/// `sequence` and `marks`: of the acquire that is meant, else 0 and none.
+Request allocate_spi(const racoon_kernel_spi_request& request, std::uint32_t sequence,
+                     const Marks& marks);
 /// NEWPOLICY or UPDPOLICY, for the direction given (which may be fwd for an inbound policy).
 Request new_policy(std::uint16_t type, const racoon_kernel_policy& policy, std::uint32_t direction);
 /// GETPOLICY or DELPOLICY.
@@ -73,6 +82,7 @@ std::uint32_t kernel_priority(std::int32_t priority);
 struct SaFacts {
     racoon_kernel_sa_info info{};  // state and direction are not the kernel's to tell
     std::uint64_t last_used = 0;   // seconds since the epoch; 0: not known
+    Marks marks;
 };
 std::optional<SaFacts> read_sa(const Message& message);
 
@@ -80,6 +90,7 @@ struct PolicyFacts {
     std::uint32_t index = 0;
     std::uint32_t priority = 0;
     std::uint32_t reqid = 0;  // of the first template; 0: none
+    Marks marks;
 };
 std::optional<PolicyFacts> read_policy(const Message& message);
 
@@ -103,6 +114,7 @@ struct KernelEvent {
     std::uint32_t policy_index = 0;
     std::uint32_t sequence = 0;          // of the acquire
     racoon_kernel_spi_request larval{};  // acquire: the tuple that its larval SA is found by
+    Marks larval_marks;                  // which are part of it
 };
 /// Nothing: another message, or a malformed one.
 std::optional<KernelEvent> read_event(const Message& message);

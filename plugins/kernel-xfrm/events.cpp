@@ -107,7 +107,7 @@ void Backend::on_acquire(const KernelEvent& event) {
     if (at == by_index_.end()) return;  // somebody else's policy
     if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
     const std::uint64_t token = ++tokens_;
-    acquires_[token] = {event.sequence, event.larval};
+    acquires_[token] = {event.sequence, event.larval, event.larval_marks};
     tell_acquire(token, at->second, event.protocol, event.src, event.dst);
 }
 
@@ -126,8 +126,8 @@ void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::ui
 
 // What acquires have left in the kernel: larval SAs without an SPI, which keep it from asking again. The
 // request id tells whose each is.
-std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
-    std::vector<racoon_kernel_spi_request> larvals;
+std::vector<Backend::Acquire> Backend::read_larvals() {
+    std::vector<Acquire> larvals;
     Request request = dump_sas();
     requests_.transact(request, [&](const Message& m) {
         const auto facts = read_sa(m);
@@ -139,7 +139,7 @@ std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
         tuple.reqid = facts->info.reqid;
         tuple.src = facts->info.src;
         tuple.dst = facts->info.dst;
-        larvals.push_back(tuple);
+        larvals.push_back({0, tuple, facts->marks});
     });
     return larvals;
 }
@@ -148,13 +148,14 @@ std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
 // die of age.
 void Backend::end_stale_larvals(const racoon_kernel_policy& policy) {
     if (stale_larvals_.empty() || policy.direction != RACOON_DIR_OUT) return;
-    const auto ends = [&](const racoon_kernel_spi_request& larval) {
+    const auto ends = [&](const Acquire& left) {
+        const racoon_kernel_spi_request& larval = left.larval;
         for (std::uint32_t i = 0; i < policy.template_count; ++i) {
             const racoon_kernel_template& t = policy.templates[i];
             if (t.reqid == larval.reqid && t.protocol == larval.protocol &&
                 (t.local.family == 0 || (sdk::same_address(t.local, larval.src) &&
                                          sdk::same_address(t.remote, larval.dst)))) {
-                return end_larval(larval, 0) == 0;
+                return end_larval(left) == 0;
             }
         }
         return false;
@@ -164,7 +165,7 @@ void Backend::end_stale_larvals(const racoon_kernel_policy& policy) {
 }
 
 void Backend::find_lost_acquires() {
-    const std::vector<racoon_kernel_spi_request> larvals = read_larvals();
+    const std::vector<Acquire> larvals = read_larvals();
     if (larvals.empty()) return;
     std::map<std::uint32_t, std::uint32_t> by_reqid;  // → outbound policy
     for (const auto& [id, p] : policies_) {
@@ -179,12 +180,13 @@ void Backend::find_lost_acquires() {
     std::set<std::pair<SaKey, SaKey>> known;
     for (const auto& [token, acquire] : acquires_) known.insert(key(acquire.larval));
     std::size_t found = 0;
-    for (const racoon_kernel_spi_request& tuple : larvals) {
+    for (const Acquire& larval : larvals) {
+        const racoon_kernel_spi_request& tuple = larval.larval;
         const auto policy = by_reqid.find(tuple.reqid);
         if (policy == by_reqid.end()) continue;  // somebody else's
         if (!known.insert(key(tuple)).second || acquires_.size() >= kMaxAcquires) continue;
         const std::uint64_t token = ++tokens_;
-        acquires_[token] = {0, tuple};
+        acquires_[token] = larval;
         ++found;
         tell_acquire(token, policy->second, tuple.protocol, tuple.src, tuple.dst);
         if (!opened_) return;

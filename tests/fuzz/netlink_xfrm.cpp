@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         read_error(m);
         if (const auto event = read_event(m)) {
             if (event->kind == KernelEvent::Kind::Acquire)
-                allocate_spi(event->larval, event->sequence);
+                allocate_spi(event->larval, event->sequence, event->larval_marks);
         }
         read_sa(m);
         read_policy(m);

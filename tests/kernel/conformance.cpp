@@ -33,7 +33,8 @@ PolicyFacts facts(const racoon_kernel_policy& p) {
     selector += std::string(reinterpret_cast<const char*>(p.selector.remote.bytes), 16);
     selector += std::to_string(p.selector.local_prefix) + "/" +
                 std::to_string(p.selector.remote_prefix) + "/" +
-                std::to_string(p.selector.protocol);
+                std::to_string(p.selector.protocol) + " " + std::to_string(p.mark.value) + "/" +
+                std::to_string(p.mark.mask) + " " + std::to_string(p.if_id);
     return {p.id, p.direction, p.action, p.priority, p.template_count, selector};
 }
 
@@ -53,6 +54,7 @@ struct Run {
     std::uint32_t next_policy = 1;
     std::string difference{};
     bool ah = false;     // the backend can do it
+    bool marks = false;  // and if_id
     bool mixed = false;  // IPv4 in a tunnel of IPv6 with AH around it, and the contrary
 
     std::uint32_t draw_protocol() {
@@ -95,6 +97,13 @@ struct Run {
         known.push_back(id);
     }
 
+    // Few values, so that policies that differ in nothing else meet.
+    template <typename T>
+    void draw_marks(T* to) {
+        if (draw(2) == 0) to->mark = {draw(2) + 1, 3};
+        to->if_id = draw(3);
+    }
+
     racoon_kernel_sa random_sa(std::uint32_t direction) {
         const auto [own, peer] = ends();
         const bool out = direction == RACOON_DIR_OUT;
@@ -104,6 +113,7 @@ struct Run {
         sa.soft_ns = virtual_clock && draw(2) == 0 ? 80'000'000'000 : 0;
         sa.hard_ns = virtual_clock && draw(2) == 0 ? 100'000'000'000 : 0;
         if (!out) sa.replay_window = 64;
+        if (marks && draw(2) == 0) draw_marks(&sa);
         set_protocol(sa, draw_protocol());
         return sa;
     }
@@ -171,6 +181,7 @@ struct Run {
         p.action = draw(6) == 0 ? RACOON_POLICY_DISCARD : RACOON_POLICY_IPSEC;
         if (p.action != RACOON_POLICY_IPSEC) p.template_count = 0;
         if (draw(20) == 0) p.selector.local_prefix = 200;
+        if (marks && draw(2) == 0) draw_marks(&p);
         if (p.template_count == 1 && ah) make_bundle(p);
         return p;
     }
@@ -203,6 +214,8 @@ struct Run {
             old_id = old.id;
             p.direction = old.direction;
             p.selector = old.selector;
+            p.mark = old.mark;
+            p.if_id = old.if_id;
             const std::uint8_t family = p.templates[0].local.family;
             if (p.template_count == 2 && !mixed && family != p.selector.local.family) {
                 p.template_count = 1;
@@ -374,6 +387,7 @@ std::string conformance(FakeHost& host, bool virtual_clock, std::uint32_t seed, 
     caps.struct_size = sizeof(caps);
     host.table().capabilities(host.impl(), &caps);
     run.ah = (caps.flags & RACOON_CAP_AH) != 0;
+    run.marks = (caps.flags & RACOON_CAP_MARK) != 0 && (caps.flags & RACOON_CAP_IF_ID) != 0;
     // Linux takes a rule in transport mode to be of the selector's family in PF_KEY, which has no AEAD.
     run.mixed = (caps.flags & RACOON_CAP_AEAD) != 0;
     for (int i = 0; i < steps && run.difference.empty(); ++i) {

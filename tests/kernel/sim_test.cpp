@@ -108,6 +108,51 @@ TEST(SimModel, GivesPoliciesWithTheSameRequestIdOneAcquireAndOthersTheirOwn) {
     EXPECT_EQ(events[1].policy_id, 3u);
 }
 
+// As Linux has it: the packet is held against the policy, and the policy against the SA.
+TEST(SimModel, FindsPoliciesAndSasByMarkAndInterface) {
+    using kernel_sim::Verdict;
+    kernel_sim::Model model;
+    std::vector<racoon_kernel_event> events;
+    model.listen([&](const racoon_kernel_event& e) { events.push_back(e); });
+    const auto s = selector("192.168.1.0/24", "192.168.2.0/24");
+    racoon_kernel_policy through = esp_policy(1, RACOON_DIR_OUT, s, "10.9.0.1", "10.9.0.2", 5);
+    through.if_id = 7;
+    racoon_kernel_policy marked = esp_policy(2, RACOON_DIR_OUT, s, "10.9.0.1", "10.9.0.2", 5);
+    marked.mark = {0x10, 0xf0};
+    ASSERT_EQ(model.policy_add(through), RACOON_OK);
+    ASSERT_EQ(model.policy_add(marked), RACOON_OK) << "the same traffic, but by its mark";
+    racoon_kernel_policy same = marked;
+    same.id = 3;
+    EXPECT_EQ(model.policy_add(same), RACOON_STATE);
+
+    auto plain = packet("192.168.1.1", "192.168.2.1", 84);
+    EXPECT_EQ(model.send(0, plain).verdict, Verdict::NoPolicy);
+    auto into = plain;
+    into.if_id = 7;
+    auto red = plain;
+    red.mark = 0x12;
+    EXPECT_EQ(model.send(0, into).verdict, Verdict::Acquired);
+    EXPECT_EQ(model.send(0, red).verdict, Verdict::Acquired) << "one request id, another mark";
+    EXPECT_EQ(model.send(0, red).verdict, Verdict::Suppressed);
+    ASSERT_EQ(events.size(), 2u);
+    EXPECT_EQ(events[1].policy_id, 2u);
+
+    racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 0x1000, 5, 1);
+    ASSERT_EQ(model.sa_add(0, sa), RACOON_OK);
+    EXPECT_NE(model.send(0, into).verdict, Verdict::Protected) << "an SA of no interface";
+    sa.spi = 0x1001;
+    sa.if_id = 7;
+    ASSERT_EQ(model.sa_add(0, sa), RACOON_OK);
+    EXPECT_EQ(model.send(0, into).spi, 0x1001u);
+    EXPECT_EQ(model.send(0, red).spi, 0x1000u) << "an SA without a mark serves any";
+    sa.spi = 0x1002;
+    sa.if_id = 0;
+    sa.mark = {0x10, 0xf0};
+    ASSERT_EQ(model.sa_add(0, sa), RACOON_OK);
+    EXPECT_EQ(model.send(0, red).spi, 0x1002u) << "the youngest";
+    EXPECT_EQ(model.acquire_count(), 0u) << "each SA took the larval one of its own kind";
+}
+
 TEST(SimModel, EndsAnSaByItsBytes) {
     kernel_sim::Model model;
     std::vector<std::uint32_t> types;

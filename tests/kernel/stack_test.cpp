@@ -177,7 +177,8 @@ TEST_F(Stack, TellsWhatTheKernelCan) {
     for (const std::uint64_t flag :
          {RACOON_CAP_IPV6, RACOON_CAP_AH, RACOON_CAP_TRANSPORT_MODE, RACOON_CAP_FWD_POLICY})
         EXPECT_NE(caps.flags & flag, 0u) << flag;
-    for (const std::uint64_t flag : {RACOON_CAP_AEAD, RACOON_CAP_ESN, RACOON_CAP_TRUNC_128})
+    for (const std::uint64_t flag :
+         {RACOON_CAP_AEAD, RACOON_CAP_ESN, RACOON_CAP_TRUNC_128, RACOON_CAP_MARK, RACOON_CAP_IF_ID})
         EXPECT_EQ((caps.flags & flag) == 0, kPfkey) << flag;
     if (kPfkey)
         EXPECT_EQ(caps.max_replay_window, 32u);

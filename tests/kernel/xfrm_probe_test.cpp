@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <racoon/kernel_backend.hpp>
 #include <racoon/kernel_journal.hpp>
 
 #include "codec.hpp"
@@ -76,6 +77,38 @@ TEST(XfrmMessages, AskForExtendedSequenceNumbersOnlyWhereTheSaDoes) {
     }
 }
 
+TEST(XfrmMessages, CarryMarksAndTheNumberOfAnInterface) {
+    racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 7, 1, 5);
+    Request plain = new_sa(XFRM_MSG_NEWSA, sa);
+    for (const std::uint16_t type : {XFRMA_MARK, XFRMA_IF_ID, XFRMA_SET_MARK, XFRMA_SET_MARK_MASK})
+        EXPECT_TRUE(
+            find_attribute(messages_of(plain).at(0), sizeof(xfrm_usersa_info), type).empty());
+    sa.mark = {0x10, 0xff};
+    sa.output_mark = {0x20, 0xf0};
+    sa.if_id = 7;
+    Request request = new_sa(XFRM_MSG_NEWSA, sa);
+    const auto read = read_sa(messages_of(request).at(0));
+    ASSERT_TRUE(read);
+    EXPECT_TRUE(same_mark(read->marks.mark, sa.mark));
+    EXPECT_TRUE(same_mark(read->marks.output_mark, sa.output_mark));
+    EXPECT_EQ(read->marks.if_id, 7u);
+    // Without them the kernel would delete the policy of somebody else, or none.
+    racoon_kernel_policy p = esp_policy(1, RACOON_DIR_OUT, selector("10.1.0.0/16", "10.2.0.0/16"),
+                                        "10.9.0.1", "10.9.0.2", 5);
+    p.mark = sa.mark;
+    p.if_id = sa.if_id;
+    for (Request& name : std::vector<Request>{name_policy(XFRM_MSG_DELPOLICY, p, RACOON_DIR_OUT),
+                                              name_policy(XFRM_MSG_GETPOLICY, p, RACOON_DIR_OUT)}) {
+        const Message m = messages_of(name).at(0);
+        EXPECT_EQ(find_attribute(m, sizeof(xfrm_userpolicy_id), XFRMA_MARK).size(),
+                  sizeof(xfrm_mark));
+        EXPECT_EQ(find_attribute(m, sizeof(xfrm_userpolicy_id), XFRMA_IF_ID).size(), 4u);
+    }
+    Request gone = delete_sa(id_of(sa), sa.mark);
+    EXPECT_EQ(find_attribute(messages_of(gone).at(0), sizeof(xfrm_usersa_id), XFRMA_MARK).size(),
+              sizeof(xfrm_mark));
+}
+
 TEST(XfrmMessages, AlignAnAhHeaderAsItsAddressFamilyHasIt) {
     for (const std::uint32_t protocol : {RACOON_IPPROTO_AH, RACOON_IPPROTO_ESP})
         for (const bool v4 : {true, false}) {
@@ -112,10 +145,16 @@ TEST(XfrmMessages, ReadAnAcquireWithItsPolicyAndLarvalSa) {
     t.reqid = 4711;
     Request request(XFRM_MSG_ACQUIRE, 0, &acquire, sizeof(acquire));
     request.attribute(XFRMA_TMPL, &t, sizeof(t));
+    const xfrm_mark mark{0x10, 0xff};
+    request.attribute(XFRMA_MARK, &mark, sizeof(mark));
+    const std::uint32_t if_id = 7;
+    request.attribute(XFRMA_IF_ID, &if_id, sizeof(if_id));
     const auto event = read_event(messages_of(request).at(0));
     ASSERT_TRUE(event);
     EXPECT_EQ(event->policy_index, 0x129u);
     EXPECT_EQ(event->larval.reqid, 4711u);
+    EXPECT_TRUE(same_mark(event->larval_marks.mark, {0x10, 0xff}));
+    EXPECT_EQ(event->larval_marks.if_id, 7u);
     EXPECT_EQ(event->larval.dst.family, 4) << "of the tunnel, not of the packet";
     EXPECT_EQ(event->src.family, 6);
     Request bare(XFRM_MSG_ACQUIRE, 0, &acquire, sizeof(acquire));
@@ -147,16 +186,29 @@ TEST(XfrmJournal, ReadsBackWhatItWrote) {
         1, RACOON_DIR_FWD, selector("192.168.1.0/24", "0.0.0.0/0", 17), "10.9.0.1", "10.9.0.2", 9);
     p.priority = -5;
     p.selector.remote.port = 53;
+    racoon_kernel_mark mark{1, 1};
+    ASSERT_TRUE(parse_sa_entry(sa_entry(id_of(sa), sa.reqid), &id, &reqid, &mark));
+    EXPECT_EQ(mark.mask, 0u);
+    ASSERT_TRUE(parse_sa_entry(sa_entry(id_of(sa), sa.reqid, {0x10, 0xff}), &id, &reqid, &mark));
+    EXPECT_TRUE(same_mark(mark, {0x10, 0xff}));
     racoon_kernel_policy read{};
     ASSERT_TRUE(parse_policy_entry(policy_entry(p, RACOON_DIR_FWD), &read));
     EXPECT_EQ(policy_entry(read, read.direction), policy_entry(p, RACOON_DIR_FWD));
-    for (const char* bad :
-         {"", "sa", "sa 50 10.9.0.1 nonsense 5 1", "sa 50 10.9.0.1 10.9.0.2 0 1"}) {
+    p.if_id = 7;
+    ASSERT_TRUE(parse_policy_entry(policy_entry(p, RACOON_DIR_FWD), &read));
+    EXPECT_EQ(read.if_id, 7u);
+    EXPECT_EQ(read.mark.mask, 0u);
+    p.mark = {0x10, 0xff};
+    ASSERT_TRUE(parse_policy_entry(policy_entry(p, RACOON_DIR_FWD), &read));
+    EXPECT_TRUE(same_mark(read.mark, p.mark));
+    for (const char* bad : {"", "sa", "sa 50 10.9.0.1 nonsense 5 1", "sa 50 10.9.0.1 10.9.0.2 0 1",
+                            "sa 50 10.9.0.1 10.9.0.2 5 1 16", "sa 50 10.9.0.1 10.9.0.2 5 1 red"}) {
         EXPECT_FALSE(parse_sa_entry(bad, &id, &reqid)) << bad;
     }
-    for (const char* bad : {"", "policy up 0 1 0 1.2.3.0/24 0 4.5.6.0/24 0",
-                            "policy in 0 1 0 1.2.3.0/64 0 1.2.3.4/32 0",
-                            "policy in 0 1 0 1.2.3.0/24 0 fd00::/64 0"}) {
+    for (const char* bad :
+         {"", "policy up 0 1 0 1.2.3.0/24 0 4.5.6.0/24 0",
+          "policy in 0 1 0 1.2.3.0/64 0 1.2.3.4/32 0", "policy in 0 1 0 1.2.3.0/24 0 fd00::/64 0",
+          "policy in 0 1 0 1.2.3.0/24 0 4.5.6.0/24 0 1/1 seven"}) {
         EXPECT_FALSE(parse_policy_entry(bad, &read)) << bad;
     }
 }

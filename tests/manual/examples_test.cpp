@@ -96,8 +96,9 @@ TEST_F(Examples, PolicyFilesAreAccepted) {
         const Ran ran = run("racoon -t --offline" + std::string(kModules) + "-C -f " +
                             file("racoon.conf", conf));
         EXPECT_EQ(ran.status, 0) << ran.err;
-        EXPECT_THAT(ran.out, HasSubstr("-P out ipsec"));
-        EXPECT_THAT(ran.out, HasSubstr("-P in ipsec"));
+        EXPECT_THAT(ran.out, HasSubstr("-P out "));
+        EXPECT_THAT(ran.out, HasSubstr("-P in "));
+        EXPECT_THAT(ran.out, HasSubstr(" ipsec "));
     }
 }
 

@@ -49,6 +49,13 @@ refused "modules that are not loaded" \
 sed -i 's/^kernel .*/kernel "sim";/' "$dir/racoon.conf"
 refused "another kernel backend" 'restart needed: kernel sim'
 
+if [ "$kernel" != xfrm ]; then # which has them
+    sed -i '/^sainfo/a if_id 7;' "$dir/racoon.conf"
+    refused "an if_id" "$place: the kernel backend $kernel cannot do if_id; on Linux, kernel \"xfrm\" can"
+    sed -i 's/^policy file .*/&\npolicy spdadd 10.77.0.1 10.77.0.2 any -P out mark 1 none;/' "$dir/racoon.conf"
+    refused "a mark" "$place: the kernel backend $kernel cannot do mark;"
+fi
+
 chmod 644 "$dir/psk.txt"
 refused "a key file that others may read" "psk.txt.*chmod 600"
 chmod 600 "$dir/psk.txt"

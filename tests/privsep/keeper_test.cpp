@@ -584,6 +584,10 @@ TEST_F(KeeperTest, RefusesAnSaOutsideOfTheConfiguration) {
     bad.integrity_key = Secret(1);
     expect_denied(bad, "a key of 1 bytes");
 
+    bad = sa_request(open.use, spi->spi, true);
+    bad.marks.if_id = 7;
+    expect_denied(bad, "an SA with \"if_id 7\"");
+
     ASSERT_TRUE(ask(sa_request(open.use, spi->spi, true)));
     expect_denied(sa_request(open.use, spi->spi, true), "a second time");
 }
@@ -597,6 +601,8 @@ class MakePolicy : public KeeperTest {
         text.replace(text.find("passive on;"), 11, "passive on; generate_policy unique;");
         text += R"(
 sainfo address 10.50.0.0/16 any address 172.16.0.0/12 any {
+  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; }
+sainfo address 10.50.0.0/16 any anonymous { if_id 7;
   encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; }
 sainfo anonymous {
   encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; }
@@ -612,11 +618,12 @@ sainfo anonymous {
     }
     /// "" : made.
     std::string says(const char* local, unsigned l, const char* remote, unsigned r,
-                     std::vector<PolicyMake::Rule> rules = {{50, true}}) {
+                     std::vector<PolicyMake::Rule> rules = {{50, true}}, Marks marks = {}) {
         PolicyMake request;
         request.use = 1;
         request.selector = nets(local, l, remote, r);
         request.rules = std::move(rules);
+        request.marks = marks;
         const std::vector<Prefix> own = {Prefix::make(ip("10.9.0.0"), 24).value(),
                                          Prefix::make(ip("192.168.1.0"), 24).value()};
         const Status status = book->check_policy_make(request, facts, own);
@@ -643,6 +650,10 @@ TEST_F(MakePolicy, NeverWidens) {
     EXPECT_THAT(says("192.168.0.0", 16, "10.9.0.3", 32), HasSubstr("none of our nets"));
     EXPECT_THAT(says("10.50.1.0", 24, "10.9.0.3", 32), HasSubstr("none of our nets"))
         << "nets are equal, not contained";
+    // Marks are those of a sainfo.
+    EXPECT_EQ(says("10.50.0.0", 16, "10.9.0.3", 32, {{50, true}}, Marks{7, {}, {}}), "");
+    EXPECT_THAT(says("10.50.0.0", 16, "10.9.0.3", 32, {{50, true}}, Marks{8, {}, {}}),
+                HasSubstr("if_id 8, which no sainfo has"));
     // Others' hosts.
     EXPECT_THAT(says("192.168.1.0", 24, "10.9.0.9", 32), HasSubstr("our own net"));
     EXPECT_THAT(says("192.168.1.0", 24, "192.168.1.9", 32), HasSubstr("our own net"));

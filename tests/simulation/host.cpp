@@ -219,6 +219,7 @@ Result<Bytes> SimHost::answer(const exchange::Operation& op) {
             sa.replay_window = r.replay_window;
             sa.installed = clock();
             sa.order = ++last_;
+            sa.marks = r.marks;
             if (r.inbound && larval.erase(r.spi.value) != 1)
                 return fail(Errc::NotFound, "inbound SA without its SPI");
             sas[{sa.dst, r.spi.value}] = sa;
@@ -236,10 +237,11 @@ Result<Bytes> SimHost::answer(const exchange::Operation& op) {
             if (!may_make) return fail(Errc::Denied, "no policies are made here");
             PolicyMake::Reply out;
             for (const auto& [id, p] : made)
-                if (p.selector == r.selector && p.rules == r.rules) out.policy = PolicyId{id};
+                if (p.selector == r.selector && p.rules == r.rules && p.marks == r.marks)
+                    out.policy = PolicyId{id};
             if (out.policy.value == 0) {
                 out.policy = PolicyId{0x40000000 + static_cast<std::uint32_t>(++last_)};
-                made[out.policy.value] = {r.selector, r.rules, 0, false};
+                made[out.policy.value] = {r.selector, r.rules, 0, false, r.marks};
             }
             out.reqid = ReqId{out.policy.value};
             return reply(out);

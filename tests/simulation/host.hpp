@@ -34,6 +34,7 @@ struct SimSa {
     std::uint32_t replay_window = 0;
     TimePoint installed{};
     std::uint64_t order = 0;
+    Marks marks;
 };
 
 class SimHost final : public exchange::Output {
@@ -72,6 +73,7 @@ class SimHost final : public exchange::Output {
         std::vector<exchange::PolicyMake::Rule> rules;
         std::uint64_t seconds = 0;
         bool installed = false;
+        Marks marks = {};
     };
     std::map<std::uint32_t, Made> made;
     std::set<std::uint64_t> dh_keys, uses;

@@ -267,9 +267,29 @@ inline bool same_selector(const racoon_selector& a, const racoon_selector& b) no
            a.protocol == b.protocol;
 }
 
+inline bool same_mark(const racoon_kernel_mark& a, const racoon_kernel_mark& b) noexcept {
+    return a.value == b.value && a.mask == b.mask;
+}
+
+inline std::uint32_t output_mask(const racoon_kernel_sa& sa) noexcept {
+    return sa.output_mark.mask;
+}
+inline std::uint32_t output_mask(const racoon_kernel_policy&) noexcept {
+    return 0;
+}
+
+/// What a backend without RACOON_CAP_MARK and RACOON_CAP_IF_ID answers to an SA or policy that has one all
+/// the same: without them it would be for other traffic.
+template <typename Asked>
+racoon_status refuse_marks(const Asked& asked, racoon_error* err) noexcept {
+    if (asked.mark.mask == 0 && asked.if_id == 0 && output_mask(asked) == 0) return RACOON_OK;
+    return fail(err, RACOON_NOT_SUPPORTED, "this backend has no marks and no XFRM interfaces");
+}
+
 /// Policies for the same traffic in the same direction: a kernel holds one of them.
 inline bool same_place(const racoon_kernel_policy& a, const racoon_kernel_policy& b) noexcept {
-    return a.direction == b.direction && same_selector(a.selector, b.selector);
+    return a.direction == b.direction && same_selector(a.selector, b.selector) &&
+           same_mark(a.mark, b.mark) && a.if_id == b.if_id;
 }
 
 }  // namespace racoon::sdk

@@ -2,7 +2,7 @@
 // nothing of anybody else's. One line per entry, written before the kernel is asked:
 //
 //     +sa 50 10.9.0.1 10.9.0.2 4097 7             protocol, source, destination, SPI, request id
-//     +policy out 0 7 0 192.168.1.0/24 0 192.168.2.0/24 0
+//     +policy out 0 7 0 192.168.1.0/24 0 192.168.2.0/24 0 16/255 7    the last two: mark and if_id, if any
 //     +larval-lifetime 30 165                      a setting of the kernel, as it was and as it is
 //     -sa …                                        the same text: it is gone
 //
@@ -28,11 +28,13 @@
 
 namespace racoon::sdk {
 
-std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid);
+std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid,
+                     const racoon_kernel_mark& mark = {});
 std::string policy_entry(const racoon_kernel_policy& policy, std::uint32_t direction);
 /// False: the text is no such entry.
-bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid);
-/// Fills direction, priority, selector and the first template's request id.
+bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid,
+                    racoon_kernel_mark* mark = nullptr);
+/// Fills direction, priority, selector, mark, if_id and the first template's request id.
 bool parse_policy_entry(const std::string& text, racoon_kernel_policy* policy);
 
 class Journal {
@@ -89,15 +91,27 @@ inline bool net_of(const std::string& text, racoon_addr* a, std::uint8_t* prefix
     return true;
 }
 
+// An entry of an earlier release ends before it.
+inline bool mark_of(std::istringstream& in, racoon_kernel_mark* mark) {
+    *mark = {};
+    char slash = 0;
+    if (!(in >> mark->value)) return in.eof();
+    return static_cast<bool>(in >> slash >> mark->mask) && slash == '/';
+}
+
 inline const char* const kDirections[] = {"?", "in", "out", "fwd"};
 }  // namespace journal
 
-inline std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid) {
+inline std::string sa_entry(const racoon_kernel_sa_id& id, std::uint32_t reqid,
+                            const racoon_kernel_mark& mark) {
     return "sa " + std::to_string(id.protocol) + " " + journal::text_of(id.src) + " " +
-           journal::text_of(id.dst) + " " + std::to_string(id.spi) + " " + std::to_string(reqid);
+           journal::text_of(id.dst) + " " + std::to_string(id.spi) + " " + std::to_string(reqid) +
+           (mark.mask == 0 ? ""
+                           : " " + std::to_string(mark.value) + "/" + std::to_string(mark.mask));
 }
 
-inline bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid) {
+inline bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std::uint32_t* reqid,
+                           racoon_kernel_mark* mark) {
     std::istringstream in(text);
     std::string kind;
     std::string src;
@@ -106,6 +120,9 @@ inline bool parse_sa_entry(const std::string& text, racoon_kernel_sa_id* id, std
     id->struct_size = sizeof(*id);
     if (!(in >> kind >> id->protocol >> src >> dst >> id->spi >> *reqid) || kind != "sa")
         return false;
+    racoon_kernel_mark found{};
+    if (!journal::mark_of(in, &found)) return false;
+    if (mark != nullptr) *mark = found;
     return journal::address_of(src, &id->src) && journal::address_of(dst, &id->dst) && id->spi != 0;
 }
 
@@ -117,6 +134,8 @@ inline std::string policy_entry(const racoon_kernel_policy& p, std::uint32_t dir
         << journal::text_of(s.local) << '/' << unsigned{s.local_prefix} << ' ' << s.local.port
         << ' ' << journal::text_of(s.remote) << '/' << unsigned{s.remote_prefix} << ' '
         << s.remote.port;
+    if (p.mark.mask != 0 || p.if_id != 0)
+        out << ' ' << p.mark.value << '/' << p.mark.mask << ' ' << p.if_id;
     return out.str();
 }
 
@@ -134,9 +153,10 @@ inline bool parse_policy_entry(const std::string& text, racoon_kernel_policy* p)
     p->template_count = 1;
     if (!(in >> kind >> direction >> p->priority >> p->templates[0].reqid >> protocol >> local >>
           local_port >> remote >> remote_port) ||
-        kind != "policy" || protocol > 255) {
+        kind != "policy" || protocol > 255 || !journal::mark_of(in, &p->mark)) {
         return false;
     }
+    if (!(in >> p->if_id) && !in.eof()) return false;
     for (std::uint32_t d = RACOON_DIR_IN; d <= RACOON_DIR_FWD; ++d) {
         if (direction == journal::kDirections[d]) p->direction = d;
     }

@@ -191,6 +191,78 @@ TEST(PolicyIds, TwoPoliciesThatDifferInPriorityDoNotShare) {
     EXPECT_NE(c.policies[0].templates[0].reqid, c.policies[1].templates[0].reqid);
 }
 
+TEST(PolicyMarks, AreReadAndPrintedAgain) {
+    const Parsed p = parse_lines(
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out prio 5 mark 16/255 if_id 0x7 output_mark 1\n"
+        "    ipsec esp/tunnel/192.0.2.1-192.0.2.2/require;\n"
+        "spdadd 10.2.0.0/16 10.1.0.0/16 any -P in if_id 7 ipsec esp/tunnel/192.0.2.2-192.0.2.1/require;");
+    EXPECT_EQ(p.messages, "");
+    ASSERT_EQ(p.policies.size(), 3u);
+    EXPECT_EQ(p.policies[0].marks, (Marks{7, {0x10, 0xff}, {1, 0xffffffff}}));
+    EXPECT_EQ(p.policies[1].marks, (Marks{7, {}, {}}));
+    EXPECT_EQ(p.policies[2].marks, (Marks{7, {}, {}})) << "the forward policy";
+    EXPECT_EQ(print(p.policies[0]),
+              "spdadd 10.1.0.0/16[any] 10.2.0.0/16[any] any -P out prio 5 if_id 7 mark 0x10/0xff "
+              "output_mark 0x1 ipsec esp/tunnel/192.0.2.1-192.0.2.2/require;");
+    EXPECT_EQ(parse_lines(print(p.policies[0])).policies[0].marks, p.policies[0].marks);
+}
+
+TEST(PolicyMarks, StandSideBySideForTheSameTraffic) {
+    const Parsed p = parse_lines(
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out if_id 7 ipsec esp/transport//require;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out if_id 8 ipsec esp/transport//require;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out mark 1/3 ipsec esp/transport//require;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out mark 1 ipsec esp/transport//require;\n"
+        "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n");
+    EXPECT_EQ(p.messages, "");
+    EXPECT_EQ(p.policies.size(), 5u);
+}
+
+TEST(PolicyMarks, TellMirrorsApart) {
+    const char* kOut = "spdadd 10.1.0.0/16 10.2.0.0/16 any -P out ";
+    const char* kIn = "spdadd 10.2.0.0/16 10.1.0.0/16 any -P in ";
+    const char* kRule = " ipsec esp/transport//require;\n";
+    const auto line = [&](const char* head, const char* marks) {
+        return std::string(head) + marks + kRule;
+    };
+    // Those without a mirror of their own are for what a marked policy brings in.
+    Config c = with(line(kOut, "if_id 7") + line(kOut, "if_id 8") + line(kOut, "if_id 9 mark 1") +
+                    line(kIn, "if_id 8") + line(kIn, "if_id 7") + line(kIn, "if_id 9"));
+    assign_policy_ids(nullptr, c);
+    ASSERT_EQ(c.policies.size(), 6u);
+    const auto reqid = [&](std::size_t i) { return c.policies[i].templates[0].reqid; };
+    EXPECT_EQ(reqid(0), reqid(4));
+    EXPECT_EQ(reqid(1), reqid(3));
+    EXPECT_EQ(reqid(2), reqid(5));
+    EXPECT_EQ(std::set({reqid(0), reqid(1), reqid(2)}).size(), 3u);
+    Config again = with(line(kIn, "if_id 9") + line(kOut, "if_id 9 mark 1"));
+    assign_policy_ids(&c, again);
+    EXPECT_EQ(again.policies[0].templates[0].reqid, reqid(5));
+    EXPECT_EQ(again.policies[1].id, c.policies[2].id);
+    Config changed = with(line(kOut, "if_id 9 mark 2"));
+    assign_policy_ids(&c, changed);
+    EXPECT_NE(changed.policies[0].id, c.policies[2].id) << "for the kernel it is another policy";
+}
+
+TEST(PolicyMarks, AreThoseOfTheSainfoWhereThePolicySaysNone) {
+    const std::string head = remote_text("192.0.2.2", "ph1id 3;") +
+                             sainfo_text("address 10.1.0.0/16 any address 10.2.0.0/16 any",
+                                         "remoteid 3; if_id 7; mark 1/3; output_mark 4;") +
+                             sainfo_text("anonymous", "if_id 5;");
+    const Loaded l = load_text(head + "policy " +
+                               std::string(kPair).substr(0, std::string(kPair).find('\n') + 1) +
+                               "policy 10.2.0.0/16 10.1.0.0/16 any -P in if_id 9 ipsec "
+                               "esp/tunnel/192.0.2.2-192.0.2.1/require;\n"
+                               "policy 10.1.0.0/16 10.2.0.0/16 any -P out prio 1 none;\n");
+    ASSERT_TRUE(l.ok()) << l.text();
+    const auto& p = l.config().policies;
+    ASSERT_EQ(p.size(), 4u);
+    EXPECT_EQ(p[0].marks, (Marks{7, {1, 3}, {4, 0xffffffff}}));
+    EXPECT_EQ(p[1].marks, (Marks{9, {1, 3}, {}})) << "its own, and nothing to set on what comes in";
+    EXPECT_EQ(p[2].marks, p[1].marks);
+    EXPECT_FALSE(p[3].marks.any()) << "no SA is made for it";
+}
+
 TEST(PolicyIds, SurviveAReloadThroughLoad) {
     const Loaded first =
         load_text("policy 10.1.0.0/16 10.2.0.0/16 any -P out ipsec esp/transport//require;\n");

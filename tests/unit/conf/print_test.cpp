@@ -216,6 +216,7 @@ void same(const Config& a, const Config& b) {
         EXPECT_EQ(x.remote.clientaddr, y.remote.clientaddr);
         EXPECT_EQ(x.group, y.group);
         EXPECT_EQ(x.remote.selector, y.remote.selector);
+        EXPECT_EQ(x.marks, y.marks);
         EXPECT_EQ(x.remote.protocol, y.remote.protocol);
         EXPECT_EQ(x.remoteid, y.remoteid);
         ASSERT_EQ(x.from.has_value(), y.from.has_value());
@@ -239,6 +240,7 @@ void same(const Config& a, const Config& b) {
         EXPECT_EQ(x.action, y.action);
         EXPECT_EQ(x.priority, y.priority);
         EXPECT_EQ(x.selector, y.selector);
+        EXPECT_EQ(x.marks, y.marks);
         EXPECT_EQ(x.copied, y.copied);
         ASSERT_EQ(x.templates.size(), y.templates.size());
         for (std::size_t n = 0; n < x.templates.size(); ++n) {

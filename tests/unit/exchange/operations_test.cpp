@@ -30,6 +30,7 @@ SaInstall sample_install() {
     r.soft_seconds = 100;
     r.hard_seconds = 200;
     r.hard_bytes = 1u << 30;
+    r.marks = {7, {0x10, 0xff}, {0x20, 0xf0}};
     return r;
 }
 
@@ -151,6 +152,7 @@ TEST(Operations, EveryRecordSurvivesTheRoundTripAndNoOtherLengthDoes) {
     make.use = 3;
     make.selector = sample_install().selector;
     make.rules = {{108, true}, {50, false}, {51, false}};
+    make.marks.if_id = 7;
     round_trip(make);
     PolicyMake::Reply number;
     number.policy = PolicyId{0x40000002};
@@ -223,6 +225,9 @@ TEST(Operations, ValuesOutsideTheirBoundsAreRefused) {
     install = sample_install();
     install.encryption_key = Secret(Bytes(257, 0));
     EXPECT_FALSE(decode<SaInstall>(encode(install)));
+    install = sample_install();
+    install.marks.mark.value = 0x100;
+    EXPECT_FALSE(decode<SaInstall>(encode(install))) << "no packet can have such a mark";
 }
 
 }  // namespace

@@ -180,6 +180,9 @@ TEST(SetkeyParser, ReadsThePolicyLanguage) {
               "s:1:30: expected \"-P\", found \"1\": only icmp, icmp6, mh and gre can be narrowed "
               "further\n")
         << "the original wrote what it found over the ports";
+    EXPECT_EQ(refused("spdadd ::1 ::2 any -P out if_id 7 none;"),
+              "s:1:27: \"if_id\" is beyond PF_KEY, which setkey speaks; write the policy in "
+              "racoon.conf, or in a file that \"policy file\" names there\n");
 }
 
 TEST(SetkeyParser, LooksNamesOfHostsUpWhereTheyMayStand) {

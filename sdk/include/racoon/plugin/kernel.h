@@ -38,6 +38,9 @@ extern "C" {
 #define RACOON_CAP_TRUNC_128 (UINT64_C(1) << 7) /* HMAC-SHA2-256 with 128 bits (RFC 4868) */
 #define RACOON_CAP_FWD_POLICY (UINT64_C(1) << 8)
 #define RACOON_CAP_BYTE_LIFETIME (UINT64_C(1) << 9)
+/* Without these the fields of their names are 0 in what is asked for. */
+#define RACOON_CAP_MARK (UINT64_C(1) << 10) /* mark and output_mark */
+#define RACOON_CAP_IF_ID (UINT64_C(1) << 11)
 
 typedef struct racoon_kernel_caps {
     uint32_t struct_size;
@@ -63,6 +66,12 @@ typedef struct racoon_kernel_alg {
     uint32_t key_size; /* bytes in key, with the salt of an aead at its end */
     uint8_t key[128];
 } racoon_kernel_alg;
+
+/* A packet has it when its own mark, of which the bits of `mask` count, is `value`; mask 0: none. */
+typedef struct racoon_kernel_mark {
+    uint32_t value;
+    uint32_t mask;
+} racoon_kernel_mark;
 
 typedef struct racoon_kernel_sa {
     uint32_t struct_size;
@@ -91,6 +100,12 @@ typedef struct racoon_kernel_sa {
      * after this, and no packet may carry a lower one; 0: a new SA. A backend that cannot begin
      * there answers NOT_SUPPORTED. */
     uint64_t sequence;
+    /* A policy's packets find only SAs with its mark and if_id; an inbound SA has no mark, since packets
+     * have none before they are opened. */
+    racoon_kernel_mark mark;
+    racoon_kernel_mark output_mark; /* outbound: set on packets that it has protected */
+    uint32_t if_id;                 /* of an XFRM interface; 0: none */
+    uint32_t reserved;
 } racoon_kernel_sa;
 #define RACOON_SA_UDP_ENCAP 1u /* ESP in UDP (RFC 3948), between the ports of src and dst */
 #define RACOON_SA_ESN 2u
@@ -113,6 +128,9 @@ typedef struct racoon_kernel_policy {
     uint32_t template_count;
     racoon_selector selector; /* local/remote from this host's view for all directions */
     racoon_kernel_template templates[4];
+    /* Policies for the same traffic may stand side by side when these differ. */
+    racoon_kernel_mark mark; /* only packets with this mark */
+    uint32_t if_id;          /* only packets through the XFRM interface of this number; 0: none */
 } racoon_kernel_policy;
 
 typedef struct racoon_kernel_spi_request {
@@ -243,7 +261,7 @@ typedef struct racoon_kernel {
     racoon_status (*sa_move)(void* impl, const racoon_kernel_sa_id* id, const racoon_addr* peer,
                              racoon_op op, racoon_error* err) RACOON_NOEXCEPT;
     /* Optional, before open: of what an earlier run of ours left, open() takes these SAs over instead of
-     * removing them, where they are still the same (addresses, protocol, SPI, request id): from then on
+     * removing them, where they are still the same (addresses, protocol, SPI, request id, mark, if_id): from then on
      * they are this run's, and sa_query finds them. The keys are not set. `stride` is the distance in
      * bytes from one to the next. A backend without this function has nothing that outlives the daemon. */
     racoon_status (*keep)(void* impl, const racoon_kernel_sa* sas, size_t count, size_t stride,

@@ -1,0 +1,37 @@
+// Whether the active backend has what the configuration asks for beside algorithms: if_id, mark and
+// output_mark, without which nothing is started.
+#include <racoon/plugin.h>
+
+#include "privsep/kernel.hpp"
+
+namespace racoon::privsep {
+
+namespace {
+
+/// "": all of it.
+std::string lacking(const Marks& marks, std::uint64_t caps) {
+    if (marks.if_id != 0 && (caps & RACOON_CAP_IF_ID) == 0) return "if_id";
+    if (marks.mark.given() && (caps & RACOON_CAP_MARK) == 0) return "mark";
+    if (marks.output_mark.given() && (caps & RACOON_CAP_MARK) == 0) return "output_mark";
+    return {};
+}
+
+}  // namespace
+
+Status Kernel::can_serve(const conf::Config& config) const {
+    const auto judge = [this](const Marks& marks, const conf::Location& where) -> Status {
+        const std::string word = lacking(marks, caps_.flags);
+        if (word.empty()) return ok();
+        const std::string remedy = caps_.backend == "xfrm" ? " here: that takes Linux 4.19 or newer"
+                                                           : "; on Linux, kernel \"xfrm\" can";
+        return fail(Errc::Config, where.text() + ": the kernel backend " + caps_.backend +
+                                      " cannot do " + word + remedy);
+    };
+    for (const conf::SaInfo& info : config.sainfos)
+        RACOON_TRY_STATUS(judge(info.marks, info.marks_where));
+    for (const conf::Policy& policy : config.policies)
+        RACOON_TRY_STATUS(judge(policy.marks, policy.where));
+    return ok();
+}
+
+}  // namespace racoon::privsep
