@@ -161,9 +161,7 @@ void Builder::extras_statement(const Statement& s, RemoteDraft& draft) {
             if (r.ike_frag != Offer::Off) offer_only(s, "negotiations go on without");
             break;
         case Word::EspFrag:
-            if (const auto n = number(s))
-                r.esp_frag = *n == 0 ? std::uint16_t{65535} : static_cast<std::uint16_t>(*n);
-            if (r.esp_frag != 65535) offer_only(s, "packets are left whole");
+            if (const auto n = number(s)) r.esp_frag = esp_frag(s, *n);
             break;
         case Word::CertificateType:
             certificate(s, r);
@@ -249,6 +247,17 @@ void Builder::remote_address(const Statement& s, RemoteDraft& draft) {
     r.net = whom->net;
     r.host = whom->host;
     r.port = whom->port;
+}
+
+/// Less than every host takes (RFC 791 3.1) and 65535, which older racoons have as their default, bound nothing.
+std::uint16_t Builder::esp_frag(const Statement& s, std::uint64_t size) {
+    constexpr std::uint16_t kLeast = 552;
+    if (size == 0 || size == 65535) return 0;
+    if (size >= kLeast) return static_cast<std::uint16_t>(size);
+    diagnostics_.warning(Warning::OddValue, s.values[0].where,
+                         fmt::format("{} takes {} to 65535 bytes, found {}; {} is used",
+                                     quoted(s.directive->keyword), kLeast, size, kLeast));
+    return kLeast;
 }
 
 void Builder::exchange_mode(const Statement& s, RemoteDraft& draft) {

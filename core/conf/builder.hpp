@@ -96,6 +96,7 @@ class Builder {
     void extras_statement(const Statement& s, RemoteDraft& draft);
     void remote_address(const Statement& s, RemoteDraft& draft);
     void exchange_mode(const Statement& s, RemoteDraft& draft);
+    std::uint16_t esp_frag(const Statement& s, std::uint64_t size);
     void certificate(const Statement& s, Remote& r);
     void peers_certificate(const Statement& s, Remote& r);
     void script(const Statement& s, Remote& r);

@@ -151,7 +151,7 @@ struct Remote {
     bool start = false;  // bring its tunnels up at once, and again when they are lost
     Offer nat_traversal = Offer::Off;
     Offer ike_frag = Offer::Off;
-    std::uint16_t esp_frag = 65535;  // bytes; 65535: whole packets
+    std::uint16_t esp_frag = 0;  // bytes; 0: whole packets
     std::optional<OwnCertificate> certificate;
     std::vector<PeersCertificate> peers_certificates;
     std::string ca_file;  // besides those in `path certificate`; empty: none

@@ -19,7 +19,7 @@ constexpr std::array kFeatures = {
     Row{Feature::BaseMode, true, "base mode"},
     Row{Feature::NatTraversal, true, "NAT traversal"},
     Row{Feature::IkeFragmentation, true, "fragmentation of IKE messages"},
-    Row{Feature::EspFragmentation, false, "fragmentation before encapsulation"},
+    Row{Feature::EspFragmentation, true, "fragmentation before encapsulation"},
     Row{Feature::DistinguishedNames, false, "distinguished names as identities"},
     Row{Feature::Certificates, false, "authentication with certificates"},
     Row{Feature::RawKeys, false, "authentication with plain RSA keys"},

@@ -195,7 +195,8 @@ void certificates(std::string& out, const Remote& r) {
 /// What came with remote access, NAT and certificates.
 void extras(std::string& out, const Remote& r) {
     out += fmt::format("    nat_traversal {};\n    ike_frag {};\n    esp_frag {};\n",
-                       offer_name(r.nat_traversal), offer_name(r.ike_frag), r.esp_frag);
+                       offer_name(r.nat_traversal), offer_name(r.ike_frag),
+                       r.esp_frag == 0 ? 65535 : r.esp_frag);
     certificates(out, r);
     if (!r.xauth_login.empty()) out += fmt::format("    xauth_login {};\n", quote(r.xauth_login));
     out += fmt::format("    mode_cfg {};\n    generate_policy {};\n", on_off(r.mode_cfg),

@@ -286,7 +286,7 @@ const Directive kRows[] = {
      .unit = "bytes",
      .since = "0.6",
      .help =
-         "Cut packets to this size before they are encapsulated; 0 or 65535: not at all. Only NetBSD's kernel can do it.",
+         "With NAT traversal, the most bytes of a packet that goes to the peer in UDP, with its IP header: what would become longer is fragmented before it is encapsulated, so that no NAT has to pass fragments of UDP, and TCP and whoever forbids fragments are told. 0 or 65535: no bound; else at least 552. The backend userspace does it, in tunnel mode; with others packets are left whole, which is logged.",
      .least = 0,
      .most = 65535,
      .feature = Feature::EspFragmentation,

@@ -285,6 +285,7 @@ void SaInstall::put(Writer& out) const {
     out.u64(hard_bytes);
     out.u16(local_port);
     out.u16(peer_port);
+    out.u16(esp_frag);
     racoon::put(out, peer_original);
     racoon::put(out, marks);
 }
@@ -317,6 +318,7 @@ Result<SaInstall> SaInstall::get(Reader& in) {
     RACOON_TRY(r.hard_bytes, in.u64());
     RACOON_TRY(r.local_port, in.u16());
     RACOON_TRY(r.peer_port, in.u16());
+    RACOON_TRY(r.esp_frag, in.u16());
     if ((r.local_port == 0) != (r.peer_port == 0))
         return fail(Errc::Malformed, "one port of an encapsulation in UDP");
     RACOON_TRY(r.peer_original, get_ip(in));

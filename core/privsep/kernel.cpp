@@ -207,7 +207,7 @@ racoon_kernel_mark mark_of(const Mark& mark) {
 }
 
 /// What names an SA, without its keys.
-racoon_kernel_sa outline_of(const exchange::SaInstall& request) {
+racoon_kernel_sa outline_of(const exchange::SaInstall& request, std::uint64_t caps) {
     auto sa = stamped<racoon_kernel_sa>();
     sa.direction = request.inbound ? RACOON_DIR_IN : RACOON_DIR_OUT;
     sa.protocol = request.protocol;
@@ -220,6 +220,7 @@ racoon_kernel_sa outline_of(const exchange::SaInstall& request) {
         (request.inbound ? sa.src : sa.dst).port = request.peer_port;
         (request.inbound ? sa.dst : sa.src).port = request.local_port;
         sa.peer_original = to_abi(request.peer_original);
+        if ((caps & RACOON_CAP_ESP_FRAG) != 0) sa.esp_frag = request.esp_frag;
     }
     sa.policy_id = request.policy.value;
     sa.mark = mark_of(request.marks.mark);
@@ -235,7 +236,7 @@ Status Kernel::start(const std::vector<const exchange::SaInstall*>& keep) {
     racoon_error error = plugin::empty_error();
     if (table_.keep != nullptr && !keep.empty()) {
         std::vector<racoon_kernel_sa> sas;
-        for (const exchange::SaInstall* sa : keep) sas.push_back(outline_of(*sa));
+        for (const exchange::SaInstall* sa : keep) sas.push_back(outline_of(*sa, 0));
         const Callout callout(provider_.module, "keep");
         const racoon_status status = plugin::known_status(
             table_.keep(provider_.impl, sas.data(), sas.size(), sizeof(racoon_kernel_sa), &error));
@@ -412,7 +413,7 @@ void Kernel::spi_get(const exchange::SpiGet& request, std::function<void(Result<
 }
 
 void Kernel::sa_install(const exchange::SaInstall& request, Done done, std::uint64_t sequence) {
-    racoon_kernel_sa sa = outline_of(request);
+    racoon_kernel_sa sa = outline_of(request, caps_.flags);
     sa.sequence = sequence;
     sa.selector = selector_of(request.selector);
     Status filled = ok();

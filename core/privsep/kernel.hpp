@@ -45,7 +45,7 @@ class Kernel {
     /// the capabilities have changed.
     bool learn(const conf::Config& config);
     /// Errors: Config, the configuration asks for marks or an if_id that this backend has not, with place and
-    /// remedy: without them the wrong traffic would be protected.
+    /// remedy: without them the wrong traffic would be protected. What packets can do without is logged.
     Status can_serve(const conf::Config& config) const;
     /// IKE sockets bypass IPsec.
     /// `natt`: it takes ESP in UDP, too (RFC 3948).

@@ -1,7 +1,8 @@
 // Whether the active backend has what the configuration asks for beside algorithms: if_id, mark and
-// output_mark, without which nothing is started.
+// output_mark, without which nothing is started, and esp_frag, without which packets stay whole.
 #include <racoon/plugin.h>
 
+#include "log/log.hpp"
 #include "privsep/kernel.hpp"
 
 namespace racoon::privsep {
@@ -31,6 +32,12 @@ Status Kernel::can_serve(const conf::Config& config) const {
         RACOON_TRY_STATUS(judge(info.marks, info.marks_where));
     for (const conf::Policy& policy : config.policies)
         RACOON_TRY_STATUS(judge(policy.marks, policy.where));
+    if ((caps_.flags & RACOON_CAP_ESP_FRAG) != 0) return ok();
+    for (const conf::Remote& remote : config.remotes)
+        if (remote.esp_frag != 0 && remote.nat_traversal != conf::Offer::Off)
+            LOGW("", remote.where.text() + ": esp_frag has no effect in remote \"" + remote.name +
+                         "\": the kernel backend " + caps_.backend +
+                         " leaves packets whole; kernel \"userspace\" can do it");
     return ok();
 }
 

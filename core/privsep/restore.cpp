@@ -106,6 +106,7 @@ SaInstall aged(const SavedSas::Sa& sa) {
     out.hard_bytes = r.hard_bytes;
     out.local_port = r.local_port;
     out.peer_port = r.peer_port;
+    out.esp_frag = r.esp_frag;
     out.peer_original = r.peer_original;
     out.marks = r.marks;
     const auto age = static_cast<std::uint64_t>(age_of(sa));

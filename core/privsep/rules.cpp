@@ -348,6 +348,10 @@ Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Fa
     if (request.peer_port != 0 && phase1.section->nat_traversal == conf::Offer::Off)
         return denied("an SA in UDP, and remote \"" + phase1.section->name +
                       "\" has no nat_traversal");
+    if (request.esp_frag != 0 && request.esp_frag != phase1.section->esp_frag)
+        return denied(fmt::format("esp_frag {} of an SA, and remote \"{}\" has {}",
+                                  request.esp_frag, phase1.section->name,
+                                  phase1.section->esp_frag));
     if (const Marks marks = found->marks.of_sa(request.inbound); request.marks != marks)
         return denied(fmt::format("an SA with \"{}\" for policy {}, which has \"{}\"",
                                   request.marks.text(), request.policy.value, marks.text()));

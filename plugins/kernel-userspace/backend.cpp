@@ -34,7 +34,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
     out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_IPV6 | RACOON_CAP_ESN |
                  RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_TRANSPORT_MODE |
-                 RACOON_CAP_AH | RACOON_CAP_IPCOMP;
+                 RACOON_CAP_AH | RACOON_CAP_IPCOMP | RACOON_CAP_ESP_FRAG;
 }
 
 racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {

@@ -122,7 +122,8 @@ void DataPath::from_tun_large(ByteView packet, std::size_t segment, std::int64_t
     const auto layers = sends ? layers_for(*policy, *flow, &lacking) : std::nullopt;
     ByteView head;
     ByteView payload;
-    if (!layers || lacking || layers->empty()) {  // each is refused, or waits, by itself
+    const bool cut = layers && !layers->empty() && cuts(*layers, *flow, flow->size, now);
+    if (!layers || lacking || layers->empty() || cut) {  // each goes, or waits, by itself
         while (segments->next(&head, &payload)) {
             Bytes one(head.begin(), head.end());
             one.insert(one.end(), payload.begin(), payload.end());
@@ -158,7 +159,9 @@ bool DataPath::transport_ready(const Layers& layers, const Flow& flow) {
 // known.
 std::size_t DataPath::room_for(const Layers& layers, std::int64_t now) const {
     const Sa& outer = layers.outermost();
-    const std::size_t way = path_mtus_.of(outer.inbound() ? outer.facts.src : outer.facts.dst, now);
+    std::size_t way = path_mtus_.of(outer.inbound() ? outer.facts.src : outer.facts.dst, now);
+    if (const std::size_t bound = outer.bound(); bound != 0 && (way == 0 || way > bound))
+        way = bound;
     return way == 0 ? 0 : layers.most_inside(way);
 }
 
@@ -189,11 +192,32 @@ std::size_t DataPath::inner_mtu(const Layers& layers, const Flow& flow, std::int
     return std::min<std::size_t>(settings_.device_mtu, std::max(room, least));
 }
 
+// Whether a packet goes in fragments of its own, each of them encapsulated, for a bound that its SA has
+// (esp_frag). Transport mode takes whole packets only (RFC 4301 4.1), a selector with ports would not know
+// the later pieces, and those of IPv6 are its sender's to make. A piece of IPv4 may be cut again.
+bool DataPath::cuts(const Layers& layers, const Flow& flow, std::size_t size,
+                    std::int64_t now) const {
+    if (layers.outermost().bound() == 0 || !flow.may_fragment || flow.source.family != 4)
+        return false;
+    const Sa& inner = *layers.all().front();
+    const racoon_selector& s = inner.facts.selector;
+    const std::size_t room = room_for(layers, now);
+    return inner.tunnel() && s.local.port == 0 && s.remote.port == 0 && room != 0 && size > room;
+}
+
 void DataPath::protect(const Layers& layers, ByteView packet, const Flow& flow, std::int64_t now) {
     bool dont_fragment = false;
     if (!transport_ready(layers, flow) ||
         !fits(layers, packet, flow, packet.size(), now, &dont_fragment)) {
         return;
+    }
+    if (cuts(layers, flow, packet.size(), now)) {
+        bool alive = true;  // until an SA ends, and what the layers name with it
+        const bool cut = split_packet(packet, room_for(layers, now), 0, [&](ByteView piece) {
+            const auto part = parse_packet(piece);
+            alive = alive && part && seal(layers, piece, {}, *part, false, now);
+        });
+        if (cut) return;
     }
     if (is_syn(packet, flow)) {
         Bytes copy(packet.begin(), packet.end());

@@ -140,6 +140,7 @@ class DataPath {
     bool fits(const Layers& layers, ByteView packet, const Flow& flow, std::size_t size,
               std::int64_t now, bool* dont_fragment);
     std::size_t inner_mtu(const Layers& layers, const Flow& flow, std::int64_t now) const;
+    bool cuts(const Layers& layers, const Flow& flow, std::size_t size, std::int64_t now) const;
     bool seal(const Layers& layers, ByteView head, ByteView body, const Flow& flow,
               bool dont_fragment, std::int64_t now);
     bool seal_bundle(const Layers& layers, ByteView head, ByteView body, bool dont_fragment,

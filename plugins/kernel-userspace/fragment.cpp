@@ -35,8 +35,9 @@ Bytes fragment_headers(ByteView packet, std::size_t at, std::uint32_t id) {
 bool split_packet(ByteView packet, std::size_t mtu, std::uint32_t id,
                   const std::function<void(ByteView piece)>& each) {
     const auto flow = parse_packet(packet);
-    if (!flow || flow->fragment || flow->size != packet.size()) return false;
+    if (!flow || flow->size != packet.size()) return false;
     const bool v4 = flow->source.family == 4;
+    if (flow->fragment && !v4) return false;
     const auto at = place_for_ah(packet, *flow);
     if (!at || (v4 && *at != kIpv4Header)) return false;
     const Bytes headers = v4 ? Bytes(packet.begin(), packet.begin() + kIpv4Header)
@@ -46,12 +47,12 @@ bool split_packet(ByteView packet, std::size_t mtu, std::uint32_t id,
     for (std::size_t done = *at; done < packet.size();) {
         const std::size_t size = std::min(most, packet.size() - done);
         const std::size_t offset = done - *at;
-        const bool more = done + size < packet.size();
+        const bool more = flow->more_fragments || done + size < packet.size();
         Bytes piece = headers;
         const ByteView body = packet.subspan(done, size);
         piece.insert(piece.end(), body.begin(), body.end());
         if (v4) {
-            put_u16(piece, 6, (more ? 0x2000u : 0u) | offset / kUnit);
+            put_u16(piece, 6, (more ? 0x2000u : 0u) | (flow->fragment_offset + offset) / kUnit);
             set_next(piece, *at, packet[9]);
         } else {
             put_u16(piece, *at + kFragmentHeader - 6, offset | (more ? 1u : 0u));

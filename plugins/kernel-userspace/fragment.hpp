@@ -1,5 +1,5 @@
-// Cuts an IP packet that goes out with a header of ours, where the kernel will not: AH covers whole packets
-// and is fragmented afterwards (RFC 4302 3.3.4).
+// Cuts an IP packet where the kernel will not: with a header of ours, as AH has, which covers whole packets and
+// is fragmented afterwards (RFC 4302 3.3.4), or before it goes into an SA with a bound (esp_frag).
 #pragma once
 
 #include <functional>
@@ -8,8 +8,9 @@
 
 namespace racoon::kernel_userspace {
 
-/// Calls `each` with pieces of at most `mtu` bytes. `id` names the packet in IPv6; IPv4 has its own. False: it
-/// cannot be cut, since it has options, is a piece itself, or the way is too narrow for anything.
+/// Calls `each` with pieces of at most `mtu` bytes. `id` names the packet in IPv6; IPv4 has its own, and its
+/// pieces can be cut again. False: it cannot be cut, since it has options, is a piece in IPv6, or the way is
+/// too narrow for anything.
 bool split_packet(ByteView packet, std::size_t mtu, std::uint32_t id,
                   const std::function<void(ByteView piece)>& each);
 

@@ -90,7 +90,7 @@ Writer begin_frame(Message type, std::uint32_t number) {
 
 void write_sa(Writer& out, const racoon_kernel_sa& sa) {
     for (const std::uint32_t v : {sa.direction, sa.protocol, sa.mode, sa.spi, sa.reqid, sa.is_aead,
-                                  sa.replay_window, sa.flags, sa.policy_id}) {
+                                  sa.replay_window, sa.flags, sa.policy_id, sa.esp_frag}) {
         out.u32(v);
     }
     for (const std::int64_t v : {sa.soft_ns, sa.hard_ns}) out.u64(static_cast<std::uint64_t>(v));
@@ -107,7 +107,7 @@ std::optional<racoon_kernel_sa> read_sa(ByteView body) {
     racoon_kernel_sa sa{};
     sa.struct_size = sizeof(sa);
     for (std::uint32_t* v : {&sa.direction, &sa.protocol, &sa.mode, &sa.spi, &sa.reqid, &sa.is_aead,
-                             &sa.replay_window, &sa.flags, &sa.policy_id}) {
+                             &sa.replay_window, &sa.flags, &sa.policy_id, &sa.esp_frag}) {
         *v = in.u32();
     }
     for (std::int64_t* v : {&sa.soft_ns, &sa.hard_ns}) *v = static_cast<std::int64_t>(in.u64());

@@ -35,6 +35,8 @@ struct Sa {
 
     bool tunnel() const { return facts.mode == RACOON_MODE_TUNNEL; }
     bool encapsulated() const { return (facts.flags & RACOON_SA_UDP_ENCAP) != 0; }
+    /// Bytes that its outer packets have at most; 0: any number.
+    std::size_t bound() const { return encapsulated() ? facts.esp_frag : 0; }
     bool inbound() const { return facts.direction == RACOON_DIR_IN; }
     std::uint32_t replay_window() const {
         return esp ? esp->replay_window() : ah ? ah->replay_window() : 0;

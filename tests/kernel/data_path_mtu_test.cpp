@@ -75,6 +75,74 @@ TEST_F(MtuTest, ClearsDfWhereItIsAskedTo) {
     EXPECT_FALSE(sink.outers[0].dont_fragment);
 }
 
+/// What the peer finds in a packet from the wire.
+Bytes as_the_peer_has_it(EspSa& peer, Bytes esp) {
+    std::span<std::uint8_t> inner;
+    std::uint8_t next = 0;
+    EXPECT_EQ(peer.open(esp, &inner, &next), Opened::Packet);
+    return Bytes(inner.begin(), inner.end());
+}
+
+// esp_frag: a bound on what goes out in UDP, which is kept by cutting what is inside.
+TEST_F(MtuTest, FragmentsBeforeItEncapsulatesWhereAnSaHasABound) {
+    constexpr std::size_t kBound = 700;
+    constexpr std::size_t kOuter = 20 + 8;  // IP and UDP
+    racoon_kernel_sa bounded = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 19, 1, 3);
+    bounded.flags = RACOON_SA_UDP_ENCAP;
+    bounded.src.port = bounded.dst.port = 4500;
+    bounded.esp_frag = kBound;
+    set_sa(bounded);
+    std::string error;
+    auto peer = EspSa::make(bounded, &error);
+    ASSERT_TRUE(peer) << error;
+
+    // A packet that may be cut arrives in pieces, which together are it.
+    const Bytes whole = packet(1380, true);
+    path.from_tun(whole, 5);
+    ASSERT_EQ(sink.wire.size(), 3u);
+    Bytes data;
+    for (std::size_t i = 0; i < sink.wire.size(); ++i) {
+        EXPECT_LE(sink.wire[i].size() + kOuter, kBound);
+        EXPECT_FALSE(sink.outers[i].dont_fragment);
+        EXPECT_EQ(sink.outers[i].dst.port, 4500);
+        const Bytes piece = as_the_peer_has_it(*peer, sink.wire[i]);
+        const auto flow = parse_packet(piece);
+        ASSERT_TRUE(flow);
+        EXPECT_TRUE(flow->fragment);
+        EXPECT_EQ((std::size_t{piece[6]} << 8 | piece[7]) & 0x1fffu, data.size() / 8);
+        EXPECT_EQ((piece[6] & 0x20) != 0, i + 1 < sink.wire.size()) << "more of them follow";
+        EXPECT_EQ(folded(add_to_sum(0, ByteView(piece).first(20))), 0xffff);
+        data.insert(data.end(), piece.begin() + 20, piece.end());
+    }
+    EXPECT_EQ(data, Bytes(whole.begin() + 20, whole.end()));
+
+    // What fits goes as it is.
+    const std::size_t most = peer->most_inside(kBound - kOuter);
+    sink.wire.clear();
+    path.from_tun(packet(most, true), 6);
+    ASSERT_EQ(sink.wire.size(), 1u);
+    EXPECT_EQ(as_the_peer_has_it(*peer, sink.wire[0]), packet(most, true));
+    // Who forbids fragments is told, and TCP's segments are made to fit.
+    path.from_tun(packet(most + 1, false), 6);
+    EXPECT_EQ(sink.wire.size(), 1u);
+    ASSERT_EQ(sink.tun.size(), 1u);
+    EXPECT_EQ(std::size_t{sink.tun[0][26]} * 256 + sink.tun[0][27],
+              std::max<std::size_t>(most, 552));
+    // A narrower way counts, a wider one does not.
+    path.path_mtu(address("10.9.0.2"), 560, 6);
+    sink.wire.clear();
+    path.from_tun(packet(1380, true), 6);
+    for (const Bytes& esp : sink.wire) EXPECT_LE(esp.size() + kOuter, 560u);
+    // Without UDP there is no bound.
+    sink.wire.clear();
+    bounded.flags = 0;
+    bounded.src.port = bounded.dst.port = 0;
+    bounded.spi = 20;
+    set_sa(bounded);
+    path.from_tun(packet(1380, true), 7 + PathMtus::kLifetimeNs);
+    EXPECT_EQ(sink.wire.size(), 1u);
+}
+
 // An MTU below what every link has is an attacker's; what fits into the least of all is sent, in fragments.
 TEST_F(MtuTest, SendsSmallPacketsWhateverIsSaid) {
     path.path_mtu(address("10.9.0.2"), 68, 5);

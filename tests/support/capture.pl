@@ -4,6 +4,7 @@
 #   perl capture.pl record INTERFACE FILE     says "capturing" when it does; ends on SIGTERM
 #                                              INTERFACE "any" is all of them
 #   perl capture.pl count FILE KIND           all, isakmp, esp, ah, natt, link, plain; fragment: of IKE messages
+#   perl capture.pl longest FILE KIND         bytes of the longest packet of that kind, from its IP header on
 #   perl capture.pl kinds FILE FROM           all counts of what was recorded from that size of the file on: esp=3 ...
 #   perl capture.pl holds FILE HEX            exit status 0 when the bytes stand in some packet
 use strict;
@@ -13,9 +14,10 @@ use Errno;
 my ($verb, @rest) = @ARGV;
 if    (($verb // '') eq 'record') { record(@rest) }
 elsif (($verb // '') eq 'count')  { print count(@rest), "\n" }
+elsif (($verb // '') eq 'longest') { print longest(@rest), "\n" }
 elsif (($verb // '') eq 'kinds') { print kinds(@rest), "\n" }
 elsif (($verb // '') eq 'holds')  { exit(holds(@rest) ? 0 : 1) }
-else { die "usage: capture.pl record INTERFACE FILE | count FILE KIND | kinds FILE FROM | holds FILE HEX\n" }
+else { die "usage: capture.pl record INTERFACE FILE | count FILE KIND | longest FILE KIND | kinds FILE FROM | holds FILE HEX\n" }
 
 sub record {
     my ($interface, $path) = @_;
@@ -113,6 +115,16 @@ sub count {
     my @kinds = map { kind($_) } packets($path);
     return scalar @kinds if $wanted eq 'all';
     return scalar grep { $_ eq $wanted } @kinds;
+}
+
+sub longest {
+    my ($path, $wanted) = @_;
+    my $longest = 0;
+    for my $packet (grep { kind($_) eq $wanted } packets($path)) {
+        my $size = length($packet) - 14;
+        $longest = $size if $size > $longest;
+    }
+    return $longest;
 }
 
 sub kinds {

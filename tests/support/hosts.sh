@@ -138,6 +138,8 @@ capture_stop() { stop_process "${capture_pid-}"; capture_pid=; }
 
 # capture_count FILE KIND: how many packets; kinds: all isakmp esp natt arp plain fragment
 capture_count() { perl "$support/capture.pl" count "$1" "$2"; }
+# capture_longest FILE KIND: bytes of the longest of them, with its IP header
+capture_longest() { perl "$support/capture.pl" longest "$1" "$2"; }
 # capture_holds FILE HEX: whether these bytes stand anywhere in the packets
 capture_holds() { perl "$support/capture.pl" holds "$1" "$2"; }
 # capture_decoded FILE [KEYS]: what tshark thinks of it, one line for each ISAKMP message; KEYS as `racoonctl

@@ -30,6 +30,7 @@ SaInstall sample_install() {
     r.soft_seconds = 100;
     r.hard_seconds = 200;
     r.hard_bytes = 1u << 30;
+    r.esp_frag = 1300;
     r.marks = {7, {0x10, 0xff}, {0x20, 0xf0}};
     return r;
 }

@@ -41,6 +41,7 @@ extern "C" {
 /* Without these the fields of their names are 0 in what is asked for. */
 #define RACOON_CAP_MARK (UINT64_C(1) << 10) /* mark and output_mark */
 #define RACOON_CAP_IF_ID (UINT64_C(1) << 11)
+#define RACOON_CAP_ESP_FRAG (UINT64_C(1) << 12)
 
 typedef struct racoon_kernel_caps {
     uint32_t struct_size;
@@ -105,7 +106,9 @@ typedef struct racoon_kernel_sa {
     racoon_kernel_mark mark;
     racoon_kernel_mark output_mark; /* outbound: set on packets that it has protected */
     uint32_t if_id;                 /* of an XFRM interface; 0: none */
-    uint32_t reserved;
+    /* With RACOON_SA_UDP_ENCAP: bytes that an outer packet has at most, with its IP header; what is longer is
+     * fragmented before it is encapsulated, where it may be. 0: no bound. */
+    uint32_t esp_frag;
 } racoon_kernel_sa;
 #define RACOON_SA_UDP_ENCAP 1u /* ESP in UDP (RFC 3948), between the ports of src and dst */
 #define RACOON_SA_ESN 2u
