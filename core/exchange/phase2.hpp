@@ -74,6 +74,7 @@ class Phase2 final : public Exchange {
         const conf::SaInfo* sainfo = nullptr;
         std::vector<isakmp::Phase2Proposal> offered;
         IpAddr peer_original;  // by the peer's NAT-OA; none
+        IpAddr own_as_seen;    // the same of us
         Bytes id_ci, id_cr;    // bodies as sent; empty: none
         Bytes ni, nr;
         DhKey dh;

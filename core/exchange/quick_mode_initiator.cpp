@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "exchange/natt.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/quick_mode.hpp"
 #include "exchange/quick_mode_steps.hpp"
@@ -66,7 +65,7 @@ Task<Result<Verified<isakmp::QuickMode1>>> verified_message_2(Phase2& x, bool& c
         x.ivs().advance(in->message.body());
         x.accept(*in);
         x.phase1().follow(*in);
-        x.negotiation().peer_original = original_address(x.phase1(), false, verified->message());
+        take_nat_oa(x, verified->message());
         co_return verified;
     }
 }
@@ -82,6 +81,10 @@ Status take_message_2(Phase2& x, const isakmp::QuickMode1& m) {
         RACOON_TRY(QuickModeIds theirs,
                    ids_of_quick_mode(m.id_ci, m.id_cr, true, x.phase1().local().addr,
                                      x.phase1().remote().addr));
+        // strongSwan names the hosts as it sees them, also when we sent no IDs.
+        if (std::none_of(x.params().sas.begin(), x.params().sas.end(),
+                         [](const SaParams& one) { return one.tunnel; }))
+            name_hosts(x, theirs.selector);
         if (!(theirs.selector == x.selector()))
             return refusal(Errc::InvalidId, NotifyType::InvalidIdInformation,
                            "the peer answered with other IDs: " + theirs.selector.text());

@@ -70,20 +70,6 @@ Error unserved(const Status& status) {
     return Error(status.error()).notify(isakmp::number(NotifyType::NoProposalChosen));
 }
 
-/// In transport mode behind a NAT a host is called by the address that the peer knows: its own behind the NAT, or
-/// ours before it. Both mean the hosts themselves, whose traffic the kernel sees with the outer addresses.
-void take_nat_oa(Phase2& x, TrafficSelector& ts) {
-    const Phase1& sa = x.phase1();
-    const isakmp::Message& message = x.negotiation().message1->message();
-    const IpAddr theirs = original_address(sa, true, message);
-    const IpAddr ours = original_address(sa, false, message);
-    x.negotiation().peer_original = theirs;
-    if (!theirs.is_any() && ts.remote.net == Prefix::host(theirs))
-        ts.remote.net = Prefix::host(sa.remote().addr);
-    if (!ours.is_any() && ts.local.net == Prefix::host(ours))
-        ts.local.net = Prefix::host(sa.local().addr);
-}
-
 /// What message 1 asks for, held against policy, sainfo and kernel.
 Result<Phase2Choice> plan(Phase2& x) {
     Phase2::Negotiation& n = x.negotiation();
@@ -96,7 +82,8 @@ Result<Phase2Choice> plan(Phase2& x) {
     named.spi_out = m.sa.proposals[0].spi_value().value_or(Spi{});
     x.params().sas.assign(1, named);
     RACOON_TRY(QuickModeIds ids, ids_of_quick_mode(m.id_ci, m.id_cr, false, local, peer));
-    take_nat_oa(x, ids.selector);
+    take_nat_oa(x, n.message1->message());
+    name_hosts(x, ids.selector);
     const TrafficSelector& ts = ids.selector;
     x.local_id = std::move(ids.local);
     x.remote_id = std::move(ids.remote);

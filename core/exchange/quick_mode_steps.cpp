@@ -135,6 +135,21 @@ Result<Bytes> offer_message(Phase2& x, ByteView sa, ByteView nonce,
     return seal_message(b, x.phase1().cipher_key(), x.ivs(), x.ctx(), x.settings().config->padding);
 }
 
+void take_nat_oa(Phase2& x, const isakmp::Message& m) {
+    x.negotiation().peer_original = original_address(x.phase1(), !x.initiator(), m);
+    x.negotiation().own_as_seen = original_address(x.phase1(), x.initiator(), m);
+}
+
+void name_hosts(Phase2& x, TrafficSelector& theirs) {
+    const Phase1& sa = x.phase1();
+    const IpAddr& peer = x.negotiation().peer_original;
+    const IpAddr& own = x.negotiation().own_as_seen;
+    if (!peer.is_any() && theirs.remote.net == Prefix::host(peer))
+        theirs.remote.net = Prefix::host(sa.remote().addr);
+    if (!own.is_any() && theirs.local.net == Prefix::host(own))
+        theirs.local.net = Prefix::host(sa.local().addr);
+}
+
 Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
     conf::SaInfoQuery query;
     query.selector = x.selector();

@@ -24,6 +24,12 @@ Result<Bytes> offer_message(Phase2& x, ByteView sa, ByteView nonce,
 /// The section for this traffic and peer. Errors: NotFound, and Unsupported where it asks for what is not there.
 Result<const conf::SaInfo*> find_sainfo(Phase2& x);
 
+/// What the peer's message says of addresses behind a NAT.
+void take_nat_oa(Phase2& x, const isakmp::Message& m);
+/// In transport mode behind a NAT the peer calls a host by the address that it knows: its own behind the NAT, or ours
+/// before it. Both mean the hosts themselves, whose traffic the kernel sees with the outer addresses.
+void name_hosts(Phase2& x, TrafficSelector& theirs);
+
 /// Our inbound SPIs, one for each protocol.
 Task<Status> get_spis(Phase2& x);
 /// The SAs of one direction, the innermost last: a packet that comes meanwhile finds the template that the
