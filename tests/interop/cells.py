@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """The cells of the interop matrix: what can be combined, what cannot and why, which cells stand for all.
 
-  cells.py list [--all]           the names of the cells, one a line
-  cells.py words NAME             what a cell is made of, as shell assignments
-  cells.py table [--all] <RESULTS the table of what a run printed; status 1 unless every cell worked
+  cells.py list [--all]      the names of the cells, one a line
+  cells.py words [NAME]...   what each cell is made of, as shell assignments; names also from standard input
+  cells.py table [FILE]...   the table of what runs left in files or standard input; status 1 unless all worked
 
 A cell's name is its values joined by dots. The same input gives the same cells in every run.
 """
 import itertools
+import pathlib
+import random
+import re
 import sys
 
 # --- what there is
@@ -37,6 +40,12 @@ PARAMETERS = {
 }
 # What these have no pairs with: phase 1 does not see what its algorithms are used for, nor phase 2 the other way.
 APART = {"ike": {"nat", "kernel", "form", "proto", "pfs", "suite"}, "suite": {"mode", "begins", "nat", "pfs", "ike"}}
+
+# Found a mistake of ours, and is run whatever the covering draws.
+KEPT = [
+    # The IDs of an answer name the host behind the NAT by the address that it has there.
+    "strongswan.aggressive.we.peer.userspace.transport.ipcomp.pfs.aes128-sha256-ecp256.aes128-sha1",
+]
 
 # --- what there is not
 
@@ -70,6 +79,9 @@ RULES = [
     Rule("libreswan has no groups 1, 2, 22-24 and Brainpool", peer=["libreswan"],
          ike=having("ike", "modp768", "modp1024", "modp1024s160", "modp2048s224", "modp2048s256", "bp224", "bp256",
                     "bp384", "bp512")),
+    # pluto 4.10 ends with "ASSERTION FAILED: esp_dst_keymat.len == encrypt_keymat_size + integ_keymat_size" as soon as it
+    # has agreed to it: its quick mode counts no key for this transform.
+    Rule("libreswan's IKEv1 has no keys for AES-GMAC and aborts", peer=["libreswan"], suite=["gmac256"]),
     Rule("racoon's kernel-userspace has no DES, Blowfish and CAST", kernel=["userspace"],
          suite=having("suite", "des", "blowfish128", "cast128")),
 ]
@@ -79,18 +91,14 @@ def forbidden(cell):
     return next((rule for rule in RULES if rule.forbids(cell)), None)
 
 
-def complete(cell, names=None):
-    """The cell with the rest of its parameters such that it exists, or None."""
-    if forbidden(cell):
-        return None
-    free = [n for n in (names or PARAMETERS) if n not in cell]
-    if not free:
-        return cell
-    for value in PARAMETERS[free[0]]:
-        whole = complete({**cell, free[0]: value}, names)
-        if whole:
-            return whole
-    return None
+def exists(cell, known={}):
+    """Whether the rest of the parameters can be such that there is that cell."""
+    key = frozenset(cell.items())
+    if key not in known:
+        free = next((n for n in PARAMETERS if n not in cell), None)
+        known[key] = not forbidden(cell) and (
+            free is None or any(exists({**cell, free: value}) for value in PARAMETERS[free]))
+    return known[key]
 
 
 # --- which stand for all
@@ -107,7 +115,7 @@ def all_pairs():
             continue
         for x, y in itertools.product(PARAMETERS[a], PARAMETERS[b]):
             pair = ((a, x), (b, y))
-            (can if complete(dict(pair)) else cannot).append(pair)
+            (can if exists(dict(pair)) else cannot).append(pair)
     return can, cannot
 
 
@@ -117,29 +125,25 @@ def pairs_of(cell):
 
 
 def covering():
-    """Few cells with all pairs in them: each begins with a pair that is still missing and takes the values
-    that bring the most of the others; of equal ones those that were used least."""
-    missing = dict.fromkeys(all_pairs()[0])
-    used = {(n, v): 0 for n, values in PARAMETERS.items() for v in values}
-    cells = []
+    """Few cells with all pairs in them: each begins with a pair that is still missing and takes the values that
+    bring the most of the others. What is equal is drawn, always alike; the number is one that draws well."""
+    draw = random.Random(12).random
+    cells = [cell_of(name) for name in KEPT]
+    missing = dict.fromkeys(p for p in all_pairs()[0] if not any(p in pairs_of(c) for c in cells))
     while missing:
         best, best_gain = None, -1
-        for seed in itertools.islice(missing, 12):
+        for seed in sorted(missing, key=lambda _: draw())[:12]:
             cell = dict(seed)
-            order = sorted((n for n in PARAMETERS if n not in cell), key=lambda n: -len(PARAMETERS[n]))
-            for name in order:
+            free = [n for n in PARAMETERS if n not in cell]
+            for name in sorted(free, key=lambda n: 6 * draw() - len(PARAMETERS[n])):
                 def gain(value):
-                    tried = {**cell, name: value}
-                    return sum(p in missing for p in pairs_of(tried)), -used[name, value]
-                fit = [v for v in PARAMETERS[name] if complete({**cell, name: v})]
-                cell[name] = max(fit, key=gain)
+                    return sum(p in missing for p in pairs_of({**cell, name: value})), draw()
+                cell[name] = max((v for v in PARAMETERS[name] if exists({**cell, name: v})), key=gain)
             gained = sum(p in missing for p in pairs_of(cell))
             if gained > best_gain:
                 best, best_gain = cell, gained
         for pair in pairs_of(best):
             missing.pop(pair, None)
-        for item in best.items():
-            used[item] += 1
         cells.append({n: best[n] for n in PARAMETERS})
     return cells
 
@@ -152,8 +156,8 @@ def everything():
     for values in itertools.product(*(PARAMETERS[n] for n in names)):
         cell = dict(zip(names, values))
         for name in APART:
-            if complete(cell):
-                cell[name] = next(v for v in turn[name] if complete({**cell, name: v}))
+            if exists(cell):
+                cell[name] = next(v for v in turn[name] if exists({**cell, name: v}))
         if len(cell) == len(PARAMETERS):
             cells[name_of(cell)] = {n: cell[n] for n in PARAMETERS}
     return list(cells.values())
@@ -175,8 +179,22 @@ def cell_of(name):
 
 def chosen(everything_wanted):
     cells = everything() if everything_wanted else covering()
+    left = set(all_pairs()[0]).difference(*map(pairs_of, cells))
+    if left or neglected(cells):
+        sys.exit(f"these cells leave out {sorted(left)} {neglected(cells)}")
     # cells of one kind together, so that daemons on the other side need not change; the order is the table's
     return sorted(cells, key=lambda c: [PARAMETERS[n].index(c[n]) for n in ("peer", "nat", "kernel")])
+
+
+def neglected(cells):
+    """What racoon's modules have for phase 1 and none of the cells uses."""
+    used = set()
+    for cell in cells:
+        spelled = racoon_words(cell)
+        used |= {("cipher", spelled["cipher"].split()[0]), ("hash", spelled["hash"]), ("dh-group", spelled["group"])}
+    plugins = pathlib.Path(__file__).resolve().parents[2] / "plugins"
+    manifests = "".join(path.read_text() for path in plugins.glob("crypto-*/plugin.json*"))
+    return sorted(set(re.findall(r'"racoon\.(cipher|hash|dh-group)/1", "key": "([^"]+)"', manifests)) - used)
 
 
 # --- how each daemon spells it
@@ -268,61 +286,69 @@ def short(parameter, value):
     return value[:dict((c[0], c[2]) for c in COLUMNS)[parameter]]
 
 
-def table(lines, everything_wanted, named):
-    """Prints the table. A result is a line "cell NAME SECONDS ok" or "cell NAME SECONDS the reason why not"."""
-    results = {}
+def table(lines):
+    """Prints the table. Lines are "wanted NAME", "cell NAME SECONDS ok" and "cell NAME SECONDS the reason why not"."""
+    wanted, results = {}, {}
     for line in lines:
         word = line.rstrip("\n").split(" ", 3)
-        if word[0] == "cell" and len(word) == 4:
+        if word[0] == "wanted":
+            wanted[word[1]] = cell_of(word[1])
+        elif word[0] == "cell" and len(word) == 4:
             results[word[1]] = (word[2], word[3])
-    wanted = [cell_of(n) for n in named] or chosen(everything_wanted)
     failed, peer = [], None
-    for cell in wanted:
+    for name, cell in sorted(wanted.items(), key=lambda item: list(PARAMETERS["peer"]).index(item[1]["peer"])):
         if cell["peer"] != peer:
             peer = cell["peer"]
             print(f"\nracoon with {NAMES[peer]}")
             print(" ".join(f"{title:{width}}" for _, title, width in COLUMNS))
-        seconds, outcome = results.get(name_of(cell), ("-", "was not run"))
+        seconds, outcome = results.get(name, ("-", "was not run"))
         if outcome != "ok":
-            failed.append((name_of(cell), outcome))
+            failed.append((name, outcome))
         row = " ".join(f"{short(name, cell[name]):{width}}" for name, _, width in COLUMNS)
         print(f"{row} {'ok' if outcome == 'ok' else 'FAIL'}")
     print("\nmode: how phase 1 goes; from: who begins; NAT: who is behind one; here: racoon's kernel backend;")
     print("phase 1, phase 2: the algorithms (cam: Camellia, blow: Blowfish, bp: Brainpool).")
-    if not named:
-        summary(wanted, everything_wanted)
-    print(f"{len(wanted)} cells, {len(failed)} failed, {sum(float(r[0]) for r in results.values()):.0f} s")
+    can, cannot = all_pairs()
+    covered = set(can).intersection(*[set().union(*map(pairs_of, wanted.values()))])
+    print(f"{len(covered)} of the {len(can)} pairs of values that can be had are in these cells; tests/interop/run --all")
+    print("runs every combination.")
+    left_out(cannot)
+    print(f"{len(wanted)} cells, {len(failed)} failed, {sum(float(r[0]) for r in results.values()):.0f} s of them")
     for name, outcome in failed:
         print(f"FAIL  {name}\n      {outcome}\n      again: tests/interop/run --cell {name}")
     return 1 if failed or not wanted else 0
 
 
-def summary(cells, everything_wanted):
-    can, cannot = all_pairs()
-    covered = set().union(*map(pairs_of, cells)) & set(can)
-    print(f"{len(covered)} of the {len(can)} pairs of values are in them"
-          f"{'' if everything_wanted else '; --all runs every combination'}. What cannot be:")
-    reasons = {}
-    for pair in cannot:
+def left_out(pairs):
+    """What no run has, and why; of how many pairs of values each rule is the reason."""
+    reasons = {rule: 0 for rule in RULES}
+    others = 0
+    for pair in pairs:
         rule = forbidden(dict(pair))
-        reasons.setdefault(rule.reason if rule else "follows from the others", []).append(pair)
-    for reason in dict.fromkeys([r.reason for r in RULES] + list(reasons)):
-        pairs = len(reasons.get(reason, []))
-        print(f"  {reason}" + (f" ({pairs} pairs)" if pairs else ""))
+        if rule:
+            reasons[rule] += 1
+        else:
+            others += 1
+    for rule, count in reasons.items():
+        values = ", ".join("/".join(v for v in PARAMETERS[n] if v in rule.values[n]) for n in PARAMETERS
+                           if n in rule.values)
+        print(f"not run: {values}\n         because {rule.reason}" + (f" ({count} pairs)" if count else ""))
+    if others:
+        print(f"not run: {others} pairs more, because of several of these")
 
 
 def main(arguments):
-    if not arguments or arguments[0] not in ("list", "words", "table"):
-        sys.exit(__doc__)
-    everything_wanted = "--all" in arguments
-    names = [a for a in arguments[1:] if a != "--all"]
-    if arguments[0] == "list":
-        print("\n".join(name_of(c) for c in chosen(everything_wanted)))
-    elif arguments[0] == "words":
+    verb, *names = arguments or [""]
+    if verb == "list":
+        print("\n".join(name_of(c) for c in chosen("--all" in names)))
+    elif verb == "words":
         for name in names or sys.stdin.read().split():
             print(words(name))
+    elif verb == "table":
+        lines = [line for name in names for line in open(name)] if names else sys.stdin
+        sys.exit(table(lines))
     else:
-        sys.exit(table(sys.stdin, everything_wanted, names))
+        sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ conn peer
 
 pluto_start() { # HOST: sets pluto_pid when it answers
     local dir=$work/$1
+    # One that crashed leaves its lock, and its socket that would look like ours.
+    rm -rf "$dir/run/pluto" "$dir/nss"
     mkdir -p "$dir/run/pluto" && cp -r "$RACOON_NSS" "$dir/nss" || return 1
     echo "%any %any : PSK \"$shared_secret\"" >"$dir/ipsec.secrets"
     # What it starts itself it looks for in its package's folder. This namespace of mounts is the test's own.
