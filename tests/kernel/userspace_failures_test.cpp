@@ -140,12 +140,13 @@ struct UserspaceFailures : ::testing::Test {
 };
 
 // The fault is told with the system's number, in the error of the call or in the log with the request's name.
-#define EXPECT_TOLD(what, status)                                                       \
-    do {                                                                                \
-        const racoon_status is = (status);                                              \
-        if (is != RACOON_OK) told += std::string(what) + ": " + a.error() + "\n";       \
-        if (is != RACOON_OK && is != RACOON_NOT_FOUND && is != RACOON_STATE && !gone()) \
-            EXPECT_NE(a.os_errno(), 0) << what << ": " << a.error();                    \
+#define EXPECT_TOLD(what, status)                                                         \
+    do {                                                                                  \
+        const racoon_status is = (status);                                                \
+        if (is != RACOON_OK) told += std::string(what) + ": " + a.error() + "\n";         \
+        if (is != RACOON_OK && is != RACOON_NOT_FOUND && is != RACOON_STATE && !gone()) { \
+            EXPECT_NE(a.os_errno(), 0) << what << ": " << a.error();                      \
+        }                                                                                 \
     } while (false)
 
 TEST_F(UserspaceFailures, OfEachCallOfTheOpeningAreToldAndLeaveNothing) {
