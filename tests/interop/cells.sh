@@ -108,9 +108,11 @@ ping_several() {
 }
 # Each packet is seen where it enters the wire and where it leaves it.
 right_packets() {
-    local isakmp esp ah natt link plain
+    local isakmp esp ah natt link plain echo
     seen=$(perl "$support/capture.pl" kinds "$work/wire.pcap" "$recorded")
     eval "local $seen"
+    # As responder libreswan has no policy before message 3, and answers what it got by then in the clear.
+    [ "$with-$begins" != libreswan-we ] || plain=$((plain - echo))
     [ "$plain" = 0 ] || return 1
     case $nat-$proto in
     none-ah | none-esp+ah) [ "$ah" -ge $((8 * pings)) ] && [ "$esp$natt" = 00 ] ;;

@@ -6,6 +6,7 @@
 #   perl capture.pl count FILE KIND           all, isakmp, esp, ah, natt, link, plain; fragment: of IKE messages
 #   perl capture.pl longest FILE KIND         bytes of the longest packet of that kind, from its IP header on
 #   perl capture.pl kinds FILE FROM           all counts of what was recorded from that size of the file on: esp=3 ...
+#                                              Of the plain ones, answers to a ping are also counted as echo.
 #   perl capture.pl holds FILE HEX            exit status 0 when the bytes stand in some packet
 use strict;
 use warnings;
@@ -128,9 +129,21 @@ sub longest {
 }
 
 sub kinds {
-    my %count = map { $_ => 0 } qw(isakmp esp ah natt link plain);
-    $count{kind($_)}++ for packets(@_);
+    my %count = map { $_ => 0 } qw(isakmp esp ah natt link plain echo);
+    for my $packet (packets(@_)) {
+        my $kind = kind($packet);
+        $count{$kind}++;
+        $count{echo}++ if $kind eq 'plain' && is_echo_reply($packet);
+    }
     return join(' ', map { "$_=$count{$_}" } sort keys %count);
+}
+
+sub is_echo_reply {
+    my ($packet) = @_;
+    return ord(substr($packet, 20, 1)) == 58 && ord(substr($packet, 54, 1)) == 129
+        if unpack('n', substr($packet, 12, 2)) == 0x86dd;
+    my $header = (ord(substr($packet, 14, 1)) & 15) * 4;
+    return ord(substr($packet, 23, 1)) == 1 && ord(substr($packet, 14 + $header, 1)) == 0;
 }
 
 sub holds {
