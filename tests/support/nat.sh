@@ -90,9 +90,12 @@ BATCH
 }
 
 nat_ports() { # FROM-TO: where new mappings lie
-    enter nat nft flush chain ip nat post &&
-        enter nat nft add rule ip nat post oifname outer ip protocol udp masquerade to ":$1" &&
-        enter nat nft add rule ip nat post oifname outer masquerade
+    # At once: what begins meanwhile would leave with its own address, and go on so.
+    enter nat nft -f - <<RULES
+flush chain ip nat post
+add rule ip nat post oifname outer ip protocol udp masquerade to :$1
+add rule ip nat post oifname outer masquerade
+RULES
 }
 
 # The kernel forgets the mappings of a link that goes down; the next packet gets a new one.
