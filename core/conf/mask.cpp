@@ -16,6 +16,8 @@ constexpr std::array<std::string_view, 12> kBeforeKey = {
     "xauth",          "pre-shared-key", "presharedkey", "pre_shared_secret"};
 /// A server in quotes comes between these and the key.
 constexpr std::array<std::string_view, 2> kBeforeServer = {"auth", "acct"};
+/// In a file of setkey's an algorithm comes between.
+constexpr std::array<std::string_view, 2> kBeforeAlgorithm = {"-e", "-a"};
 
 bool is_one_of(const auto& list, std::string_view word) {
     const auto same = [](char a, char b) {
@@ -40,7 +42,8 @@ std::string_view token_at(std::string_view rest) {
 std::string masked(std::string_view line) {
     std::string out;
     std::string_view before;
-    int skip = -1;  // strings that are shown still, when a key may follow
+    int skip = -1;  // strings, or words as well, that are shown still, when a key may follow
+    bool words = false;
     while (!line.empty()) {
         if (kEnds.find(line.front()) != kEnds.npos) {
             if (line.front() == ';' || line.front() == '{') skip = -1;
@@ -60,10 +63,14 @@ std::string masked(std::string_view line) {
             continue;
         }
         out += token;
-        if (skip > 0 && string) --skip;
+        if (skip > 0 && (string || words)) --skip;
         if (string) continue;
         if (is_one_of(kBeforeKey, token) && before != "path") skip = 0;
-        if (is_one_of(kBeforeServer, token)) skip = 1;
+        const bool algorithm = is_one_of(kBeforeAlgorithm, token);
+        if (algorithm || is_one_of(kBeforeServer, token)) {
+            skip = 1;
+            words = algorithm;
+        }
         before = token;
     }
     return out;

@@ -38,6 +38,9 @@ class Program {
             default:
                 break;
         }
+        const bool kernel = how_.action == Action::Dump || how_.action == Action::Flush ||
+                            how_.action == Action::Watch;
+        if (kernel && how_.check_only) return 0;  // -n: the kernel is asked for nothing
         const bool commands = how_.action == Action::Stdin || how_.action == Action::Script;
         if (!commands || !how_.check_only)
             if (const Status opened = session_.open(); !opened) return failed(opened.error());

@@ -102,6 +102,10 @@ sleep 1
 kill "$watcher"
 check "-v shows messages" has "type=9(flush)" "$folder/out"
 check "-x shows those of others" has "type=9(flush)" "$folder/watched"
+"$setkey" -n -F >"$folder/out" && "$setkey" -n -FP >>"$folder/out" && "$setkey" -n -D >>"$folder/out"
+equal "-n says nothing" "$(cat "$folder/out")" ""
+"$setkey" -D >"$folder/out"; check "-n -F removes nothing" hasnt "No SAD entries." "$folder/out"
+"$setkey" -DP >"$folder/out"; check "-n -FP neither" hasnt "No SPD entries." "$folder/out"
 "$setkey" -F && "$setkey" -FP
 "$setkey" -D >"$folder/out"; check "-F" has "No SAD entries." "$folder/out"
 "$setkey" -DP >"$folder/out"; check "-FP" has "No SPD entries." "$folder/out"

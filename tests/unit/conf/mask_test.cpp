@@ -16,6 +16,9 @@ TEST(Mask, HidesWhatStandsWhereAKeyDoes) {
     EXPECT_EQ(masked("psk \"open"), "psk \"****") << "no closing quote";
     EXPECT_EQ(masked("auth \"radius.example.org\" [99999] \"geheim\";"),
               "auth \"radius.example.org\" [99999] \"******\";");
+    EXPECT_EQ(masked("add ::1 ::2 esp 9 -E aes-cbc \"geheim\" -A hmac-sha1 0xabcd;"),
+              "add ::1 ::2 esp 9 -E aes-cbc \"******\" -A hmac-sha1 ******;")
+        << "a file of setkey's";
 }
 
 TEST(Mask, ShowsWhatIsNoKey) {
