@@ -1,4 +1,5 @@
 // setkey: the SAs and policies of the kernel, by hand.
+#include <cerrno>
 #include <cstdio>
 #include <iostream>
 #include <utility>
@@ -6,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/build_config.hpp"
-#include "conf/file_source.hpp"
 #include "setkey/arguments.hpp"
 #include "setkey/names.hpp"
 #include "setkey/script.hpp"
@@ -69,6 +69,20 @@ class Program {
         return 1;
     }
 
+    /// Of any kind: scripts name /dev/stdin and pipes. Errors: Io, with the name.
+    static Result<std::string> whole(const std::string& file) {
+        std::FILE* const in = std::fopen(file.c_str(), "re");
+        if (in == nullptr) return fail_os(file, errno);
+        std::string text;
+        char part[65536];
+        std::size_t n = 0;
+        while ((n = std::fread(part, 1, sizeof part, in)) > 0) text.append(part, n);
+        const int error = std::ferror(in) != 0 ? errno : 0;
+        std::fclose(in);
+        if (error != 0) return fail_os(file, error);
+        return text;
+    }
+
     ScriptResult execute(std::string text, const std::string& from) {
         return run_script(
             std::move(text), from, &names_, how_.check_only,
@@ -82,8 +96,7 @@ class Program {
             from = "(standard input)";
             text.assign(std::istreambuf_iterator<char>(std::cin), {});
         } else {
-            conf::DiskFiles disk;
-            auto read = disk.read(file);
+            auto read = whole(file);
             if (!read) return failed(read.error());
             text = std::move(*read);
         }

@@ -102,6 +102,10 @@ sleep 1
 kill "$watcher"
 check "-v shows messages" has "type=9(flush)" "$folder/out"
 check "-x shows those of others" has "type=9(flush)" "$folder/watched"
+echo 'flush; dump esp;' | "$setkey" -n -f /dev/stdin >"$folder/out" 2>&1
+equal "-f /dev/stdin reads a pipe, status" $? 0
+"$setkey" -n -f "$folder/nowhere" 2>"$folder/out"
+check "a file that is not there is named" has "$folder/nowhere: No such file" "$folder/out"
 "$setkey" -n -F >"$folder/out" && "$setkey" -n -FP >>"$folder/out" && "$setkey" -n -D >>"$folder/out"
 equal "-n says nothing" "$(cat "$folder/out")" ""
 "$setkey" -D >"$folder/out"; check "-n -F removes nothing" hasnt "No SAD entries." "$folder/out"
