@@ -10,10 +10,9 @@ namespace {
 constexpr std::string_view kEnds = " \t\r\n;={}()";
 
 /// Words before a key, ours and those of other programs' files. In lower case.
-constexpr std::array<std::string_view, 12> kBeforeKey = {
-    "pre_shared_key", "bind_pw",        "psk",          "secret",
-    "password",       "passwd",         "pin",          "passphrase",
-    "xauth",          "pre-shared-key", "presharedkey", "pre_shared_secret"};
+constexpr std::array<std::string_view, 10> kBeforeKey = {
+    "pre_shared_key", "bind_pw",        "psk",          "secret",           "password", "passwd",
+    "passphrase",     "pre-shared-key", "presharedkey", "pre_shared_secret"};
 /// A server in quotes comes between these and the key.
 constexpr std::array<std::string_view, 2> kBeforeServer = {"auth", "acct"};
 /// In a file of setkey's an algorithm comes between.

@@ -27,12 +27,10 @@ std::int64_t after(std::int64_t now, std::int64_t delay) {
     return delay > kNever - now ? kNever : now + delay;
 }
 
-}  // namespace
-
-namespace {
 bool carries(const Packet& p, const racoon_kernel_mark& mark, std::uint32_t if_id) {
     return (p.mark & mark.mask) == mark.value && p.if_id == if_id;
 }
+
 }  // namespace
 
 bool covers(const racoon_selector& s, const Packet& p) {

@@ -53,6 +53,18 @@ file(CHMOD_RECURSE "${modules}" DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWN
 step("load auth-psk" "${LOAD}" "${modules}" auth-psk)
 step("load wrapper" "${LOAD}" "${modules}" wrapper)
 
+# Every module of the tree asks for nothing that only the tree has.
+file(COPY "${SOURCE}/plugins" DESTINATION "${WORK}/every")
+file(WRITE "${WORK}/every/CMakeLists.txt" [=[
+cmake_minimum_required(VERSION 3.25)
+project(every LANGUAGES C CXX)
+find_package(RacoonPlugin REQUIRED)
+add_subdirectory(plugins)
+]=])
+step("configure every module" "${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${WORK}/every" -B "${WORK}/every/build"
+     "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DCMAKE_C_COMPILER=${C_COMPILER}"
+     "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" ${flags})
+
 step("configure the guide's example" "${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${WORK}/guide" -B "${WORK}/guide/build"
      "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DCMAKE_C_COMPILER=${C_COMPILER}"
      "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" ${flags})
