@@ -58,12 +58,14 @@ file(COPY "${SOURCE}/plugins" DESTINATION "${WORK}/every")
 file(WRITE "${WORK}/every/CMakeLists.txt" [=[
 cmake_minimum_required(VERSION 3.25)
 project(every LANGUAGES C CXX)
+set(CMAKE_CXX_STANDARD 20)
 find_package(RacoonPlugin REQUIRED)
 add_subdirectory(plugins)
 ]=])
 step("configure every module" "${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${WORK}/every" -B "${WORK}/every/build"
      "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DCMAKE_C_COMPILER=${C_COMPILER}"
-     "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" ${flags})
+     "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" -DCMAKE_UNITY_BUILD=ON ${flags})
+step("build every module" "${CMAKE_COMMAND}" --build "${WORK}/every/build")
 
 step("configure the guide's example" "${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${WORK}/guide" -B "${WORK}/guide/build"
      "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DCMAKE_C_COMPILER=${C_COMPILER}"
