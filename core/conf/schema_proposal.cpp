@@ -101,7 +101,7 @@ const Directive kRows[] = {
      .form = F::Number,
      .since = "1.0",
      .help =
-         "Ties the SAs, and the policies that they are for, to the XFRM interface of this number: what is routed into the interface is protected, and what is unprotected comes out of it. Policies made by generate_policy have it, and \"policy\" lines for the traffic of this sainfo that say no if_id themselves. Only the backend xfrm (Linux) can.",
+         "Ties the SAs, and the policies that they are for, to the XFRM interface of this number: what is routed into the interface is protected, and what is unprotected comes out of it. Policies made by generate_policy have it, and \"policy\" lines for the traffic of this sainfo that say no if_id themselves. Only the backend xfrm (Linux 4.19 or newer) can.",
      .least = 1,
      .most = 4294967295,
      .example = "if_id 7;"},
@@ -111,7 +111,7 @@ const Directive kRows[] = {
      .form = F::Mark,
      .since = "1.0",
      .help =
-         "Only packets with this mark are protected: the mark of the firewall or of a VTI device, of which the bits of the mask count; without a mask all do. Policies take it as they take if_id, in every direction, and outbound SAs have it; an inbound one is found without, so packets that it has opened need the mark for their policy: from a VTI device, or set by the firewall on ESP. Only the backend xfrm (Linux) can.",
+         "Only packets with this mark are protected: the mark of the firewall or of a VTI device, of which the bits of the mask count; without a mask all do. Policies take it as they take if_id, in every direction, and outbound SAs have it; an inbound one is found without, so packets that it has opened need the mark for their policy: from a VTI device, or set by the firewall on ESP. Only the backend xfrm (Linux 4.19 or newer) can.",
      .argument = "value",
      .example = "mark 0x10/0xff;"},
     {.context = C::SaInfo,
@@ -120,7 +120,7 @@ const Directive kRows[] = {
      .form = F::Mark,
      .since = "1.0",
      .help =
-         "The mark that outbound SAs give to the packets that they have protected, for example to route these apart from what goes into the tunnel; bits outside of the mask stay. Only the backend xfrm (Linux) can.",
+         "The mark that outbound SAs give to the packets that they have protected, for example to route these apart from what goes into the tunnel; bits outside of the mask stay. Only the backend xfrm (Linux 4.19 or newer) can.",
      .argument = "value",
      .example = "output_mark 0x20/0xf0;"},
     {.context = C::SaInfo,

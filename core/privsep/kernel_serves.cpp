@@ -23,10 +23,9 @@ Status Kernel::can_serve(const conf::Config& config) const {
     const auto judge = [this](const Marks& marks, const conf::Location& where) -> Status {
         const std::string word = lacking(marks, caps_.flags);
         if (word.empty()) return ok();
-        const std::string remedy = caps_.backend == "xfrm" ? " here: that takes Linux 4.19 or newer"
-                                                           : "; on Linux, kernel \"xfrm\" can";
         return fail(Errc::Config, where.text() + ": the kernel backend " + caps_.backend +
-                                      " cannot do " + word + remedy);
+                                      " cannot do " + word + " on this host; \"racoonctl explain " +
+                                      word + "\" tells which can");
     };
     for (const conf::SaInfo& info : config.sainfos)
         RACOON_TRY_STATUS(judge(info.marks, info.marks_where));
@@ -35,9 +34,10 @@ Status Kernel::can_serve(const conf::Config& config) const {
     if ((caps_.flags & RACOON_CAP_ESP_FRAG) != 0) return ok();
     for (const conf::Remote& remote : config.remotes)
         if (remote.esp_frag != 0 && remote.nat_traversal != conf::Offer::Off)
-            LOGW("", remote.where.text() + ": esp_frag has no effect in remote \"" + remote.name +
-                         "\": the kernel backend " + caps_.backend +
-                         " leaves packets whole; kernel \"userspace\" can do it");
+            LOGW("",
+                 remote.where.text() + ": esp_frag has no effect in remote \"" + remote.name +
+                     "\": the kernel backend " + caps_.backend +
+                     " leaves packets whole; \"racoonctl explain esp_frag\" tells which does not");
     return ok();
 }
 

@@ -51,9 +51,9 @@ refused "another kernel backend" 'restart needed: kernel sim'
 
 if [ "$kernel" != xfrm ]; then # which has them
     sed -i '/^sainfo/a if_id 7;' "$dir/racoon.conf"
-    refused "an if_id" "$place: the kernel backend $kernel cannot do if_id; on Linux, kernel \"xfrm\" can"
+    refused "an if_id" "$place: the kernel backend $kernel cannot do if_id on this host; \"racoonctl explain if_id\" tells"
     sed -i 's/^policy file .*/&\npolicy spdadd 10.77.0.1 10.77.0.2 any -P out mark 1 none;/' "$dir/racoon.conf"
-    refused "a mark" "$place: the kernel backend $kernel cannot do mark;"
+    refused "a mark" "$place: the kernel backend $kernel cannot do mark on this host;"
 fi
 
 chmod 644 "$dir/psk.txt"
