@@ -106,6 +106,12 @@ ping_several() {
         ping_between "$1" ping_all $pings
     fi
 }
+# The recording is as far as the wire: nothing more came for a moment.
+recording_rests() {
+    recorded=$(stat -c %s "$work/wire.pcap")
+    nap 0.1
+    [ "$(stat -c %s "$work/wire.pcap")" = "$recorded" ]
+}
 # Each packet is seen where it enters the wire and where it leaves it.
 right_packets() {
     local isakmp esp ah natt link plain echo
@@ -151,7 +157,7 @@ run_cell() {
     [ "$with" = racoon ] || step "the other end does not start" start_peer
     step "the other end refuses its configuration" configure_peer
     [ "$with" != racoon ] || step "the other end does not start" start_peer
-    recorded=$(stat -c %s "$work/wire.pcap")
+    wait_until 5 recording_rests
     logged=$(stat -c %s "$(log_of_peer)")
     configure_racoon l
     step "racoon does not start" racoon_start l && pid_l=$racoon_pid
@@ -162,7 +168,7 @@ run_cell() {
     fi
     step "not all pings from racoon's side were answered" ping_several l
     step "not all pings from the other side were answered" ping_several r
-    step "not the packets on the wire that belong there" right_packets
+    step "not the packets on the wire that belong there" wait_until 5 right_packets
     [ "$proto" != ipcomp ] || step "there is no IPComp SA" has_ipcomp
     if [ "$outcome" != ok ] || [ -n "${RACOON_VERBOSE-}" ]; then
         tell
