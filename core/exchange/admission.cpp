@@ -39,10 +39,10 @@ bool EarlyStarts::may_begin(const IpAddr& addr, bool trusted, TimePoint now) {
     // First what one source has of it: the common allowance is not for one alone.
     if (!address_may(addr, now)) return false;
     if (trusted) return trusted_rate_.take(now);
-    return unanswered_strangers_ < kMaxUnansweredStrangers && strangers_rate_.take(now);
+    return unanswered_strangers() < kMaxUnansweredStrangers && strangers_rate_.take(now);
 }
 
-std::vector<SaToken> EarlyStarts::begin(SaToken token, const IpAddr& addr, bool trusted) {
+std::vector<SaToken> Places::begin(SaToken token, const IpAddr& addr, bool trusted) {
     std::vector<SaToken> out;
     List& list = trusted ? trusted_ : strangers_;
     const IpAddr net = net_of(addr);
@@ -53,11 +53,11 @@ std::vector<SaToken> EarlyStarts::begin(SaToken token, const IpAddr& addr, bool 
         if (e.addr == addr && ++of_address == 1) oldest_of_address = &e;
         if (net_of(e.addr) == net && ++of_net == 1) oldest_of_net = &e;
     }
-    if (of_address >= kMaxPerAddress)
+    if (of_address >= bounds_.per_address)
         out.push_back(oldest_of_address->token);
-    else if (!trusted && of_net >= kMaxPerNet)
+    else if (!trusted && of_net >= bounds_.per_net)
         out.push_back(oldest_of_net->token);
-    else if (list.size() >= (trusted ? kMaxTrusted : kMaxStrangers))
+    else if (list.size() >= (trusted ? bounds_.trusted : bounds_.strangers))
         out.push_back(list.front().token);
     for (const SaToken gone : out) end(gone);
     Entry e;
@@ -69,14 +69,14 @@ std::vector<SaToken> EarlyStarts::begin(SaToken token, const IpAddr& addr, bool 
     return out;
 }
 
-void EarlyStarts::answered(SaToken token) {
+void Places::answered(SaToken token) {
     const auto it = places_.find(token);
     if (it == places_.end() || it->second->answered) return;
     it->second->answered = true;
     if (!it->second->trusted) --unanswered_strangers_;
 }
 
-bool EarlyStarts::end(SaToken token) {
+bool Places::end(SaToken token) {
     const auto it = places_.find(token);
     if (it == places_.end()) return false;
     const Entry& e = *it->second;

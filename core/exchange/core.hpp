@@ -142,11 +142,12 @@ class Core : public Phase1Owner, public Phase2Owner {
     void arm_guard();
     void answer_first_message(const Datagram& in, HalfOpen& h);
     bool trusted(const conf::Remote& section, const IpAddr& peer) const;
-    bool room_for(const HalfOpen& h, bool trusted) const;
     bool promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest);
     Cookie fresh_responder_cookie(const Cookie& initiator);
     void refuse_stranger(const Datagram& in, const CookiePair& cookies, const Error& why);
     void begun_by_peer(const Datagram& in, isakmp::ExchangeType exchange);
+    /// Those of the list give their places to somebody else.
+    void push_out(const std::vector<SaToken>& list);
     void answered_unproved(Phase1& sa) override;
     void responder_ended(const Phase1& sa);
 
@@ -313,6 +314,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     Context ctx_;
     SaTable sas_;
     FloodGuard guard_;
+    MainModeStarts main_;
     EarlyStarts early_;
     KnownPeers known_;
     PairTable pairs_;
@@ -327,7 +329,6 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::vector<std::pair<IpAddr, IpAddr>> unmet_;  // hosts of adopted pairs without an ISAKMP SA
     Timer meet_timer_;
     std::uint64_t last_token_ = 0;
-    std::size_t negotiating_responders_ = 0;
     std::map<StarterKey, std::unique_ptr<Starter>> starters_;
     conf::HostAddresses hosts_;
     std::map<std::string, std::unique_ptr<HostLookup>> lookups_;  // by section

@@ -216,6 +216,7 @@ Task<Status> main_mode_responder(Phase1& x) {
     x.set_progress(7);
     Status keys = co_await compute_keys(x);
     if (!keys) co_return keys;
+    x.paid_for_unproved();
 
     // HDR*, IDii, HASH_I -->
     Result<AuthenticatedPeer> peer = co_await authenticated_message(x, MessageKind::MainMode5);

@@ -176,8 +176,10 @@ class Phase1 final : public Exchange {
     /// The answer to message 1 of aggressive or base mode.
     void answer_unproved(Bytes datagram) {
         transmit(std::move(datagram), Repeat::Sparingly);
-        owner_.answered_unproved(*this);
+        paid_for_unproved();
     }
+    /// What a peer costs before it proves itself is done.
+    void paid_for_unproved() { owner_.answered_unproved(*this); }
     void establish(AuthenticatedPeer peer);
     /// A message that is not what the exchange waits for: logged, nothing else.
     void ignore(const Error& why, std::string_view what);

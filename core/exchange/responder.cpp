@@ -19,12 +19,6 @@ using isakmp::ExchangeType;
 using isakmp::NotifyType;
 using isakmp::PayloadType;
 
-/// Phase 1 exchanges as responder that may cost Diffie-Hellman at one time; the rest is asked for
-/// again by its peers.
-constexpr std::size_t kMaxNegotiatingStrangers = 256;
-constexpr std::size_t kMaxNegotiatingResponders = 4096;
-constexpr std::size_t kMaxNegotiatingPerAddress = 16;
-
 /// The kept offer as a payload again.
 Result<isakmp::SaPayload> parse_offer(const Bytes& offer) {
     isakmp::Payload p{};
@@ -193,19 +187,6 @@ void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
     ctx_.output.send(out);
 }
 
-/// Diffie-Hellman is for peers that receive what we send, but for a bounded number of them: of each
-/// address, of strangers together, and in all.
-bool Core::room_for(const HalfOpen& h, bool trusted) const {
-    if (negotiating_responders_ >= (trusted ? kMaxNegotiatingResponders : kMaxNegotiatingStrangers))
-        return false;
-    const auto& same = sas_.with_peer(h.remote.addr);
-    const auto busy = std::count_if(same.begin(), same.end(), [](const Phase1* sa) {
-        return !sa->initiator() && sa->state() == Phase1::State::Negotiating &&
-               sa->exchange() == ExchangeType::IdentityProtection;
-    });
-    return static_cast<std::size_t>(busy) < kMaxNegotiatingPerAddress;
-}
-
 /// Message 3 with our cookie in it: now the exchange gets a coroutine and Diffie-Hellman.
 bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std::uint64_t digest) {
     if (stopping_ || in.remote != h.remote) return false;
@@ -215,7 +196,8 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
     if (!offer) return false;
     auto choice = choose_phase1(ctx_.settings->index, main_mode_offer(h.remote.addr, *offer));
     if (!choice) return false;
-    if (!room_for(h, trusted(*choice->section, h.remote.addr))) {
+    const bool trust = trusted(*choice->section, h.remote.addr);
+    if (!main_.may_begin(trust)) {
         noise(in.remote, "busy: message 3 is left to be repeated");
         return false;
     }
@@ -237,8 +219,8 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
         LOGI(in.remote.addr.text(), "Selected NAT-T version: " + h.natt->name);
     }
     sa->negotiation().sai_b = *h.offer;
+    push_out(main_.begin(sa->token(), h.remote.addr, trust));
     guard_.drop(h);
-    ++negotiating_responders_;
     Phase1& ref = sas_.add(std::move(sa));
     ref.start_responder(received(in, std::move(message), digest));
     return true;
@@ -277,22 +259,29 @@ void Core::early_first(const Datagram& in, isakmp::Message message, std::uint64_
     sa->set_params(choice->params);
     sa->negotiation().sai_b = to_bytes(offer->sa.body);
     sa->negotiation().sa_answer = std::move(choice->answer);
-    for (const SaToken gone : early_.begin(token, in.remote.addr, trust))
-        if (Phase1* old = sas_.find(gone))
-            old->abort(Error(Errc::Busy, "newer ones took its place"));
+    push_out(early_.begin(token, in.remote.addr, trust));
     begun_by_peer(in, exchange);
     Phase1& ref = sas_.add(std::move(sa));
     ref.start_responder(received(in, std::move(message), digest));
 }
 
+void Core::push_out(const std::vector<SaToken>& list) {
+    for (const SaToken gone : list)
+        if (Phase1* old = sas_.find(gone))
+            old->abort(Error(Errc::Busy, "newer ones took its place"));
+}
+
 void Core::answered_unproved(Phase1& sa) {
-    early_.answered(sa.token());
+    if (sa.exchange() == ExchangeType::IdentityProtection)
+        main_.answered(sa.token());
+    else
+        early_.answered(sa.token());
 }
 
 /// A negotiation as responder gives its place back.
 void Core::responder_ended(const Phase1& sa) {
     if (sa.exchange() == ExchangeType::IdentityProtection)
-        --negotiating_responders_;
+        main_.end(sa.token());
     else
         early_.end(sa.token());
 }

@@ -542,23 +542,48 @@ TEST(State, AnAuthenticatedRefusalEndsTheQuickModeAtOnceAndAnUnauthenticatedOneD
     EXPECT_TRUE(w.b->larval.empty());
 }
 
-TEST(State, ManyAddressesThatEchoTheirCookiesDoNotStartUnboundedWork) {
+namespace {
+void open_to_strangers(World& w) {
     auto config =
         std::make_shared<conf::Config>(*make_config(ip("192.0.2.2"), ip("192.0.2.1"), {}));
     conf::Remote anonymous = config->remotes[0];
     anonymous.name = "anonymous";
     anonymous.address.reset();
     config->remotes.push_back(anonymous);
-    World w(48);
     w.b->engine->reconfigure(config, 2, w.now);
+}
+/// Messages 1 and 3 of main mode, and no word more.
+void stop_half_way(World& w, const std::string& from, int number) {
+    ScriptedPeer peer(w, ip(from));
+    peer.cookies.initiator.bytes[0] = static_cast<std::uint8_t>(number);
+    peer.cookies.initiator.bytes[1] = static_cast<std::uint8_t>(number >> 8);
+    peer.say(peer.message_1(), 1ms);
+    if (peer.take_message_2()) peer.say(peer.message_3(), 1ms);
+}
+}  // namespace
+
+TEST(State, StrangersThatStopHalfWayDoNotKeepOthersOut) {
+    World w(54);
+    open_to_strangers(w);
+    // One net, then many; all of them receive what they are sent.
+    for (int i = 0; i < 600; ++i) stop_half_way(w, "198.51.100." + std::to_string(i % 250 + 1), i);
+    EXPECT_LE(w.b->engine->phase1_status(w.now).size(), 256u) << "of one net";
+    for (int i = 0; i < 3000; ++i)
+        stop_half_way(w, "198." + std::to_string(i % 200) + "." + std::to_string(i / 200) + ".1",
+                      i);
+    EXPECT_LE(w.b->engine->phase1_status(w.now).size(), 1024u);
+    ScriptedPeer honest(w, ip("203.0.113.9"));
+    EXPECT_TRUE(honest.establish());
+    EXPECT_TRUE(w.b->problems.empty());
+}
+
+TEST(State, ManyAddressesThatEchoTheirCookiesDoNotStartUnboundedWork) {
+    World w(48);
+    open_to_strangers(w);
     w.b->answer_ops = false;  // workers that never come back
-    for (int i = 0; i < 400; ++i) {
-        ScriptedPeer peer(
-            w, ip("198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1)));
-        peer.cookies.initiator.bytes[0] = static_cast<std::uint8_t>(i);
-        peer.say(peer.message_1(), 1ms);
-        if (peer.take_message_2()) peer.say(peer.message_3(), 1ms);
-    }
+    for (int i = 0; i < 400; ++i)
+        stop_half_way(w, "198.51." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1),
+                      i);
     EXPECT_LE(w.b->op_count[OpKind::Phase1Open], 256u);
     ScriptedPeer honest(w);  // its address is configured
     honest.say(honest.message_1(), 1ms);
