@@ -83,7 +83,7 @@ class Program {
         return text;
     }
 
-    ScriptResult execute(std::string text, const std::string& from) {
+    ScriptResult execute(std::string text, const ScriptPlace& from) {
         return run_script(
             std::move(text), from, &names_, how_.check_only,
             [this](const Command& c, const conf::Location& where) { session_.run(c, where); });
@@ -100,29 +100,41 @@ class Program {
             if (!read) return failed(read.error());
             text = std::move(*read);
         }
-        const ScriptResult result = execute(std::move(text), from);
+        const ScriptResult result = execute(std::move(text), {from});
         for (const std::string& m : result.messages)
             std::fprintf(stderr, "%s: %s\n", name_.c_str(), m.c_str());
         return result.failed ? 1 : 0;
     }
 
-    /// Each command as soon as its semicolon has come; what is wrong is told on standard output.
+    /// Each command as soon as its semicolon has come; what is wrong is told on standard output, and what
+    /// follows it is carried out.
     void interactive() {
         const bool prompt = ::isatty(STDIN_FILENO) != 0;
+        ScriptPlace at{"input", 1, 1, true};
         std::string typed, line;
         for (;;) {
-            if (prompt) std::fputs(typed.empty() ? "setkey> " : "> ", stdout);
+            if (prompt) std::fputs(is_blank(typed) ? "setkey> " : "> ", stdout);
             std::fflush(stdout);
             if (!std::getline(std::cin, line)) break;
             typed += line + "\n";
-            if (!has_whole_command(typed)) continue;
-            const ScriptResult result = execute(std::exchange(typed, {}), "input");
-            for (const std::string& m : result.messages) std::printf("%s\n", m.c_str());
-            if (result.left) return;
+            if (!typed_so_far(typed, whole_commands(typed), at)) return;
         }
-        if (typed.find_first_not_of(" \t\r\n") == typed.npos) return;
-        for (const std::string& m : execute(typed, "input").messages)
-            std::printf("%s\n", m.c_str());
+        if (!is_blank(typed)) typed_so_far(typed, typed.size(), at);
+    }
+
+    /// Carries out that much of it and takes it away. False: it says that we leave.
+    bool typed_so_far(std::string& typed, std::size_t size, ScriptPlace& at) {
+        if (size == 0) return true;
+        const std::string now = typed.substr(0, size);
+        typed.erase(0, size);
+        const ScriptResult result = execute(now, at);
+        for (const std::string& m : result.messages) std::printf("%s\n", m.c_str());
+        for (const char c : now) at.column = c == '\n' ? (++at.line, 1) : at.column + 1;
+        return !result.left;
+    }
+
+    static bool is_blank(const std::string& text) {
+        return text.find_first_not_of(" \t\r\n") == text.npos;
     }
 
     const Arguments& how_;

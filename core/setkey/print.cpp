@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netdb.h>
+#include <net/if.h>
 
 #include <ctime>
 
@@ -16,7 +18,10 @@ namespace {
 std::string address(const racoon_addr& a) {
     char text[INET6_ADDRSTRLEN] = "";
     ::inet_ntop(a.family == 6 ? AF_INET6 : AF_INET, a.bytes, text, sizeof(text));
-    return text;
+    char link[IF_NAMESIZE] = "";
+    if (a.scope == 0) return text;
+    if (::if_indextoname(a.scope, link) == nullptr) return fmt::format("{}%{}", text, a.scope);
+    return fmt::format("{}%{}", text, link);
 }
 
 /// "Nov 29 06:12:11 2026", or as many blanks.
@@ -67,6 +72,7 @@ std::string port_text(std::uint16_t port) {
     return port == 0 ? "[any]" : fmt::format("[{}]", port);
 }
 
+/// What the file of protocols calls it; names that the commands read again are the same everywhere.
 std::string protocol_text(std::uint8_t protocol) {
     switch (protocol) {
         case 0:
@@ -93,6 +99,7 @@ std::string protocol_text(std::uint8_t protocol) {
         case 132:
             return "sctp";
         default:
+            if (const protoent* known = ::getprotobynumber(protocol)) return known->p_name;
             return fmt::format("{}", protocol);
     }
 }

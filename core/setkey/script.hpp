@@ -1,6 +1,6 @@
 // Runs the commands of a file, or those that are typed:
 //
-//     ScriptResult result = run_script(text, "/etc/ipsec-tools.conf", &names, check_only, execute);
+//     ScriptResult result = run_script(text, {"/etc/ipsec-tools.conf"}, &names, check_only, execute);
 //
 // As the original does, what stands before the first error is carried out, and what follows is not: a
 // file at start-up that has a slip in its last line still flushes and protects. With `check_only`
@@ -23,10 +23,18 @@ struct ScriptResult {
 
 using Execute = std::function<void(const Command&, const conf::Location&)>;
 
-ScriptResult run_script(std::string text, const std::string& name, conf::PolicyNames* names,
+/// Where the text is from.
+struct ScriptPlace {
+    std::string name;
+    int line = 1, column = 1;  // of its first character
+    bool past_mistakes =
+        false;  // of somebody who types: what follows a wrong command is carried out, too
+};
+
+ScriptResult run_script(std::string text, const ScriptPlace& from, conf::PolicyNames* names,
                         bool check_only, const Execute& execute);
 
-/// Whether what was typed so far holds a whole command; comments and strings are seen through.
-bool has_whole_command(std::string_view typed);
+/// How much of what was typed so far are whole commands; comments and strings are seen through.
+std::size_t whole_commands(std::string_view typed);
 
 }  // namespace racoon::setkey

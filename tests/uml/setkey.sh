@@ -69,7 +69,7 @@ getspi 10.7.0.1 10.7.0.2 esp 0x3000;
 spddelete 10.7.0.2 10.7.0.1 any -P in;
 END
 equal "-c ends with 0" $? 0
-check "a refusal is told with its place" has "input:1:1: delete: No such process; there is no such SA" "$folder/err"
+check "a refusal is told with its place" has "input:2:1: delete: No such process; there is no such SA" "$folder/err"
 check "getspi" has "spi=12288(0x00003000)" "$folder/out"
 "$setkey" -D >"$folder/sad"
 check "delete" hasnt "0x00001001" "$folder/sad"
@@ -83,6 +83,14 @@ equal "a kernel's refusal leaves the status alone" $? 0
 check "and says what to do" has "spdupdate replaces it" "$folder/err"
 echo 'spdupdate 10.7.0.1 10.7.0.2 any -P out discard;' | "$setkey" -f -
 "$setkey" -DP >"$folder/spd"; check "spdupdate" has "	out prio def discard" "$folder/spd"
+
+# Typed commands: behind a mistake, and from one line to the next.
+printf 'nonsense; spdadd 10.6.0.1 10.6.0.2\n any -P out none; spdadd 10.6.0.2 10.6.0.1 any -P in none;' |
+    "$setkey" -c >"$folder/out" 2>&1
+check "what is wrong is told with its place" has 'input:1:1: unknown command "nonsense"' "$folder/out"
+"$setkey" -DP >"$folder/spd"
+check "what follows it is carried out, over two lines" has "10.6.0.1[any] 10.6.0.2[any] any" "$folder/spd"
+check "and to the end" has "10.6.0.2[any] 10.6.0.1[any] any" "$folder/spd"
 
 # -k: as it is written.
 echo 'spdadd 10.8.0.1 10.8.0.2 any -P in none;' | "$setkey" -k -f -

@@ -17,7 +17,7 @@ using namespace pfkey;
 std::vector<Message> asked(const std::string& text, bool forward = true) {
     std::vector<Message> out;
     const ScriptResult result =
-        run_script(text, "s", nullptr, false, [&](const Command& c, const conf::Location&) {
+        run_script(text, {"s"}, nullptr, false, [&](const Command& c, const conf::Location&) {
             for (Message& m : requests_of(c, linux_dialect(), forward)) out.push_back(std::move(m));
         });
     for (const std::string& m : result.messages) ADD_FAILURE() << m;
@@ -125,18 +125,34 @@ TEST(SetkeyScript, CarriesOutWhatStandsBeforeTheFirstError) {
     int run = 0;
     const auto execute = [&](const Command&, const conf::Location&) { ++run; };
     const std::string text = "flush; spdflush;\nspdad ::1 ::2 any -P out none;\nflush;\noops;\n";
-    const ScriptResult result = run_script(text, "f", nullptr, false, execute);
+    const ScriptResult result = run_script(text, {"f"}, nullptr, false, execute);
     EXPECT_TRUE(result.failed);
     EXPECT_EQ(run, 2);
     ASSERT_EQ(result.messages.size(), 1u);
     EXPECT_EQ(result.messages[0], "f:2:1: unknown command \"spdad\"; did you mean \"spdadd\"?");
-    EXPECT_EQ(run_script(text, "f", nullptr, true, execute).messages.size(), 2u)
+    EXPECT_EQ(run_script(text, {"f"}, nullptr, true, execute).messages.size(), 2u)
         << "a check tells all";
     EXPECT_EQ(run, 2);
-    EXPECT_TRUE(run_script("exit; flush;", "f", nullptr, false, execute).left);
+    EXPECT_TRUE(run_script("exit; flush;", {"f"}, nullptr, false, execute).left);
     EXPECT_EQ(run, 2);
-    EXPECT_FALSE(has_whole_command("add ::1 ::2 ah 256 -A hmac-md5 \"a;b\" # c;\n"));
-    EXPECT_TRUE(has_whole_command("flush;\n"));
+}
+
+TEST(SetkeyScript, WhatIsTypedGoesOnBehindAMistakeAndIsCountedOn) {
+    std::vector<std::string> places;
+    const auto execute = [&](const Command&, const conf::Location& where) {
+        places.push_back(where.text());
+    };
+    const ScriptResult result =
+        run_script(" flush;\nspdad; flush;\n", {"input", 7, 20, true}, nullptr, false, execute);
+    EXPECT_EQ(places, (std::vector<std::string>{"input:7:21", "input:8:8"}));
+    ASSERT_EQ(result.messages.size(), 1u);
+    EXPECT_EQ(result.messages[0].substr(0, 10), "input:8:1:");
+}
+
+TEST(SetkeyScript, ACommandIsWholeWithItsSemicolon) {
+    EXPECT_EQ(whole_commands("add ::1 ::2 ah 256 -A hmac-md5 \"a;b\" # c;\n"), 0u);
+    EXPECT_EQ(whole_commands("flush;\n"), 6u);
+    EXPECT_EQ(whole_commands("flush; spdflush; add ::1\n"), 16u);
 }
 
 }  // namespace
