@@ -6,16 +6,36 @@
 
 namespace racoon::conf {
 
+namespace {
+
+/// Which link is meant is a part of a link-local address (RFC 4007 6): no socket can be bound without it.
+bool lacks_interface(const IpAddr& a) {
+    return a.family == Family::V6 && a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80 &&
+           a.scope == 0;
+}
+
+}  // namespace
+
+std::optional<Endpoint> Builder::listened(const Value& v) {
+    const auto e = endpoint(v);
+    if (e && lacks_interface(e->addr) && v.text.find('%') == v.text.npos)
+        diagnostics_.error(
+            v.where, fmt::format("{} is there on every link; write on which one is listened, for "
+                                 "example {}%eth0",
+                                 quoted(v.text), v.text));
+    return e;
+}
+
 void Builder::listen(const Statement& block) {
     for (const Statement& s : block.body) {
         if (s.broken) continue;
         switch (s.directive->word) {
             case Word::Isakmp:
-                if (const auto e = endpoint(s.values[0]))
+                if (const auto e = listened(s.values[0]))
                     config_->listen.isakmp.emplace_back(*e, location(s.values[0].where));
                 break;
             case Word::IsakmpNatt:
-                if (const auto e = endpoint(s.values[0]))
+                if (const auto e = listened(s.values[0]))
                     config_->listen.isakmp_natt.emplace_back(*e, location(s.values[0].where));
                 if (!s.values[0].has_number)
                     diagnostics_.warning(

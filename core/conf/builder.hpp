@@ -140,6 +140,7 @@ class Builder {
     seconds time(const Value& v) const { return seconds(static_cast<std::int64_t>(v.number)); }
     std::optional<IpAddr> address(const Value& v);
     std::optional<Endpoint> endpoint(const Value& v);
+    std::optional<Endpoint> listened(const Value& v);
     bool on(const Value& v) const { return v.number == 1; }
     Location location(const Span& span) const { return in_.sources.location(span); }
     std::string folder_base() const;

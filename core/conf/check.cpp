@@ -134,6 +134,22 @@ void check_listen(const Whole& whole) {
     }
 }
 
+/// A peer behind a NAT goes on to port 4500, where with a `listen` block only isakmp_natt listens.
+void check_natt_listen(const Whole& whole) {
+    const Listen& listen = whole.config.listen;
+    if (listen.isakmp.empty() || !listen.isakmp_natt.empty()) return;
+    for (std::size_t i = 0; i < whole.remotes.size(); ++i) {
+        const Statement* s = written(*whole.remotes[i], Word::NatTraversal);
+        if (s == nullptr || whole.config.remotes[i].nat_traversal == Offer::Off) continue;
+        whole.diagnostics.warning(
+            Warning::NattPort, s->where,
+            fmt::format("nat_traversal has no port: the listen block has no isakmp_natt; write "
+                        "\"isakmp_natt {} [4500];\" in it",
+                        listen.isakmp.front().addr.text()));
+        return;  // once, since it is the listen block that lacks it
+    }
+}
+
 void check_timer(const Whole& whole) {
     const Timer& timer = whole.config.timer;
     for (const Statement& block : whole.statements) {
@@ -180,6 +196,7 @@ void check_twice(const Whole& whole, const Statement& block) {
 
 void check_general(const Whole& whole) {
     check_listen(whole);
+    check_natt_listen(whole);
     check_timer(whole);
     for (const Statement& s : whole.statements) {
         switch (s.directive->form) {

@@ -1,5 +1,5 @@
 // What a configuration needs of the host and of its modules before anything can work: a kernel backend,
-// a source of keys, users and groups. Told when it is tested, and not at the first negotiation.
+// a source of keys, users and groups, folders. Told when it is tested, and not at the first negotiation.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include "conf/check.hpp"
 #include "conf/load.hpp"
 #include "conf/token.hpp"
+#include "log/log.hpp"
 
 namespace racoon::conf {
 
@@ -48,10 +49,40 @@ void accounts(const Whole& whole) {
         }
 }
 
+/// What racoon makes when it starts is made in a folder that is there. `levels`: how many it makes itself.
+void folder_for(const Whole& whole, const Value& v, std::string_view word, int levels) {
+    std::string folder(v.text.substr(0, std::max<std::size_t>(v.text.rfind('/'), 1)));
+    const std::string wanted = folder;
+    for (; levels > 0; --levels) {
+        if (const auto facts = whole.files.facts(folder); facts) break;
+        folder.resize(std::max<std::size_t>(folder.rfind('/'), 1));
+    }
+    const auto facts = whole.files.facts(folder);
+    if (facts && facts->kind == FileFacts::Kind::Folder) return;
+    if (!facts && facts.error().code() != Errc::NotFound) return;  // nothing can be said
+    whole.diagnostics.error(
+        v.where, facts ? fmt::format("{}: {} is not a folder", word, quoted(folder))
+                       : fmt::format("{}: there is no folder {}; make it with: mkdir -p {}", word,
+                                     quoted(wanted), log::escaped(wanted, 200)));
+}
+
+void folders(const Whole& whole) {
+    for (const Statement& s : whole.statements) {
+        if (s.directive->word == Word::PathKind && s.directive->keyword == "backupsa" &&
+            !s.broken && !s.values.empty() && s.values[0].text.starts_with('/'))
+            folder_for(whole, s.values[0], "path backupsa", 0);
+        for (const Statement& inner : s.body)
+            if (inner.directive->word == Word::AdminSock && !inner.broken &&
+                !inner.values.empty() && inner.values[0].text.starts_with('/'))
+                folder_for(whole, inner.values[0], "adminsock", 1);
+    }
+}
+
 }  // namespace
 
 void check_host(const Whole& whole, bool modules_known) {
     accounts(whole);
+    folders(whole);
     if (!modules_known) return;
     const auto first = std::find_if(
         whole.statements.begin(), whole.statements.end(),

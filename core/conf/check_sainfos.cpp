@@ -133,9 +133,13 @@ class PolicyCheck {
         for (const Policy& p : whole.config.policies)
             if (p.direction == Direction::In && p.action == PolicyAction::Ipsec)
                 inbound_.emplace(p.selector, p.marks.if_id, p.marks.mark);
+        for (const Policy& p : whole.config.policies)
+            if (const PolicyTemplate* t = tunnel_of(p); t && p.direction == Direction::Out)
+                gateways_.try_emplace(p.selector, t->local, t->remote);
     }
 
     void judge(const Policy& p) {
+        if (p.direction == Direction::In) judge_gateways(p);
         if (p.direction != Direction::Out || p.action != PolicyAction::Ipsec) return;
         // Without a mark it is for what a marked policy brings in, too.
         if (!inbound_.contains({p.selector, p.marks.if_id, p.marks.mark}) &&
@@ -155,6 +159,25 @@ class PolicyCheck {
     }
 
   private:
+    static const PolicyTemplate* tunnel_of(const Policy& p) {
+        for (const PolicyTemplate& t : p.templates)
+            if (t.tunnel) return &t;
+        return nullptr;
+    }
+    /// Lines of both directions are often copies of each other.
+    void judge_gateways(const Policy& p) {
+        const PolicyTemplate* t = tunnel_of(p);
+        const auto out = gateways_.find(p.selector);
+        if (t == nullptr || out == gateways_.end() || t->local == t->remote ||
+            out->second != std::pair(t->remote, t->local))
+            return;
+        whole_.diagnostics.warning(
+            Warning::OneWay, p.where,
+            fmt::format(
+                "the gateways of this \"in\" policy stand in the order of the \"out\" policy; "
+                "what comes in goes from {} to {}: write {}-{}",
+                t->local.text(), t->remote.text(), t->local.text(), t->remote.text()));
+    }
     void judge(const Policy& p, const IpAddr& peer) {
         const Candidates& candidates = candidates_for(peer);
         if (candidates.sections == 0) {
@@ -214,6 +237,7 @@ class PolicyCheck {
     std::size_t lookups_ = 0;
     bool hosts_ = false;
     std::set<std::tuple<TrafficSelector, std::uint32_t, Mark>> inbound_;
+    std::map<TrafficSelector, std::pair<IpAddr, IpAddr>> gateways_;  // of `out` policies
 };
 
 }  // namespace

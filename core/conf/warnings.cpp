@@ -56,7 +56,8 @@ constexpr WarningInfo kTable[] = {
     {W::UnservedPolicy, "unserved_policy",
      "A policy whose peer no remote section is for: it can start no negotiation.", ""},
     {W::OneWay, "one_way",
-     "An out policy without an in policy for the same traffic: what comes back may be unprotected.",
+     "An out policy without an in policy for the same traffic: what comes back may be unprotected. Or an in "
+     "policy with the gateways of its out policy in the same order.",
      ""},
     {W::NoSaInfo, "no_sainfo",
      "A policy, a remote section or a whole file for which there is no sainfo: phase 2 fails.", ""},
@@ -72,7 +73,9 @@ constexpr WarningInfo kTable[] = {
     {W::TimerOrder, "timer_order",
      "phase1 or phase2 of timer ends before the first message is sent a second time.", ""},
     {W::NattPort, "natt_port",
-     "isakmp_natt without a port, which means 500 and hardly ever is meant.", ""},
+     "isakmp_natt without a port, which means 500 and hardly ever is meant; or nat_traversal with a listen "
+     "block that has no isakmp_natt.",
+     "RFC 3947 4"},
     {W::HostBits, "host_bits", "A net with bits beyond its prefix, such as 10.1.2.3/8.", ""},
     {W::OddValue, "odd_value",
      "A value that racoon took and that makes no sense, such as counter 0; what is used instead is said.",

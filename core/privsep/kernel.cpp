@@ -539,7 +539,10 @@ Result<racoon_kernel_policy> to_abi(const conf::Policy& policy) {
     auto out = stamped<racoon_kernel_policy>();
     out.id = policy.id.value;
     out.direction = direction_of(policy.direction);
-    out.action = static_cast<std::uint32_t>(policy.action);
+    // IPsec without a rule asks for nothing. Some kernels take it as that, and all of them a bypass.
+    out.action = policy.action == conf::PolicyAction::Ipsec && policy.templates.empty()
+                     ? RACOON_POLICY_NONE
+                     : static_cast<std::uint32_t>(policy.action);
     out.priority = policy.priority;
     out.selector = selector_of(policy.selector);
     if (policy.templates.size() > std::size(out.templates))

@@ -42,6 +42,25 @@ class CheckFiles : public Test {
     std::string dir_;
 };
 
+TEST_F(CheckFiles, FoldersThatTheDaemonNeedsAreThere) {
+    const auto with = [](const std::string& socket, const std::string& saved) {
+        return "listen { adminsock \"" + socket + "\"; }\npath backupsa \"" + saved + "\";\n";
+    };
+    EXPECT_TRUE(load(with(dir_ + "/made/r.sock", dir_ + "/sa")).ok())
+        << "one folder is made at start";
+    const std::string wrong = with(dir_ + "/a/b/r.sock", dir_ + "/c/sa");
+    const Loaded loaded = load(wrong);
+    EXPECT_FALSE(loaded.ok());
+    EXPECT_NE(loaded.text().find("adminsock: there is no folder \"" + dir_ +
+                                 "/a/b\"; make it with: mkdir -p " + dir_ + "/a/b"),
+              std::string::npos)
+        << loaded.text();
+    EXPECT_NE(loaded.text().find("path backupsa: there is no folder \"" + dir_ + "/c\""),
+              std::string::npos)
+        << loaded.text();
+    EXPECT_TRUE(load(wrong, true).ok()) << "offline the host is not asked";
+}
+
 /// The fake catalog and a method with keys.
 class WithSignatures final : public Catalog {
   public:
