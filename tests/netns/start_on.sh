@@ -2,12 +2,14 @@
 # One file is the whole tunnel: policies in racoon.conf and `start on`. Nobody sends a packet, and the SAs come
 # up at both ends; they come up again when the peer was away, and stay down when the administrator says so.
 . "$(dirname "$0")/begin.sh"
+# The last policy has no rule, which is a bypass for every backend.
 one_file() { # HOST LINE-OF-REMOTE
     addresses "$1" 4
     racoon_configure "$1" kernel="$kernel" families=4 policies= \
         remote="dpd on; dpd_delay 2; dpd_retry 1; dpd_maxfail 3; $2" \
         top="policy spdadd $own_net $peer_net any -P out ipsec esp/tunnel/$own-$peer/require;
-policy spdadd $peer_net $own_net any -P in ipsec esp/tunnel/$peer-$own/require;"
+policy spdadd $peer_net $own_net any -P in ipsec esp/tunnel/$peer-$own/require;
+policy spdadd 10.77.0.1 10.77.0.2 any -P out ipsec;"
 }
 one_file l "start on;"
 one_file r ""
