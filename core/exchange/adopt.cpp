@@ -93,6 +93,13 @@ std::shared_ptr<const conf::Policy> made_policy(const PairKeep& record) {
     return out;
 }
 
+PeerIdentity identity_of(const PairKeep& record) {
+    if (record.peer_id.empty()) return {};
+    auto id = isakmp::Identity::parse(Reader(record.peer_id));
+    if (!id) return {};
+    return std::move(*id);
+}
+
 }  // namespace
 
 std::unique_ptr<SaPair> Core::pair_of(const Phase2& x) const {
@@ -209,9 +216,7 @@ const conf::Policy* Core::adopt_policy(const PairKeep& record) {
     if (m.policy != nullptr) return m.policy.get();
     m.policy = made_policy(record);
     m.peer = record.remote.addr;
-    if (!record.peer_id.empty()) {
-        if (auto id = isakmp::Identity::parse(Reader(record.peer_id))) m.peer_id = std::move(*id);
-    }
+    m.peer_id = identity_of(record);
     return m.policy.get();
 }
 
@@ -225,7 +230,7 @@ void Core::adopt_pair(const KeptPair& kept) {
              "a negotiation that the end of the engine cut off begins "
              "anew: " +
                  policy->selector.text());
-        return request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, {}, {});
+        return request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, {});
     }
     const conf::Policy* policy = adopt_policy(record);
     auto owned = std::make_unique<SaPair>();
@@ -245,7 +250,7 @@ void Core::adopt_pair(const KeptPair& kept) {
     owned->peer_behind = record.peer_behind;
     owned->initiator = record.initiator;
     owned->phase1_initiator = record.phase1_initiator;
-    if (record.made) owned->peer_id = made_[record.policy].peer_id;
+    owned->peer_id = identity_of(record);
     owned->created = owned->established = ctx_.now - kept.age;
     if (policy == nullptr) {
         LOGW(record.remote.addr.text(),

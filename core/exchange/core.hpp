@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "exchange/flood_guard.hpp"
 #include "exchange/pair_keep.hpp"
 #include "exchange/pair_table.hpp"
+#include "exchange/peer_identity.hpp"
 #include "exchange/phase1.hpp"
 #include "exchange/phase2.hpp"
 #include "exchange/sa_table.hpp"
@@ -29,13 +31,25 @@ namespace racoon::exchange {
 
 using Done = Engine::Done;
 
+/// Whose traffic it is, and of several requests for the same traffic which one.
+using RequestKey = std::tuple<PolicyId, TrafficSelector, Bytes>;
+
+/// With whom SAs are to be negotiated, of those that share an address.
+struct Wanted {
+    std::uint16_t port = 0;                     // where it was last; 0: any. Preferred
+    PeerIdentity id;                            // whose SAs are renewed; unset: any
+    std::vector<const conf::Remote*> sections;  // of a configured policy's peer: whom they name
+};
+
 /// Somebody wants IPsec SAs for a policy: the kernel, racoonctl, or the end of the SAs in use.
 struct Request {
+    RequestKey key;
     SettingsPtr settings;
     const conf::Policy* policy = nullptr;
     TrafficSelector selector;
     IpAddr local, peer;
     std::uint16_t peer_port = 0;  // of a peer behind a NAT, whose SAs are renewed; 0: any
+    PeerIdentity peer_id;         // whose SAs are renewed, or whose policy it is; unset: any
     std::vector<std::uint64_t> acquires;
     std::vector<Done> done;
     PairId replaces;
@@ -49,7 +63,7 @@ struct Request {
 struct MadePolicy {
     std::shared_ptr<const conf::Policy> policy;
     IpAddr peer;
-    std::optional<isakmp::Identity> peer_id;
+    PeerIdentity peer_id;
 };
 
 class Core : public Phase1Owner, public Phase2Owner {
@@ -174,8 +188,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     Phase1* initiate_to(const IpAddr& local, const IpAddr& peer, std::string& problem);
     Endpoint local_endpoint(const IpAddr& addr, Family family) const;
     /// The best established SA with a peer; `local` family None: any of our addresses.
-    /// `port`: of several clients behind one NAT the one that is meant, if it is there; 0: any.
-    Phase1* usable_phase1(const IpAddr& local, const IpAddr& peer, std::uint16_t port = 0) const;
+    Phase1* usable_phase1(const IpAddr& local, const IpAddr& peer, const Wanted& who = {}) const;
     bool negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) const;
     void arm_lifetime(Phase1& sa);
     void lifetime_due(Phase1& sa);
@@ -187,8 +200,12 @@ class Core : public Phase1Owner, public Phase2Owner {
 
     // core_requests.cpp
     void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
-                 const IpAddr& peer, std::uint64_t acquire, Done done, PairId replaces,
-                 std::uint16_t peer_port = 0);
+                 const IpAddr& peer, std::uint64_t acquire, Done done,
+                 const SaPair* renews = nullptr);
+    Request* find_request(PolicyId policy, const TrafficSelector& selector,
+                          const PeerIdentity& who) const;
+    static Wanted wanted_by(const Request& r);
+    static bool is_with(const Phase1& sa, const Wanted& who);
     void advance(Request& r);
     bool start_quick_mode(Phase1& sa, Request& r);
     void serve_waiting(Phase1& sa);
@@ -216,8 +233,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     /// The same, because the peer is gone or wants it so: its section says what follows.
     void lose_pair(SaPair& pair, Tell tell, bool dead, std::string_view why);
     void announce_delete(const std::vector<SaParams>& sas, const Endpoint& local,
-                         const Endpoint& remote, bool insist);
-    using DeleteKey = std::pair<IpAddr, Spi>;  // the peer, and the SPI towards it
+                         const Endpoint& remote, const PeerIdentity& who, bool insist);
+    using DeleteKey = std::tuple<IpAddr, Bytes, Spi>;  // the peer, and the SPI towards it
     void repeat_delete(const DeleteKey& key);
 
     // adopt.cpp
@@ -307,6 +324,7 @@ class Core : public Phase1Owner, public Phase2Owner {
         std::uint8_t protocol = 50;
         Spi spi_in;
         Endpoint local, remote;
+        PeerIdentity who;
         unsigned sent = 0;
         Timer timer;
     };
@@ -320,7 +338,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     PairTable pairs_;
     std::unordered_map<PolicyId, MadePolicy> made_;
     Timer guard_timer_;
-    std::map<std::pair<PolicyId, TrafficSelector>, std::unique_ptr<Request>> requests_;
+    std::map<RequestKey, std::unique_ptr<Request>> requests_;
     std::unordered_map<IpAddr, std::vector<Request*>, IpAddrHash> waiting_;  // for a phase 1
     std::unordered_map<SaToken, std::vector<Done>> phase1_waiters_;
     std::map<DeleteKey, std::unique_ptr<PendingDelete>> deletes_;

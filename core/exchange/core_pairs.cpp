@@ -106,7 +106,7 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
     const std::vector<SaParams>& sas = x.params().sas;
     const bool answered = !sas.empty() && sas.front().spi_out.value != 0;
     if (answered && sas.front().spi_in.value != 0 && sa.usable())
-        announce_delete(sas, sa.local(), sa.remote(), true);
+        announce_delete(sas, sa.local(), sa.remote(), sa.peer_id(), true);
     // No message 2 at all: perhaps the peer does not have this ISAKMP SA. Until it is heard again,
     // others are preferred.
     if (x.initiator() && error.code() == Errc::Timeout && !answered) sa.suspect = true;
@@ -133,7 +133,9 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
 void Core::phase2_repeated(Phase2& x) {
     // The responder did not get message 3, so it still sends with the SA that we are about to end.
     for (SaPair* p : pairs_.with_policy(x.policy()->id))
-        if (p->replaced && p->selector == x.selector()) retire(*p);
+        if (p->replaced && p->selector == x.selector() &&
+            same_peer(p->peer_id, x.phase1().peer_id()))
+            retire(*p);
 }
 // --- pairs ---
 
@@ -163,8 +165,7 @@ void Core::rekey(SaPair& pair) {
     pair_timer(pair);  // what is left is the hard lifetime
     if (newer) return;
     LOGI(pair.remote.addr.text(), "renegotiating phase2, " + pair_text(pair));
-    request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, pair.id,
-            pair.remote.port);
+    request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, &pair);
 }
 
 void Core::retire(SaPair& pair) {
@@ -212,7 +213,8 @@ void Core::delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view wh
         }
     LOGI(pair.remote.addr.text(), fmt::format("purged IPsec-SA {} ({})", pair_text(pair), why));
     ctx_.event(kEventPhase2Deleted, pair.local, pair.remote, pair.selector.text());
-    if (tell == Tell::Peer) announce_delete(pair.params.sas, pair.local, pair.remote, insist);
+    if (tell == Tell::Peer)
+        announce_delete(pair.params.sas, pair.local, pair.remote, pair.peer_id, insist);
     if (pair.made != nullptr && !pair.keep_policy) drop_made(pair.policy->id);
     dead_pairs_.push_back(std::move(owned));
     start_lost(StarterKey(pair.policy->id, ""), pair.established);
@@ -247,8 +249,8 @@ bool Core::has_newer(const SaPair& pair) const {
 /// A delete is not acknowledged in IKEv1. The one that matters is sent up to three times, until the
 /// peer's own delete of the other direction shows that it arrived.
 void Core::announce_delete(const std::vector<SaParams>& sas, const Endpoint& local,
-                           const Endpoint& remote, bool insist) {
-    Phase1* phase1 = usable_phase1(local.addr, remote.addr, remote.port);
+                           const Endpoint& remote, const PeerIdentity& who, bool insist) {
+    Phase1* phase1 = usable_phase1(local.addr, remote.addr, Wanted{remote.port, who, {}});
     if (phase1 == nullptr) return;
     for (const SaParams& sa : sas) {
         phase1->send_informational(isakmp::PayloadType::Delete,
@@ -258,10 +260,11 @@ void Core::announce_delete(const std::vector<SaParams>& sas, const Endpoint& loc
         d->protocol = sa.protocol;
         d->local = local;
         d->remote = remote;
+        d->who = who;
         d->sent = 1;
         d->spi_in = sa.spi_in;
         PendingDelete& ref = *d;
-        const DeleteKey key(remote.addr, sa.spi_out);
+        const DeleteKey key(remote.addr, peer_key(who), sa.spi_out);
         auto& slot = deletes_[key];
         if (slot != nullptr) dead_deletes_.push_back(std::move(slot));
         slot = std::move(d);
@@ -273,7 +276,7 @@ void Core::repeat_delete(const DeleteKey& key) {
     const auto it = deletes_.find(key);
     if (it == deletes_.end()) return;
     PendingDelete& d = *it->second;
-    Phase1* sa = usable_phase1(d.local.addr, d.remote.addr, d.remote.port);
+    Phase1* sa = usable_phase1(d.local.addr, d.remote.addr, Wanted{d.remote.port, d.who, {}});
     if (sa != nullptr)
         sa->send_informational(isakmp::PayloadType::Delete,
                                isakmp::Delete::body_of(wire_protocol(d.protocol), d.spi_in));

@@ -20,6 +20,23 @@ Duration part(seconds lifetime, std::int64_t percent) {
     return Duration(lifetime) / 100 * percent;
 }
 
+/// Whether an ISAKMP SA is with whom one is looking for.
+enum class Fit : std::uint8_t { No, Yes, Named };
+
+Fit fit_of(const Phase1& sa, const Wanted& who) {
+    if (!same_peer(who.id, sa.peer_id())) return Fit::No;
+    if (who.sections.empty() || !sa.peer_id()) return Fit::Yes;
+    const Bytes data = sa.peer_id()->data();
+    const conf::PeerId id{static_cast<std::uint8_t>(sa.peer_id()->type()), data};
+    Fit best = Fit::No;
+    for (const conf::Remote* section : who.sections) {
+        if (conf::matches_any(section->peers_identifiers, id)) return Fit::Named;
+        // What it names is no more than expected then (reference 4.4: a warning).
+        if (!section->verify_identifier) best = Fit::Yes;
+    }
+    return best;
+}
+
 /// Of several modes the first is the one to begin with.
 isakmp::ExchangeType initiators_exchange(const conf::Remote& section) {
     return static_cast<isakmp::ExchangeType>(
@@ -45,18 +62,24 @@ Endpoint Core::local_endpoint(const IpAddr& addr, Family family) const {
     return best;
 }
 
-Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer, std::uint16_t port) const {
+Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer, const Wanted& who) const {
+    using Rank = std::tuple<Fit, bool, bool, TimePoint>;
     Phase1* best = nullptr;
-    const auto rank = [port](const Phase1& sa) {
-        return std::tuple(port != 0 && sa.remote().port == port,
-                          sa.state() == Phase1::State::Established, sa.established_at());
-    };
+    Rank highest;
     for (Phase1* sa : sas_.with_peer(peer)) {
         if (!sa->usable() || sa->suspect || sa->message_ids_exhausted()) continue;
         if (local.family != Family::None && sa->local().addr != local) continue;
-        if (best == nullptr || rank(*sa) > rank(*best)) best = sa;
+        const Rank rank(fit_of(*sa, who), who.port != 0 && sa->remote().port == who.port,
+                        sa->state() == Phase1::State::Established, sa->established_at());
+        if (std::get<Fit>(rank) == Fit::No || (best != nullptr && rank <= highest)) continue;
+        best = sa;
+        highest = rank;
     }
     return best;
+}
+
+bool Core::is_with(const Phase1& sa, const Wanted& who) {
+    return fit_of(sa, who) != Fit::No;
 }
 
 bool Core::negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) const {

@@ -23,7 +23,7 @@ void Core::establish_policy(PolicyId id, Done done) {
         return done(fail(Errc::NotFound, "no outbound ipsec policy " + std::to_string(id.value)));
     for (SaPair* p : pairs_.with_policy(id))
         if (!p->replaced && p->selector == policy->selector) return done(ok());
-    request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, std::move(done), {});
+    request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, std::move(done));
 }
 
 void Core::establish_selector(const TrafficSelector& selector, Done done) {
@@ -33,31 +33,52 @@ void Core::establish_selector(const TrafficSelector& selector, Done done) {
     establish_policy(policy->id, std::move(done));
 }
 
+/// Null: nobody has asked for it yet. Whoever does not mind with whom shares any.
+Request* Core::find_request(PolicyId policy, const TrafficSelector& selector,
+                            const PeerIdentity& who) const {
+    for (auto it = requests_.lower_bound(RequestKey(policy, selector, Bytes()));
+         it != requests_.end() && std::get<0>(it->first) == policy &&
+         std::get<1>(it->first) == selector;
+         ++it) {
+        Request& r = *it->second;
+        if (!who || (r.peer_id && same_peer(r.peer_id, who)) ||
+            (r.running != nullptr && same_peer(r.running->phase1().peer_id(), who)))
+            return &r;
+    }
+    return nullptr;
+}
+
 void Core::request(SettingsPtr settings, const conf::Policy& policy,
                    const TrafficSelector& selector, const IpAddr& peer, std::uint64_t acquire,
-                   Done done, PairId replaces, std::uint16_t peer_port) {
-    const auto key = std::pair(policy.id, selector);
-    if (const auto it = requests_.find(key); it != requests_.end()) {
+                   Done done, const SaPair* renews) {
+    PeerIdentity who;
+    const auto m = made_.find(policy.id);
+    if (m != made_.end()) who = m->second.peer_id;
+    if (renews != nullptr) who = renews->peer_id;
+    if (Request* same = find_request(policy.id, selector, who)) {
         // One negotiation per traffic; everybody who asks hears how it ends.
-        Request& r = *it->second;
-        if (acquire != 0 && r.acquires.size() < 16) r.acquires.push_back(acquire);
-        if (done) r.done.push_back(std::move(done));
-        if (replaces.value != 0) r.replaces = replaces;
+        if (acquire != 0 && same->acquires.size() < 16) same->acquires.push_back(acquire);
+        if (done) same->done.push_back(std::move(done));
+        if (renews != nullptr) same->replaces = renews->id;
         return;
     }
     auto owned = std::make_unique<Request>();
     Request& r = *owned;
+    r.key = RequestKey(policy.id, selector, peer_key(who));
     r.settings = std::move(settings);
     r.policy = &policy;
-    if (const auto m = made_.find(policy.id); m != made_.end()) r.made = m->second.policy;
+    if (m != made_.end()) r.made = m->second.policy;
+    r.peer_id = who;
     r.selector = selector;
     r.local = local_of(policy);
     r.peer = peer;
     if (acquire != 0) r.acquires.push_back(acquire);
     if (done) r.done.push_back(std::move(done));
-    r.replaces = replaces;
-    r.peer_port = peer_port;
-    requests_.emplace(key, std::move(owned));
+    if (renews != nullptr) {
+        r.replaces = renews->id;
+        r.peer_port = renews->remote.port;
+    }
+    requests_.emplace(r.key, std::move(owned));
     const conf::Timer& timer = r.settings->config->timer;
     const Duration limit =
         timer.given && timer.phase1 > seconds(0) ? Duration(timer.phase1) : Duration(kPhase1Wait);
@@ -72,10 +93,24 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
     advance(r);
 }
 
+/// Of the sections for a policy's peer those that are for its address say who it is. Where there are none,
+/// those for everybody do.
+Wanted Core::wanted_by(const Request& r) {
+    Wanted out{r.peer_port, r.peer_id, {}};
+    if (r.peer_id || r.peer.is_any()) return out;
+    conf::RemoteQuery query;
+    query.peer = r.peer;
+    out.sections = r.settings->index.candidates(query);
+    const auto& list = out.sections;
+    if (std::any_of(list.begin(), list.end(), [](const auto* s) { return !s->anonymous(); }))
+        std::erase_if(out.sections, [](const auto* s) { return s->anonymous(); });
+    return out;
+}
+
 void Core::advance(Request& r) {
     if (r.peer.is_any())
         return finish_request(r, fail(Errc::Config, "the policy names no peer to negotiate with"));
-    if (Phase1* sa = usable_phase1(r.local, r.peer, r.peer_port);
+    if (Phase1* sa = usable_phase1(r.local, r.peer, wanted_by(r));
         sa != nullptr && start_quick_mode(*sa, r))
         return;
     waiting_[r.peer].push_back(&r);
@@ -107,8 +142,10 @@ void Core::serve_waiting(Phase1& sa) {
     if (it == waiting_.end()) return;
     std::vector<Request*> mine;
     std::vector<Request*> rest;
-    for (Request* r : it->second)
-        (r->local.family == Family::None || r->local == sa.local().addr ? mine : rest).push_back(r);
+    for (Request* r : it->second) {
+        const bool here = r->local.family == Family::None || r->local == sa.local().addr;
+        (here && is_with(sa, wanted_by(*r)) ? mine : rest).push_back(r);
+    }
     if (rest.empty())
         waiting_.erase(it);
     else
@@ -119,7 +156,7 @@ void Core::serve_waiting(Phase1& sa) {
 }
 
 void Core::finish_request(Request& r, const Status& status) {
-    const auto it = requests_.find(std::pair(r.policy->id, r.selector));
+    const auto it = requests_.find(r.key);
     if (it == requests_.end() || it->second.get() != &r) return;
     std::unique_ptr<Request> owned = std::move(it->second);
     requests_.erase(it);
@@ -142,8 +179,13 @@ void Core::finish_request(Request& r, const Status& status) {
 
 Request* Core::request_of(const Phase2& x) {
     if (!x.initiator() || x.policy() == nullptr) return nullptr;
-    const auto it = requests_.find(std::pair(x.policy()->id, x.selector()));
-    return it != requests_.end() && it->second->running == &x ? it->second.get() : nullptr;
+    const PolicyId policy = x.policy()->id;
+    for (auto it = requests_.lower_bound(RequestKey(policy, x.selector(), Bytes()));
+         it != requests_.end() && std::get<0>(it->first) == policy &&
+         std::get<1>(it->first) == x.selector();
+         ++it)
+        if (it->second->running == &x) return it->second.get();
+    return nullptr;
 }
 
 /// The peer's quick mode for a policy whose SAs are being installed: the answer to its first packet may
@@ -187,7 +229,7 @@ void Core::acquire(PolicyId id, const IpAddr& dst, std::uint64_t token) {
         x->acquires.push_back(token);
         return;
     }
-    request(ctx_.settings, *policy, policy->selector, peer, token, {}, {});
+    request(ctx_.settings, *policy, policy->selector, peer, token, {});
 }
 
 void Core::acquired(std::uint64_t token, bool success) {
@@ -212,7 +254,7 @@ bool Core::overlaps_another(const Phase2& x) {
         if (has.addr.family != wanted.addr.family ||
             !(has.contains(wanted) || wanted.contains(has)))
             return false;
-        return m.peer != x.phase1().remote().addr || m.peer_id != x.phase1().peer_id();
+        return m.peer != x.phase1().remote().addr || !same_peer(m.peer_id, x.phase1().peer_id());
     });
 }
 

@@ -57,6 +57,7 @@ void Core::dpd_due(Phase1& sa) {
         // A peer that was heard through another SA meanwhile lives: it just does not have this one.
         for (const Phase1* other : sas_.with_peer(sa.remote().addr))
             if (other != &sa && other->usable() && other->remote() == sa.remote() &&
+                same_peer(other->peer_id(), sa.peer_id()) &&
                 other->dpd.last_alive > sa.dpd.first_probe)
                 return delete_phase1(sa, Tell::No, "the peer does not know it");
         return peer_dead(sa);
@@ -106,13 +107,15 @@ void Core::peer_dead(Phase1& sa) {
     ctx_.event(kEventPhase1Dead, sa.local(), sa.remote());
     const Endpoint remote = sa.remote();
     const IpAddr local = sa.local().addr;
+    const PeerIdentity who = sa.peer_id();
     doubt_host(sa.section());
     for (SaPair* pair : pairs_.with_peer(remote.addr))
-        if (pair->remote == remote && pair->local.addr == local)
+        if (pair->remote == remote && pair->local.addr == local && same_peer(pair->peer_id, who))
             lose_pair(*pair, Tell::No, true, "dead peer");
     const std::vector<Phase1*> list = sas_.with_peer(remote.addr);
     for (Phase1* other : list)
-        if (other->remote() == remote && other->local().addr == local && other->usable())
+        if (other->remote() == remote && other->local().addr == local && other->usable() &&
+            same_peer(other->peer_id(), who))
             delete_phase1(*other, Tell::No, "dead peer");
 }
 

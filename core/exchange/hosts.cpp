@@ -82,7 +82,7 @@ bool Core::resolve_for(Request& r) {
     const conf::Remote* section = ctx_.settings->index.choose(query).remote;
     if (section == nullptr || section->host.empty()) return false;
     r.resolved = true;
-    find_host(*section, [this, key = std::pair(r.policy->id, r.selector)](const Status& status) {
+    find_host(*section, [this, key = r.key](const Status& status) {
         const auto it = requests_.find(key);
         if (it == requests_.end() || it->second->running != nullptr) return;
         Request& waiting = *it->second;

@@ -108,12 +108,13 @@ void Core::handle_delete(Phase1& sa, const isakmp::Delete& d) {
         const auto spi = isakmp::spi_number(bytes);
         if (!spi) continue;
         // A delete that we repeat has arrived, when the peer deletes the other direction.
-        if (const auto it = deletes_.find(DeleteKey(sa.remote().addr, *spi));
+        if (const auto it =
+                deletes_.find(DeleteKey(sa.remote().addr, peer_key(sa.peer_id()), *spi));
             it != deletes_.end() && it->second->protocol == protocol) {
             dead_deletes_.push_back(std::move(it->second));
             deletes_.erase(it);
         }
-        if (SaPair* pair = pairs_.by_outbound(protocol, *spi, sa.remote().addr)) {
+        if (SaPair* pair = pairs_.by_outbound(protocol, *spi, sa.remote().addr, sa.peer_id())) {
             lose_pair(*pair, Tell::Peer, false, "deleted by the peer");
             continue;
         }
@@ -132,25 +133,29 @@ void Core::delete_of_phase1(Phase1& sa, ByteView spi) {
     Phase1* victim = sas_.by_cookies(*cookies);
     // An SA belongs to the sender when it is with the same address and the same proved identity.
     if (victim == nullptr || !victim->usable() || victim->remote().addr != sa.remote().addr ||
-        victim->peer_id() != sa.peer_id()) {
-        LOGW(sa.peer_text(), "delete of an ISAKMP-SA that is not the sender's, ignored");
+        !same_peer(victim->peer_id(), sa.peer_id())) {
+        if (sa.log_limit.allow(ctx_.now))
+            LOGW(sa.peer_text(), "delete of an ISAKMP-SA that is not the sender's, ignored");
         return;
     }
     ctx_.event(kEventPhase1PeerDeleted, victim->local(), victim->remote());
     const Endpoint remote = victim->remote();
     const Endpoint local = victim->local();
     const bool natted = victim->natt().peer_behind;
+    const PeerIdentity who = victim->peer_id();
     delete_phase1(*victim, Tell::No, "deleted by the peer");
     const auto& left = sas_.with_peer(remote.addr);
     // Clients behind one NAT share an address.
     const auto of_peer = [&](const Endpoint& e) { return !natted || e.port == remote.port; };
     const bool others = std::any_of(left.begin(), left.end(), [&](const Phase1* other) {
-        return other->usable() && other->local().addr == local.addr && of_peer(other->remote());
+        return other->usable() && other->local().addr == local.addr && of_peer(other->remote()) &&
+               same_peer(other->peer_id(), who);
     });
     if (others) return;
     // The last one: the peer has ended everything, and would not hear of our SAs any more.
     for (SaPair* pair : pairs_.with_peer(remote.addr))
-        if (pair->local.addr == local.addr && of_peer(pair->remote))
+        if (pair->local.addr == local.addr && of_peer(pair->remote) &&
+            same_peer(pair->peer_id, who))
             lose_pair(*pair, Tell::No, false, "the peer deleted its last ISAKMP-SA");
 }
 
@@ -179,13 +184,15 @@ void Core::handle_notify(Phase1& sa, const isakmp::Notification& n, MessageId id
 
 /// An authenticated refusal ends the quick mode that it speaks of at once.
 void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, MessageId id) {
-    LOGE(sa.peer_text(), fmt::format("the peer answers {}", isakmp::name(n.type)));
     if (!sa.use_message_id(id)) return;  // seen before
+    if (sa.log_limit.allow(ctx_.now))
+        LOGE(sa.peer_text(), fmt::format("the peer answers {}", isakmp::name(n.type)));
     peer_alive(sa);
     const auto spi = isakmp::spi_number(n.spi);
     if (n.type == NotifyType::InvalidSpi && spi) {
         // The peer gets packets of an SA that it does not have.
-        if (SaPair* pair = pairs_.by_outbound(ip_protocol(n.protocol), *spi, sa.remote().addr))
+        if (SaPair* pair =
+                pairs_.by_outbound(ip_protocol(n.protocol), *spi, sa.remote().addr, sa.peer_id()))
             return delete_pair(*pair, Tell::Peer, true, "the peer does not know it");
     }
     Phase2* meant = nullptr;
@@ -231,18 +238,20 @@ void Core::send_initial_contact(Phase1& sa) {
 }
 
 /// The peer knows no older SA with us. What stood before this ISAKMP SA began is gone there; what came
-/// up beside it is not meant.
+/// up beside it is not meant, and nothing of somebody else who shares its address.
 void Core::initial_contact(Phase1& sa) {
-    const auto older = [&](const Endpoint& remote, const Endpoint& local, TimePoint since) {
-        return remote == sa.remote() && local.addr == sa.local().addr && since < sa.created();
+    const auto older = [&](const Endpoint& remote, const Endpoint& local, const PeerIdentity& who,
+                           TimePoint since) {
+        return remote == sa.remote() && local.addr == sa.local().addr && since < sa.created() &&
+               same_peer(who, sa.peer_id());
     };
     for (SaPair* pair : pairs_.with_peer(sa.remote().addr))
-        if (older(pair->remote, pair->local, pair->established))
+        if (older(pair->remote, pair->local, pair->peer_id, pair->established))
             delete_pair(*pair, Tell::Peer, false, "initial contact of the peer");
     const std::vector<Phase1*> list = sas_.with_peer(sa.remote().addr);
     for (Phase1* other : list)
         if (other != &sa && other->usable() &&
-            older(other->remote(), other->local(), other->established_at()))
+            older(other->remote(), other->local(), other->peer_id(), other->established_at()))
             delete_phase1(*other, Tell::No, "initial contact of the peer");
 }
 

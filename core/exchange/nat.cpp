@@ -69,7 +69,8 @@ void Core::phase1_moved(Phase1& sa, const Endpoint& old) {
         ctx_.ops.post(move);
     }
     for (SaPair* pair : pairs_.with_peer(old.addr))
-        if (pair->remote == old && pair->peer_behind) move_pair(*pair, sa.remote());
+        if (pair->remote == old && pair->peer_behind && same_peer(pair->peer_id, sa.peer_id()))
+            move_pair(*pair, sa.remote());
 }
 
 /// To another port of the same address, which its policy names. Under another address the SAs would
@@ -98,14 +99,17 @@ void Core::move_pair(SaPair& pair, const Endpoint& remote) {
 void Core::mapping_changed(SaPair& pair, const Endpoint& remote) {
     if (!pair.peer_behind || remote == pair.remote || remote.port == 0) return;
     const Endpoint old = pair.remote;
+    const PeerIdentity who = pair.peer_id;
     LOGI(old.addr.text(),
          fmt::format("NAT-T: the peer's mapping changed from {} to {}", old.text(), remote.text()));
     const std::vector<Phase1*> sas = sas_.with_peer(old.addr);
     for (Phase1* sa : sas)
-        if (sa->remote() == old && sa->usable()) sa->follow(sa->local(), remote);
+        if (sa->remote() == old && sa->usable() && same_peer(sa->peer_id(), who))
+            sa->follow(sa->local(), remote);
     // The ISAKMP SA may have ended before.
     for (SaPair* left : pairs_.with_peer(old.addr))
-        if (left->remote == old && left->peer_behind) move_pair(*left, remote);
+        if (left->remote == old && left->peer_behind && same_peer(left->peer_id, who))
+            move_pair(*left, remote);
 }
 
 }  // namespace racoon::exchange

@@ -57,11 +57,12 @@ SaPair* PairTable::by_inbound(std::uint8_t protocol, Spi spi) const {
     return it == by_inbound_.end() ? nullptr : find(it->second);
 }
 
-SaPair* PairTable::by_outbound(std::uint8_t protocol, Spi spi, const IpAddr& peer) const {
+SaPair* PairTable::by_outbound(std::uint8_t protocol, Spi spi, const IpAddr& peer,
+                               const PeerIdentity& who) const {
     const auto it = by_peer_.find(peer);
     if (it == by_peer_.end()) return nullptr;
     for (SaPair* p : it->second)
-        if (p->params.outbound(protocol, spi) != nullptr) return p;
+        if (same_peer(p->peer_id, who) && p->params.outbound(protocol, spi) != nullptr) return p;
     return nullptr;
 }
 
@@ -70,7 +71,8 @@ std::vector<SaPair*> PairTable::alike(const SaPair& pair) const {
     const auto it = by_policy_.find(pair.policy->id);
     if (it == by_policy_.end()) return out;
     for (SaPair* p : it->second)
-        if (p != &pair && p->selector == pair.selector && p->remote.addr == pair.remote.addr)
+        if (p != &pair && p->selector == pair.selector && p->remote.addr == pair.remote.addr &&
+            same_peer(p->peer_id, pair.peer_id))
             out.push_back(p);
     return out;
 }

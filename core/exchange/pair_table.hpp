@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "exchange/context.hpp"
+#include "exchange/peer_identity.hpp"
 #include "exchange/phase2_params.hpp"
 #include "exchange/timers.hpp"
 
@@ -27,7 +28,7 @@ struct SaPair {
     Endpoint local, remote;  // of the ISAKMP SA
     TrafficSelector selector;
     std::optional<LiteralId> local_id, remote_id;  // as Phase2 has them
-    std::optional<isakmp::Identity> peer_id;       // of phase 1
+    PeerIdentity peer_id;                          // of phase 1
     Phase2Params params;
     MessageId message_id;
     CookiePair phase1;
@@ -49,9 +50,10 @@ class PairTable {
     void adopt(SaPair& pair, SettingsPtr settings, const conf::Policy* policy);
     SaPair* find(PairId id) const;
     SaPair* by_inbound(std::uint8_t protocol, Spi spi) const;
-    /// The SA towards `peer` with that SPI, which the peer chose.
-    SaPair* by_outbound(std::uint8_t protocol, Spi spi, const IpAddr& peer) const;
-    /// Pairs that serve the same traffic, oldest first.
+    /// The SA towards `peer` with that SPI, which the peer chose; `who`: of this one, if it is known.
+    SaPair* by_outbound(std::uint8_t protocol, Spi spi, const IpAddr& peer,
+                        const PeerIdentity& who = {}) const;
+    /// Pairs that serve the same traffic of the same peer, oldest first.
     std::vector<SaPair*> alike(const SaPair& pair) const;
     std::vector<SaPair*> with_peer(const IpAddr& peer) const;
     std::vector<SaPair*> with_policy(PolicyId policy) const;

@@ -138,7 +138,9 @@ std::string Core::rematch_pair(SaPair& pair, const SettingsPtr& next, Comparison
     const Phase1* sa = nullptr;
     std::string why;
     for (const Phase1* candidate : sas_.with_peer(pair.remote.addr)) {
-        if (!candidate->usable() || candidate->local().addr != pair.local.addr) continue;
+        if (!candidate->usable() || candidate->local().addr != pair.local.addr ||
+            !same_peer(candidate->peer_id(), pair.peer_id))
+            continue;
         const Rematch& verdict = verdict_of(*candidate, *next, compared);
         if (verdict.section == nullptr)
             why = verdict.why;

@@ -5,13 +5,15 @@
 
 namespace racoon::sim {
 
-ScriptedPeer::ScriptedPeer(World& w, IpAddr self) : w_(w), self_(self), psk(w.b->psk) {
-    w.tap = [this](const exchange::Datagram& d) {
-        if (d.remote.addr == self_) heard.push_back(to_bytes(d.bytes));
-        return false;
+ScriptedPeer::ScriptedPeer(World& w, IpAddr self, std::uint16_t port)
+    : w_(w), self_(self), port_(port), psk(w.b->psk) {
+    w.tap = [this, others = port != 0 ? w.tap : nullptr](const exchange::Datagram& d) {
+        if (d.remote.addr == self_ && (port_ == 0 || d.remote.port == port_))
+            heard.push_back(to_bytes(d.bytes));
+        return others && others(d);
     };
     for (std::size_t i = 0; i < 8; ++i)
-        cookies.initiator.bytes[i] = static_cast<std::uint8_t>(0x40 + i + self.bytes[3] * 3);
+        cookies.initiator.bytes[i] = static_cast<std::uint8_t>(0x40 + i + self.bytes[3] * 3 + port);
 }
 
 void ScriptedPeer::say(ByteView datagram, Duration wait) {
@@ -256,6 +258,26 @@ std::vector<SaidPayload> ScriptedPeer::quick_mode_1_payloads(std::uint32_t spi) 
             {PayloadType::Nonce, ni},
             {PayloadType::Identification, isakmp::Identity::selector(s.local, 0).body()},
             {PayloadType::Identification, isakmp::Identity::selector(s.remote, 0).body()}};
+}
+
+std::uint32_t ScriptedPeer::quick_mode(std::uint32_t spi, std::uint32_t id) {
+    auto c = chain.phase2(catalog().hash, MessageId{id});
+    heard.clear();
+    say(protected_message_on(*c, ExchangeType::QuickMode, id, quick_mode_1_payloads(spi)));
+    auto m2 = pop();
+    if (!m2 || m2->header().exchange_type() != ExchangeType::QuickMode) return 0;
+    Bytes body = to_bytes(m2->body());
+    exchange::Iv iv = c->next();
+    if (!cipher.decrypt(iv.span(), body)) return 0;
+    c->advance(m2->body());
+    auto clear_text = isakmp::Message::decrypted(m2->header(), body);
+    if (!clear_text) return 0;
+    auto view = isakmp::QuickMode1::parse(*clear_text, isakmp::MessageKind::QuickMode2);
+    if (!view) return 0;
+    auto h = exchange::hash_3(catalog().hash, keys.a.view(), MessageId{id}, ni, view->nonce);
+    say(encrypt(header(ExchangeType::QuickMode, id), {{PayloadType::Hash, to_bytes(h->view())}},
+                *c));
+    return view->sa.proposals[0].spi_value()->value;
 }
 
 std::optional<ScriptedPeer::Heard> ScriptedPeer::open_next() {

@@ -31,13 +31,14 @@ struct SaidPayload {
 
 class ScriptedPeer {
   public:
-    explicit ScriptedPeer(World& w, IpAddr self = ip("192.0.2.1"));
+    /// `port`: of several that share an address, each with what is sent there; 0: port 500, and all of it.
+    explicit ScriptedPeer(World& w, IpAddr self = ip("192.0.2.1"), std::uint16_t port = 0);
 
     CookiePair cookies;
     std::deque<Bytes> heard;  // what host b sent to us, oldest first
     bool send_dpd_vid = true;
 
-    void send(ByteView datagram) { w_.deliver(self_, w_.addr_b, datagram); }
+    void send(ByteView datagram) { w_.deliver(self_, w_.addr_b, datagram, port_ ? port_ : 500); }
     void say(ByteView datagram, Duration wait = 50ms);
 
     // --- main mode, message by message ---
@@ -86,6 +87,8 @@ class ScriptedPeer {
     Bytes notify(NotifyType type, Bytes spi, Bytes data = {}) const;
     /// Message 1 of quick mode for the first policy of a World.
     std::vector<SaidPayload> quick_mode_1_payloads(std::uint32_t spi) const;
+    /// A whole quick mode of ours. The SPI that host b chose; 0: it answered with anything but message 2.
+    std::uint32_t quick_mode(std::uint32_t spi, std::uint32_t id = 0x777);
 
     /// The next informational message heard, decrypted; payload list empty when there is none.
     struct Heard {
@@ -96,6 +99,7 @@ class ScriptedPeer {
 
     World& w_;
     IpAddr self_;
+    std::uint16_t port_;
     Bytes psk;
     Bytes ni = Bytes(16, 0x11), nr;
     Bytes id_body;  // of our ID payload in aggressive and base mode; empty: our address

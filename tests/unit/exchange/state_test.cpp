@@ -37,26 +37,8 @@ struct Up {
     bool phase1() { return peer.establish(); }
     /// Quick mode as initiator: what host b has then is one pair.
     bool quick_mode(std::uint32_t id = 0x777) {
-        auto chain = peer.chain.phase2(catalog().hash, MessageId{id});
-        const auto payloads = peer.quick_mode_1_payloads(peer_spi);
-        peer.heard.clear();
-        peer.say(peer.protected_message_on(*chain, ExchangeType::QuickMode, id, payloads));
-        if (peer.heard.empty()) return false;
-        auto m2 = isakmp::Message::parse(peer.heard.front());
-        peer.heard.pop_front();
-        Bytes body = to_bytes(m2->body());
-        exchange::Iv iv = chain->next();
-        (void)peer.cipher.decrypt(iv.span(), body);
-        chain->advance(m2->body());
-        auto clear = isakmp::Message::decrypted(m2->header(), body);
-        auto view = isakmp::QuickMode1::parse(*clear, isakmp::MessageKind::QuickMode2);
-        if (!view) return false;
-        their_spi = view->sa.proposals[0].spi_value()->value;
-        auto h = exchange::hash_3(catalog().hash, peer.keys.a.view(), MessageId{id}, peer.ni,
-                                  view->nonce);
-        peer.say(peer.encrypt(peer.header(ExchangeType::QuickMode, id),
-                              {{PayloadType::Hash, to_bytes(h->view())}}, *chain));
-        return w.b->sas.size() == 2;
+        their_spi = peer.quick_mode(peer_spi, id);
+        return their_spi != 0 && w.b->sas.size() == 2;
     }
 };
 

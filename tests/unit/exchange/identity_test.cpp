@@ -1,0 +1,199 @@
+// Two peers at one address, as clients behind one NAT are: what one of them does, or what is done for it,
+// leaves the other alone. Each is known by what it proved in phase 1, not by where it is.
+#include <gtest/gtest.h>
+
+#include "simulation/scripted_peer.hpp"
+#include "support/log_capture.hpp"
+
+namespace racoon::sim {
+namespace {
+
+using test::LogCapture;
+
+constexpr std::uint32_t kSpiA = 0xa0001;
+
+Bytes spi_bytes_of(std::uint32_t spi) {
+    Writer w;
+    w.u32(spi);
+    return std::move(w).take();
+}
+
+ConfigOptions either_mode() {
+    ConfigOptions o;
+    o.modes = {conf::ExchangeMode::Main, conf::ExchangeMode::Aggressive};
+    return o;
+}
+
+/// Host b with ISAKMP SAs of "a.example" and "b.example", both at 192.0.2.1.
+struct Neighbours {
+    explicit Neighbours(std::uint16_t port_b = 2500, const ConfigOptions& o = either_mode())
+        : w(1, o), a(w, ip("192.0.2.1"), 1500), b(w, ip("192.0.2.1"), port_b) {
+        a.id_body = id("a.example");
+        b.id_body = id("b.example");
+        // Where they share the port as well, only the cookies tell them apart.
+        b.cookies.initiator.bytes[0] ^= 0xff;
+    }
+    static Bytes id(const char* name) {
+        isakmp::Identity out;
+        out.value = isakmp::IdFqdn{name};
+        return out.body();
+    }
+    /// a with a pair of SAs, then b.
+    bool up() {
+        if (!a.establish_aggressive() || a.quick_mode(kSpiA) == 0) return false;
+        w.run_for(1s);
+        b.heard.clear();
+        return b.establish_aggressive() && w.b->engine->load().phase1 == 2;
+    }
+    bool has_outbound(std::uint32_t spi) const { return w.b->sas.contains({ip("192.0.2.1"), spi}); }
+    std::size_t quick_modes(const ScriptedPeer& p) const {
+        std::size_t n = 0;
+        for (const Bytes& m : p.heard)
+            n += isakmp::parse_header(m)->exchange_type() == ExchangeType::QuickMode;
+        return n;
+    }
+    World w;
+    ScriptedPeer a, b;
+};
+
+TEST(Identity, ADeleteEndsNoneOfTheNeighboursSas) {
+    Neighbours n;
+    ASSERT_TRUE(n.up());
+    const Bytes body = isakmp::Delete::body_of(isakmp::ProtocolId::Esp, Spi{kSpiA});
+    n.b.say(n.b.informational(PayloadType::Delete, body));
+    EXPECT_TRUE(n.has_outbound(kSpiA));
+    n.a.say(n.a.informational(PayloadType::Delete, body));
+    EXPECT_FALSE(n.has_outbound(kSpiA)) << "it is a's to delete";
+}
+
+TEST(Identity, InvalidSpiEndsNoneOfTheNeighboursSas) {
+    Neighbours n;
+    ASSERT_TRUE(n.up());
+    isakmp::Notification said;
+    const Bytes spi = spi_bytes_of(kSpiA);
+    said.protocol = isakmp::ProtocolId::Esp;
+    said.type = NotifyType::InvalidSpi;
+    said.spi = spi;
+    n.b.say(n.b.informational(PayloadType::Notification, said.body()));
+    EXPECT_TRUE(n.has_outbound(kSpiA));
+    n.a.say(n.a.informational(PayloadType::Notification, said.body()));
+    EXPECT_FALSE(n.has_outbound(kSpiA));
+}
+
+TEST(Identity, TheLastDeleteOfOneIsNotTheEndOfTheOther) {
+    Neighbours n;
+    ASSERT_TRUE(n.up());
+    n.a.say(n.a.informational(PayloadType::Delete, isakmp::Delete::body_of(n.b.cookies)));
+    EXPECT_EQ(n.w.b->engine->load().phase1, 2u) << "of another's ISAKMP SA";
+    n.b.say(n.b.informational(PayloadType::Delete, isakmp::Delete::body_of(n.b.cookies)));
+    EXPECT_EQ(n.w.b->engine->load().phase1, 1u);
+    EXPECT_TRUE(n.has_outbound(kSpiA));
+    n.a.say(n.a.informational(PayloadType::Delete, isakmp::Delete::body_of(n.a.cookies)));
+    EXPECT_FALSE(n.has_outbound(kSpiA)) << "that of its own is";
+}
+
+// The same address and port: as when one moved its SA there.
+TEST(Identity, InitialContactSpeaksForNobodyElse) {
+    Neighbours n(1500);
+    ASSERT_TRUE(n.up());
+    const auto contact = [](ScriptedPeer& p) {
+        return p.informational(PayloadType::Notification,
+                               p.notify(NotifyType::InitialContact, isakmp::spi_bytes(p.cookies)));
+    };
+    n.b.say(contact(n.b));
+    EXPECT_TRUE(n.has_outbound(kSpiA));
+    EXPECT_EQ(n.w.b->engine->load().phase1, 2u);
+
+    // The peer itself, restarted.
+    n.w.run_for(1s);
+    ScriptedPeer again(n.w, ip("192.0.2.1"), 1500);
+    again.id_body = n.a.id_body;
+    again.cookies.initiator.bytes[0] ^= 0x55;
+    ASSERT_TRUE(again.establish_aggressive());
+    again.say(contact(again));
+    EXPECT_FALSE(n.has_outbound(kSpiA));
+    EXPECT_EQ(n.w.b->engine->load().phase1, 2u) << "its old one is gone, b's is not";
+}
+
+TEST(Identity, ADeadPeerTakesNobodyAlong) {
+    ConfigOptions o = either_mode();
+    o.dpd = {true, conf::seconds(10), conf::seconds(1), 2};
+    for (const bool speaks : {true, false}) {
+        Neighbours n(1500, o);
+        const Bytes dpd = *from_hex("afcad71368a1f1c96b8696fc77570100");
+        ASSERT_TRUE(n.a.establish_aggressive());
+        ASSERT_NE(n.a.quick_mode(kSpiA), 0u);
+        // b speaks DPD, and then no more.
+        auto first = n.b.aggressive_1_payloads();
+        first.push_back({PayloadType::VendorId, dpd});
+        n.b.heard.clear();
+        n.b.say(n.b.clear(ExchangeType::Aggressive, first));
+        ASSERT_TRUE(n.b.take_aggressive_2());
+        n.b.say(n.b.aggressive_3(n.b.aggressive_3_payloads()));
+        ASSERT_EQ(n.w.b->engine->load().phase1, 2u);
+        n.w.run_for(8s);
+        if (speaks) {
+            ASSERT_NE(n.a.quick_mode(kSpiA + 1, 0x888), 0u);
+        }
+        n.w.run_for(30s);
+        EXPECT_EQ(n.w.b->engine->load().phase1, 1u);
+        EXPECT_EQ(n.w.b->events_of(0x0105), 1u)
+            << "that a lives proves nothing";
+        EXPECT_TRUE(n.has_outbound(kSpiA));
+    }
+}
+
+TEST(Identity, SasAreRenewedWithWhomTheyAre) {
+    Neighbours n;
+    ASSERT_TRUE(n.up()) << "b's ISAKMP SA is the newer one";
+    n.a.heard.clear();
+    n.b.heard.clear();
+    n.w.run_for(3300s);  // past the soft lifetime
+    EXPECT_GE(n.quick_modes(n.a), 1u);
+    EXPECT_EQ(n.quick_modes(n.b), 0u);
+}
+
+TEST(Identity, WithoutItsIsakmpSaNoRenewalGoesToANeighbour) {
+    Neighbours n;
+    ASSERT_TRUE(n.up());
+    n.w.run_for(2600s);
+    // No delete: it would take the pair along.
+    n.a.say(n.a.informational(PayloadType::Notification,
+                              n.a.notify(NotifyType::AuthenticationFailed, {})));
+    ASSERT_EQ(n.w.b->engine->load().phase1, 1u);
+    n.b.heard.clear();
+    n.w.run_for(700s);
+    EXPECT_EQ(n.quick_modes(n.b), 0u);
+}
+
+TEST(Identity, APolicyWhosePeerIsNamedIsNegotiatedWithNobodyElse) {
+    for (const bool both : {true, false}) {
+        ConfigOptions o = either_mode();
+        o.named = true;  // "h1.example" at 192.0.2.1, verified
+        auto config =
+            std::make_shared<conf::Config>(*make_config(ip("192.0.2.2"), ip("192.0.2.1"), o));
+        conf::Remote anybody = config->remotes[0];
+        anybody.name = "anonymous";
+        anybody.address.reset();
+        anybody.peers_identifiers.clear();
+        anybody.verify_identifier = false;
+        config->remotes.push_back(anybody);
+        Neighbours n;
+        n.w.b->engine->reconfigure(config, 2, n.w.now);
+        n.a.id_body = Neighbours::id("h1.example");
+        if (both) {
+            ASSERT_TRUE(n.a.establish_aggressive());
+        }
+        n.w.run_for(1s);
+        ASSERT_TRUE(n.b.establish_aggressive()) << "under the section for everybody";
+        n.a.heard.clear();
+        n.b.heard.clear();
+        n.w.acquire(*n.w.b);
+        n.w.run_for(1s);
+        EXPECT_EQ(n.quick_modes(n.b), 0u);
+        EXPECT_EQ(n.quick_modes(n.a) != 0, both);
+    }
+}
+
+}  // namespace
+}  // namespace racoon::sim
