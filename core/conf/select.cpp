@@ -391,4 +391,23 @@ const SaInfo* SectionIndex::sainfo(const SaInfoQuery& query) const {
     return best ? &tables_->config->sainfos[best->index] : nullptr;
 }
 
+namespace {
+unsigned nearness(const Remote& r) {
+    if (r.anonymous()) return 0;
+    return r.net ? 1 + r.net->length : 1000;
+}
+}  // namespace
+
+bool may_move_to(const SectionIndex& index, const Remote& section, const IpAddr& to,
+                 ExchangeMode mode) {
+    if (!index.serves(section, to)) return false;
+    if (section.verify_identifier) return true;
+    RemoteQuery query;
+    query.peer = to;
+    query.mode = mode;
+    const auto list = index.candidates(query);
+    return std::none_of(list.begin(), list.end(),
+                        [&](const Remote* other) { return nearness(*other) > nearness(section); });
+}
+
 }  // namespace racoon::conf

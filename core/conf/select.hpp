@@ -130,4 +130,10 @@ class SectionIndex {
     std::unique_ptr<const Tables> tables_;
 };
 
+/// Whether an exchange of this section may go on from another address: the section serves it, and none that is
+/// nearer to it does, as far as that can be said without the peer's identity (which is judged by sections with
+/// verify_identifier, and may be why a farther one was chosen).
+bool may_move_to(const SectionIndex& index, const Remote& section, const IpAddr& to,
+                 ExchangeMode mode);
+
 }  // namespace racoon::conf

@@ -84,6 +84,7 @@ struct Context {
     std::vector<Endpoint> natt_endpoints;  // our sockets that take the non-ESP marker
     RateLimit noise{10};                   // log lines about datagrams of strangers
     RateLimit refusals{10};                // unauthenticated notifies
+    RateLimit mappings{10};                // log lines about NATs that changed their mind
     Lately refused;                        // exchanges whose refusal stands in the log
 
     bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }

@@ -188,6 +188,9 @@ void Core::quick_mode(Phase1& sa, Received in) {
     auto verified = HashCheck(*sa.params().hash, sa.skeyid_a()).quick_mode_1(std::move(*clear));
     if (!verified) return sa.ignore(verified.error(), "quick mode message 1");
     // Only an authentic message uses up its id; a repeated one of a finished quick mode ends here.
+    if (sa.used_message_id(id)) return;
+    // From another address it is served when the peer has answered there; it comes again.
+    if (sa.natt().peer_behind && in.remote.addr != sa.remote().addr) return sa.follow(in);
     if (!sa.use_message_id(id)) return;
     chain->advance(in.message.body());
     sa.follow(in);

@@ -182,6 +182,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     void phase1_established(Phase1& sa) override;
     void phase1_failed(Phase1& sa, const Error& error) override;
     void phase1_moved(Phase1& sa, const Endpoint& old_remote) override;
+    void phase1_elsewhere(Phase1& sa, const Endpoint& local, const Endpoint& remote) override;
     Endpoint natt_endpoint(const Endpoint& local) const;
     Phase1* initiate(const Endpoint& from, const Endpoint& remote, SettingsPtr settings,
                      const conf::Remote& section);
@@ -270,6 +271,10 @@ class Core : public Phase1Owner, public Phase2Owner {
     void peer_alive(Phase1& sa);
     void dpd_notify(Phase1& sa, const isakmp::Notification& n, const Received& in);
     void peer_dead(Phase1& sa);
+    std::uint32_t unguessed_number(Phase1& sa);
+    bool may_move(const Phase1& sa, const IpAddr& to) const;
+    void ask_elsewhere(Phase1& sa);
+    void answered_elsewhere(Phase1& sa, std::uint32_t sequence, const Received& in);
 
     // reload.cpp
     /// What new settings mean for an ISAKMP SA.

@@ -332,6 +332,7 @@ void Core::take_out(Phase1& sa) {
     }
     sa.lifetime_timer.cancel();
     sa.dpd.timer.cancel();
+    sa.elsewhere.timer.cancel();
     if (auto owned = sas_.remove(sa)) dead_phase1_.push_back(std::move(owned));
 }
 

@@ -67,17 +67,32 @@ void Core::phase1_moved(Phase1& sa, const Endpoint& old) {
         move.use = sa.use();
         move.peer = sa.remote();
         ctx_.ops.post(move);
+        // What is being negotiated belongs to the old address; the peer begins anew.
+        std::vector<Phase2*> running;
+        for (const auto& child : sa.children)
+            if (child->running()) running.push_back(child.get());
+        for (Phase2* x : running)
+            x->abort(Error(Errc::Cancelled, "the peer has another address now"));
     }
     for (SaPair* pair : pairs_.with_peer(old.addr))
         if (pair->remote == old && pair->peer_behind && same_peer(pair->peer_id, sa.peer_id()))
             move_pair(*pair, sa.remote());
+    const std::vector<Phase1*> others = sas_.with_peer(old.addr);
+    for (Phase1* other : others)
+        if (other->remote() == old && other->usable() && other->natt().peer_behind &&
+            same_peer(other->peer_id(), sa.peer_id()) &&
+            (sa.remote().addr == old.addr || may_move(*other, sa.remote().addr)))
+            other->move_to(sa.local(), sa.remote());
+    if (sa.natt().we_behind) keep_alive(sa.local(), sa.remote());
 }
 
 /// To another port of the same address, which its policy names. Under another address the SAs would
 /// serve no policy of ours: they end, and are negotiated anew where a policy is for it.
 void Core::move_pair(SaPair& pair, const Endpoint& remote) {
-    if (pair.remote.addr != remote.addr)
-        return delete_pair(pair, Tell::Peer, false, "the peer has another address now");
+    if (pair.remote.addr != remote.addr) {
+        announce_delete(pair.params.sas, pair.local, remote, pair.peer_id, false);
+        return delete_pair(pair, Tell::No, false, "the peer has another address now");
+    }
     pair.remote = remote;
     keep(pair);
     SaMove move;
@@ -95,17 +110,20 @@ void Core::move_pair(SaPair& pair, const Endpoint& remote) {
     }
 }
 
-/// The kernel decrypted a packet of the peer that came from elsewhere: the NAT has a new mapping.
+/// The kernel decrypted a packet of the peer that came from elsewhere: the NAT has a new mapping, or somebody
+/// else sent on what he saw. The next packet of the peer sets another port right; another address it proves.
 void Core::mapping_changed(SaPair& pair, const Endpoint& remote) {
     if (!pair.peer_behind || remote == pair.remote || remote.port == 0) return;
     const Endpoint old = pair.remote;
     const PeerIdentity who = pair.peer_id;
-    LOGI(old.addr.text(),
-         fmt::format("NAT-T: the peer's mapping changed from {} to {}", old.text(), remote.text()));
+    if (ctx_.mappings.allow(ctx_.now))
+        LOGI(old.addr.text(), fmt::format("NAT-T: the peer's mapping changed from {} to {}",
+                                          old.text(), remote.text()));
     const std::vector<Phase1*> sas = sas_.with_peer(old.addr);
     for (Phase1* sa : sas)
         if (sa->remote() == old && sa->usable() && same_peer(sa->peer_id(), who))
             sa->follow(sa->local(), remote);
+    if (remote.addr != old.addr) return;
     // The ISAKMP SA may have ended before.
     for (SaPair* left : pairs_.with_peer(old.addr))
         if (left->remote == old && left->peer_behind && same_peer(left->peer_id, who))

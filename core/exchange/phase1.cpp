@@ -114,12 +114,22 @@ void Phase1::follow(const Endpoint& local, const Endpoint& remote) {
     if (usable() && !natt_.peer_behind && !changes_ports) return;
     // Nobody goes back: what comes to port 500 after the change of ports was sent before it.
     if (from_natt && !to_natt) return;
+    // While phase 1 is negotiated its section, and what proves the peer, belong to the address.
+    if (remote.addr != remote_.addr) {
+        if (usable()) owner_.phase1_elsewhere(*this, local, remote);
+        return;
+    }
+    move_to(local, remote);
+}
+
+void Phase1::move_to(const Endpoint& local, const Endpoint& remote) {
     const Endpoint old = remote_;
     local_ = local;
     remote_ = remote;
     if (remote == old) return;
-    LOGI(peer_text(),
-         fmt::format("NAT-T: the peer moved from {} to {}", old.text(), remote.text()));
+    if (log_limit.allow(ctx().now))
+        LOGI(peer_text(),
+             fmt::format("NAT-T: the peer moved from {} to {}", old.text(), remote.text()));
     owner_.phase1_moved(*this, old);
 }
 
@@ -144,8 +154,8 @@ bool Phase1::in_pieces(ByteView datagram) const {
 
 void Phase1::send(ByteView datagram, std::uint16_t fragment_id) {
     Datagram d;
-    d.local = local_;
-    d.remote = remote_;
+    d.local = way_ ? way_->local : local_;
+    d.remote = way_ ? way_->remote : remote_;
     d.bytes = datagram;
     if (!in_pieces(datagram)) return ctx().output.send(d);
     const auto parts = isakmp::split_message(datagram, fragment_id);
@@ -183,6 +193,17 @@ void Phase1::send_notify(isakmp::NotifyType type, isakmp::ProtocolId protocol, B
     send_informational(isakmp::PayloadType::Notification, n.body());
 }
 
+void Phase1::send_notify_by(const Endpoint& local, const Endpoint& remote, isakmp::NotifyType type,
+                            ByteView spi, ByteView data) {
+    way_ = Way{local, remote};
+    send_notify(type, isakmp::ProtocolId::Isakmp, spi, data);
+    way_.reset();
+}
+
+bool Phase1::used_message_id(MessageId id) const {
+    return std::binary_search(used_ids_.begin(), used_ids_.end(), id);
+}
+
 bool Phase1::use_message_id(MessageId id) {
     if (id.value == 0 || message_ids_exhausted()) return false;
     const auto it = std::lower_bound(used_ids_.begin(), used_ids_.end(), id);
@@ -194,7 +215,7 @@ bool Phase1::use_message_id(MessageId id) {
 MessageId Phase1::fresh_message_id() {
     for (;;) {
         const MessageId id{ctx().random_u32()};
-        if (id.value != 0 && !std::binary_search(used_ids_.begin(), used_ids_.end(), id)) return id;
+        if (id.value != 0 && !used_message_id(id)) return id;
     }
 }
 

@@ -47,8 +47,11 @@ class Phase1Owner {
     virtual void phase1_established(Phase1& sa) = 0;
     /// An address that is not proved has got its answer.
     virtual void answered_unproved(Phase1& sa) = 0;
-    /// An authentic message came from another address or port; remote() is the new one.
+    /// The peer has another address or port now; remote() is the new one.
     virtual void phase1_moved(Phase1& sa, const Endpoint& old_remote) = 0;
+    /// An authentic and fresh message of a peer behind a NAT came from another address, to where it has not
+    /// gone yet: whoever relays a packet can do as much.
+    virtual void phase1_elsewhere(Phase1& sa, const Endpoint& local, const Endpoint& remote) = 0;
     /// The negotiation failed; the SA is to be removed.
     virtual void phase1_failed(Phase1& sa, const Error& error) = 0;
 
@@ -142,9 +145,13 @@ class Phase1 final : public Exchange {
     void send_informational(isakmp::PayloadType type, ByteView body);
     void send_notify(isakmp::NotifyType type, isakmp::ProtocolId protocol, ByteView spi,
                      ByteView data = {});
+    /// The same on another way than the usual one.
+    void send_notify_by(const Endpoint& local, const Endpoint& remote, isakmp::NotifyType type,
+                        ByteView spi, ByteView data);
 
     /// False when the id was used before in this SA, or too many were: no exchange may start.
     bool use_message_id(MessageId id);
+    bool used_message_id(MessageId id) const;
     bool message_ids_exhausted() const { return used_ids_.size() >= kMaxMessageIds; }
     MessageId fresh_message_id();
 
@@ -161,9 +168,11 @@ class Phase1 final : public Exchange {
     void set_natt(const Natt& natt) { natt_ = natt; }
     /// As initiator, once a NAT was found: everything goes over the NAT-T ports from now on (RFC 3947 4).
     void float_ports();
-    /// An authentic and fresh message came this way: so does what we send (RFC 3947 4, 6).
+    /// An authentic and fresh message came this way: so does what we send (RFC 3947 4, 6). To another address
+    /// only when the peer has answered from there.
     void follow(const Received& in) { follow(in.local, in.remote); }
     void follow(const Endpoint& local, const Endpoint& remote);
+    void move_to(const Endpoint& local, const Endpoint& remote);
     /// Of an initiator that did not know which of its addresses it would have.
     void learn_local(const Endpoint& local) { local_ = local; }
     void set_progress(int racoon_state) { progress_ = racoon_state; }
@@ -204,11 +213,19 @@ class Phase1 final : public Exchange {
     struct DpdState {
         Timer timer;
         std::uint32_t sequence = 0;  // of our last probe
+        std::uint32_t newest = 0;    // of all, those that ask elsewhere too
         std::optional<std::uint32_t> peer_sequence;
         unsigned unanswered = 0;
         TimePoint last_alive{};
         TimePoint first_probe{};  // of those that are unanswered
     } dpd;
+    /// Another address that the peer may have, while it is asked there.
+    struct Elsewhere {
+        Endpoint local, remote;
+        std::uint32_t sequence = 0;
+        unsigned sent = 0;  // 0: nothing is asked
+        Timer timer;
+    } elsewhere;
     RateLimit log_limit{5};
 
   private:
@@ -218,10 +235,14 @@ class Phase1 final : public Exchange {
     void repeat_until_heard();
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
 
+    struct Way {
+        Endpoint local, remote;
+    };
     Phase1Owner& owner_;
     SaToken token_;
     CookiePair cookies_;
     Endpoint local_, remote_, first_remote_;
+    std::optional<Way> way_;  // of the message that is being sent; unset: the usual one
     Natt natt_;
     bool initiator_;
     isakmp::ExchangeType exchange_;

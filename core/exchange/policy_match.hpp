@@ -30,6 +30,8 @@ class PolicyIndex {
     const conf::Policy* find(PolicyId id) const;
     /// The narrowest outbound policy towards `peer` that contains `ts`; exact matches are narrowest.
     PolicyHit match(const TrafficSelector& ts, const IpAddr& local, const IpAddr& peer) const;
+    /// Whether a policy is with just this peer.
+    bool names_peer(const IpAddr& peer) const { return by_peer_.contains(peer); }
     /// The policy of this configuration that is the same as one of another; null: there is none.
     const conf::Policy* same(const conf::Policy& other) const;
     /// The narrowest outbound policy that contains `ts`, whoever the peer is.

@@ -380,6 +380,7 @@ struct Desk::Impl {
     Result<const conf::Remote*> move_phase1(const Phase1Move& request) {
         RACOON_TRY(Use * use, use_of(request.use));
         RACOON_TRY(const conf::Remote* section, use->book->check_move(request.peer, use->facts));
+        if (!use->facts.began) use->facts.began = use->facts.peer.addr;
         use->facts.peer = request.peer;
         return section;
     }

@@ -160,7 +160,22 @@ Result<const conf::Remote*> Book::check_move(const Endpoint& peer,
                       "\" has no nat_traversal: nothing moves");
     if (peer.addr.family != phase1.peer.addr.family || peer.addr.is_any())
         return denied("a peer moves to " + peer.text());
-    return section_for(phase1.section->name, peer.addr, phase1.exchange_type, true);
+    if (peer.addr == phase1.peer.addr) return phase1.section;
+    RACOON_TRY(const conf::Remote* section,
+               section_for(phase1.section->name, peer.addr, phase1.exchange_type, false));
+    if (!conf::may_move_to(index_, *section, peer.addr,
+                           static_cast<conf::ExchangeMode>(phase1.exchange_type)))
+        return denied("a peer of remote \"" + section->name + "\" moves to " + peer.addr.text() +
+                      ", which another section is for");
+    // Its SAs belong to whoever begins there.
+    const auto names = [&](const conf::Policy& p) {
+        return p.direction == conf::Direction::Out && peer_of(p) == peer.addr;
+    };
+    if (peer.addr != phase1.began.value_or(phase1.peer.addr) &&
+        std::any_of(config_->policies.begin(), config_->policies.end(), names))
+        return denied("a peer of remote \"" + section->name + "\" moves to " + peer.addr.text() +
+                      ", which a policy names as its peer");
+    return section;
 }
 
 Result<const conf::Remote*> Book::check_open(const exchange::Phase1Open& request) const {

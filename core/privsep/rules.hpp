@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -29,6 +30,7 @@ struct Phase1Facts {
     bool initiator = false;
     std::uint8_t exchange_type = 2;
     Endpoint local, peer;
+    std::optional<IpAddr> began = {};  // where the peer was first, if it has moved
 };
 
 class Book {
@@ -46,7 +48,8 @@ class Book {
 
     /// The section exists, is for this peer and knows this exchange.
     Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;
-    /// A peer behind a NAT goes on from another address, which the section is for, too.
+    /// A peer behind a NAT goes on from another address: the section is for it too, no other one is nearer to
+    /// it, and no policy names it as its peer, unless the phase 1 began there.
     Result<const conf::Remote*> check_move(const Endpoint& peer, const Phase1Facts& phase1) const;
     /// A phase 1 of an earlier configuration may go on under this section.
     Result<const conf::Remote*> check_rebind(const std::string& section,

@@ -29,7 +29,8 @@ struct Case {
     Names a_speaks{"rfc3947", "draft-03", "draft-02"}, b_speaks{"rfc3947", "draft-03", "draft-02"};
     conf::Dpd dpd{true, conf::seconds(0), conf::seconds(5), 5};
     std::vector<std::pair<std::uint8_t, bool>> rules = {};
-    bool ids = false;  // IDs are sent also where they say nothing new
+    bool ids = false;      // IDs are sent also where they say nothing new
+    bool anybody = false;  // b has a section for everybody, and makes policies
 };
 
 conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer natt,
@@ -51,11 +52,16 @@ conf::ConfigPtr config(const char* local, const char* peer, const Case& s, Offer
 class NatWorld {
   public:
     explicit NatWorld(const Case& s)
-        : inside(ip(s.nat ? "10.1.1.1" : "192.0.2.1")),
+        : case_(s),
+          inside(ip(s.nat ? "10.1.1.1" : "192.0.2.1")),
           w(1, config(s.nat ? "10.1.1.1" : "192.0.2.1", "192.0.2.2", s, s.a, s.a_speaks),
             config("192.0.2.2", "192.0.2.1", s, s.b, s.b_speaks)),
           nat(s.nat),
           forwarded(s.forwarded) {
+        if (s.anybody) {
+            anybody();
+            w.b->engine->reconfigure(config_b, 2, w.now);
+        }
         for (const std::uint16_t port : {std::uint16_t{500}, std::uint16_t{4500}})
             if (forwarded) known[Endpoint{front, port}] = Endpoint{inside, port};
         w.tap = [this](const exchange::Datagram& d) {
@@ -66,6 +72,38 @@ class NatWorld {
         listen(*w.b, gateway);
         for (SimHost* h : {w.a.get(), w.b.get()})
             h->answer_instead = [this, h](const exchange::Operation& op) { return note(*h, op); };
+    }
+
+    /// A configuration for clients from anywhere.
+    void anybody() {
+        auto c = std::make_shared<conf::Config>(*config_of_b());
+        c->remotes[0].name = "anonymous";
+        c->remotes[0].address.reset();
+        c->remotes[0].generate_policy = conf::GeneratePolicy::Require;
+        c->policies.clear();
+        config_b = c;
+        w.b->may_make = true;
+    }
+    conf::ConfigPtr config_of_b() {
+        return config("192.0.2.2", "192.0.2.1", case_, case_.b, case_.b_speaks);
+    }
+    /// The NAT has another address from now on; the old one is nobody's.
+    void move_nat(const char* to) {
+        known.clear();
+        front = ip(to);
+    }
+    /// What a sends comes to b from there, but what b sends there is lost: somebody relays it.
+    std::optional<Endpoint> relayed;
+    /// b is told by its kernel that an authentic packet came from there.
+    void mapping(const Endpoint& from) {
+        exchange::KernelEvent e;
+        e.type = RACOON_KERNEL_MAPPING;
+        e.protocol = 50;
+        for (const SaInstall& sa : installed[w.b.get()])
+            if (sa.inbound) e.spi = sa.spi;
+        e.src = from;
+        e.dst = Endpoint{gateway, 4500};
+        w.b->engine->kernel_event(e, w.now);
     }
 
     static void listen(SimHost& h, const IpAddr& addr) {
@@ -100,12 +138,14 @@ class NatWorld {
             const Endpoint mapped = outside(from);
             known[mapped] = from;
             from = mapped;
+            if (relayed) from = *relayed;
         }
         if (nat && to.addr == front) {
             const auto it = known.find(to);
             if (it == known.end()) return;  // no mapping: lost
             to = it->second;
         }
+        if (to.addr != gateway && to.addr != inside) return;  // nobody is there
         ports.insert(to.port);
         if (d.keepalive) return;  // the socket swallows it
         w.after(10ms, [this, from, to, bytes = to_bytes(d.bytes)] {
@@ -124,6 +164,8 @@ class NatWorld {
     }
     bool up() { return w.a->sas.size() == 2 && w.b->sas.size() == 2; }
 
+    Case case_;
+    conf::ConfigPtr config_b;
     IpAddr inside, front = ip("192.0.2.1"), gateway = ip("192.0.2.2");
     std::map<const SimHost*, std::vector<SaInstall>> installed;
     std::map<const SimHost*, std::vector<SaMove>> moved;
@@ -313,6 +355,115 @@ TEST(Natt, ANewMappingIsFollowedWhenTheKernelSawAnAuthenticPacket) {
     // Again: nothing is new.
     n.w.b->engine->kernel_event(e, n.w.now);
     EXPECT_EQ(n.moved[n.w.b.get()].size(), 2u);
+}
+
+Case from_anywhere() {
+    Case s;
+    s.anybody = true;
+    s.dpd = {true, conf::seconds(10), conf::seconds(2), 5};
+    return s;
+}
+const char* const kElsewhere = "198.51.100.7";
+
+// Both ends prove it: the peer by what it sends, and by what it gets there.
+TEST(Natt, ANewAddressOfTheNatIsFollowedWhenThePeerAnswersThere) {
+    for (const bool by_packet : {false, true}) {
+        NatWorld n(from_anywhere());
+        n.w.acquire(*n.w.a);
+        n.w.run_for(5s);
+        ASSERT_TRUE(n.up());
+        n.move_nat(kElsewhere);
+        const Endpoint there = n.outside(Endpoint{n.inside, 4500});
+        if (by_packet) {
+            n.known[there] = Endpoint{n.inside, 4500};
+            n.mapping(there);
+        }
+        n.w.run_for(by_packet ? 1s : 30s);
+        EXPECT_EQ(n.phase1(*n.w.b).remote, there);
+        // The SAs were for the old address. Both ends know, and what is wanted comes up again.
+        EXPECT_TRUE(n.w.a->sas.empty());
+        EXPECT_TRUE(n.w.b->sas.empty());
+        n.w.acquire(*n.w.a);
+        n.w.run_for(5s);
+        ASSERT_TRUE(n.up());
+        EXPECT_EQ(n.installed[n.w.b.get()].back().peer, n.front);
+        EXPECT_EQ(n.phase1(*n.w.a).local.text(), "10.1.1.1[4500]") << "the same ISAKMP SA";
+    }
+}
+
+TEST(Natt, AQuickModeFromAnotherAddressIsServedWhenThePeerAnswersThere) {
+    Case s = from_anywhere();
+    s.dpd.delay = conf::seconds(0);
+    NatWorld n(s);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(5s);
+    ASSERT_TRUE(n.up());
+    n.w.a->engine->flush_phase2(0, n.w.now);
+    n.w.run_for(60s);
+    n.move_nat(kElsewhere);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(30s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.installed[n.w.b.get()].back().peer, n.front);
+}
+
+TEST(Natt, WhatIsRelayedFromAnotherAddressMovesAndEndsNothing) {
+    NatWorld n(from_anywhere());
+    n.w.acquire(*n.w.a);
+    n.w.run_for(5s);
+    ASSERT_TRUE(n.up());
+    const Endpoint home = n.phase1(*n.w.b).remote;
+    const std::size_t before = n.installed[n.w.b.get()].size();
+    n.relayed = Endpoint{ip(kElsewhere), 4500};
+    n.mapping(*n.relayed);
+    n.w.run_for(20s);
+    EXPECT_EQ(n.phase1(*n.w.b).remote, home);
+    // Probes, a renewal.
+    exchange::KernelEvent e;
+    e.type = RACOON_KERNEL_EXPIRE_SOFT;
+    e.protocol = 50;
+    for (const SaInstall& sa : n.installed[n.w.a.get()])
+        if (sa.inbound) e.spi = sa.spi;
+    e.dst = Endpoint{n.inside, 4500};
+    n.w.a->engine->kernel_event(e, n.w.now);
+    n.w.run_for(8s);
+    EXPECT_EQ(n.phase1(*n.w.b).remote, home);
+    EXPECT_EQ(n.installed[n.w.b.get()].size(), before) << "no quick mode is served";
+    EXPECT_EQ(n.w.b->sas.size(), 2u);
+    EXPECT_TRUE(n.moved[n.w.b.get()].empty());
+    n.relayed.reset();
+    n.w.run_for(60s);
+    EXPECT_EQ(n.phase1(*n.w.b).remote, home);
+    EXPECT_GT(n.installed[n.w.b.get()].size(), before) << "the honest way is served again";
+}
+
+// Though it answers there: its policies would be the other's.
+TEST(Natt, NobodyMovesToTheAddressOfAnotherSectionOrOfAPolicysPeer) {
+    for (const bool by_section : {true, false}) {
+        NatWorld n(from_anywhere());
+        auto c = std::make_shared<conf::Config>(*n.config_b);
+        if (by_section) {
+            conf::Remote other = c->remotes[0];
+            other.name = "other";
+            other.address = Endpoint{ip(kElsewhere), 500};
+            c->remotes.push_back(other);
+        } else {
+            conf::Policy other = n.config_of_b()->policies[0];
+            other.templates[0].remote = ip(kElsewhere);
+            c->policies.push_back(other);
+        }
+        n.w.b->engine->reconfigure(c, 3, n.w.now);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(5s);
+        ASSERT_TRUE(n.up());
+        const Endpoint home = n.phase1(*n.w.b).remote;
+        n.move_nat(kElsewhere);
+        n.w.a->engine->flush_phase2(0, n.w.now);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(15s);
+        EXPECT_EQ(n.phase1(*n.w.b).remote, home) << by_section;
+        for (const SaInstall& sa : n.installed[n.w.b.get()]) EXPECT_EQ(sa.peer, home.addr);
+    }
 }
 
 TEST(Natt, OfABundleWithIpcompOnlyEspIsInUdp) {
