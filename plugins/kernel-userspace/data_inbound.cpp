@@ -94,7 +94,7 @@ void DataPath::open_esp(const Outer& outer, std::span<std::uint8_t> esp, Layers&
     std::span<std::uint8_t> inner;
     std::uint8_t next = 0;
     const Opened how = sa->esp->open(esp, &inner, &next);
-    if (how == Opened::Packet || how == Opened::Dummy) follow(*sa, outer);
+    if (how == Opened::Packet || how == Opened::Dummy) follow(*sa, outer, now);
     if (!note(how)) return;
     through.add_inner(*sa);
     if (sa->tunnel()) return opened(outer, inner, next, through, now);
@@ -250,8 +250,11 @@ bool DataPath::admits(const Layers& through, const Flow& flow) const {
     return matched == through.size();
 }
 
-// Once for each new place: the core decides, and moves the SA by a command.
-void DataPath::follow(Sa& sa, const Outer& outer) {
+// Once for each new place: the core decides, and moves the SA by a command. Whoever sends on the packets of a
+// peer from here and there is not told of more than a few times a second; the next packet tells then.
+void DataPath::follow(Sa& sa, const Outer& outer, std::int64_t now) {
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    constexpr unsigned kMostTold = 4;
     const auto same = [&](const racoon_addr& a) {
         return sdk::same_address(a, outer.src) && a.port == outer.src.port;
     };
@@ -260,6 +263,12 @@ void DataPath::follow(Sa& sa, const Outer& outer) {
         return;
     }
     if (same(sa.told)) return;
+    if (now - sa.told_since >= kSecond) {
+        sa.told_since = now;
+        sa.told_times = 0;
+    }
+    if (sa.told_times >= kMostTold) return;
+    ++sa.told_times;
     sa.told = outer.src;
     racoon_kernel_event event{};
     event.type = RACOON_KERNEL_MAPPING;

@@ -163,7 +163,7 @@ class DataPath {
                 Layers& through, std::int64_t now);
     bool admits(const Layers& through, const Flow& flow) const;
     bool note(Opened opened);
-    void follow(Sa& sa, const Outer& outer);
+    void follow(Sa& sa, const Outer& outer, std::int64_t now);
 
     // data_events.cpp: acquires, and the lives of SAs
     void acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now);

@@ -29,6 +29,8 @@ struct Sa {
     std::uint64_t bytes = 0;
     std::uint64_t packets = 0;
     racoon_addr told{};  // where the core knows its packets to come from now
+    std::int64_t told_since = 0;
+    unsigned told_times = 0;  // since then
     std::int64_t last_used = -1;
     std::int64_t soft_at = kNever;
     std::int64_t hard_at = kNever;

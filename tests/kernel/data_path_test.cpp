@@ -164,6 +164,8 @@ TEST_F(DataPathTest, KeepsTheTwoWaysOfEspApartAndMovesOnCommandAlone) {
     EXPECT_EQ(sink.events.size(), 1u);
     arrive(20500);
     EXPECT_EQ(sink.events.size(), 2u) << "and back again";
+    for (int i = 0; i < 100; ++i) arrive(static_cast<std::uint16_t>(40000 + i));
+    EXPECT_EQ(sink.events.size(), 4u) << "no more in one second";
 }
 
 TEST_F(DataPathTest, EndsAnSaByTimeSoftlyFirst) {

@@ -186,5 +186,22 @@ TEST(Informational, ADeleteOfSomethingUnknownIsNoMistake) {
     EXPECT_EQ(w.b->engine->load().phase1, 1u);
 }
 
+// The same datagram again and again; it is one line, as it is one message.
+TEST(Informational, ARepeatedRefusalIsLoggedOnce) {
+    World w(47);
+    ScriptedPeer peer(w);
+    ASSERT_TRUE(peer.establish());
+    LogCapture log;
+    const Bytes no = peer.informational(PayloadType::Notification,
+                                        peer.notify(NotifyType::NoProposalChosen, {}), 4);
+    for (int i = 0; i < 50; ++i) peer.say(no, 1ms);
+    EXPECT_EQ(log.count("the peer answers"), 1u);
+    CookiePair other = peer.cookies;
+    other.initiator.bytes[0] ^= 1;
+    const Bytes gone = peer.informational(PayloadType::Delete, isakmp::Delete::body_of(other), 5);
+    for (int i = 0; i < 50; ++i) peer.say(gone, 1ms);
+    EXPECT_LE(log.count("that is not the sender's"), 10u);
+}
+
 }  // namespace
 }  // namespace racoon::sim
