@@ -216,7 +216,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     void acquire(PolicyId id, const IpAddr& dst, std::uint64_t token);
     void acquired(std::uint64_t token, bool success);
     Phase2* nearly_up(const conf::Policy& policy, const IpAddr& peer);
-    bool overlaps_another(const Phase2& x) override;
+    bool claim_traffic(const Phase2& x) override;
+    bool outbound_taken(const Phase2& x) const override;
     const conf::Policy* policy_of(PolicyId id) const;
     void drop_made(PolicyId id);
 
@@ -342,6 +343,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     KnownPeers known_;
     PairTable pairs_;
     std::unordered_map<PolicyId, MadePolicy> made_;
+    std::set<const Phase2*> claims_;                  // negotiations for which a policy is made
     Timer guard_timer_;
     std::map<RequestKey, std::unique_ptr<Request>> requests_;
     std::unordered_map<IpAddr, std::vector<Request*>, IpAddrHash> waiting_;  // for a phase 1

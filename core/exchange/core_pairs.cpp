@@ -57,6 +57,7 @@ bool has_protocol(const SaPair& p, std::uint8_t protocol) {
 void Core::phase2_established(Phase2& x) {
     Phase1& sa = x.phase1();
     std::unique_ptr<SaPair> owned = pair_of(x);
+    claims_.erase(&x);
     if (x.made() != nullptr) {
         MadePolicy& m = made_[x.policy()->id];
         m.policy = x.made();
@@ -93,6 +94,7 @@ void Core::phase2_established(Phase2& x) {
 }
 
 void Core::phase2_failed(Phase2& x, const Error& error) {
+    claims_.erase(&x);
     Phase1& sa = x.phase1();
     const std::string peer = sa.peer_text();
     if (error.code() == Errc::Timeout) {

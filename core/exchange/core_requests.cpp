@@ -246,15 +246,41 @@ const conf::Policy* Core::policy_of(PolicyId id) const {
     return ctx_.settings->policies.find(id);
 }
 
-bool Core::overlaps_another(const Phase2& x) {
+bool Core::claim_traffic(const Phase2& x) {
     const Prefix& wanted = x.selector().remote.net;
-    return std::any_of(made_.begin(), made_.end(), [&](const auto& entry) {
+    const auto overlaps = [&](const Prefix& has) {
+        return has.addr.family == wanted.addr.family &&
+               (has.contains(wanted) || wanted.contains(has));
+    };
+    const bool made = std::any_of(made_.begin(), made_.end(), [&](const auto& entry) {
         const MadePolicy& m = entry.second;
-        const Prefix& has = m.policy->selector.remote.net;
-        if (has.addr.family != wanted.addr.family ||
-            !(has.contains(wanted) || wanted.contains(has)))
-            return false;
+        if (!overlaps(m.policy->selector.remote.net)) return false;
         return m.peer != x.phase1().remote().addr || !same_peer(m.peer_id, x.phase1().peer_id());
+    });
+    // Of two that ask at once the first gets it.
+    const bool claimed = std::any_of(claims_.begin(), claims_.end(), [&](const Phase2* other) {
+        return overlaps(other->selector().remote.net) &&
+               (other->phase1().remote().addr != x.phase1().remote().addr ||
+                !same_peer(other->phase1().peer_id(), x.phase1().peer_id()));
+    });
+    if (made || claimed) return false;
+    claims_.insert(&x);
+    return true;
+}
+
+bool Core::outbound_taken(const Phase2& x) const {
+    const IpAddr& peer = x.phase1().remote().addr;
+    const std::vector<Phase1*>& neighbours = sas_.with_peer(peer);
+    return std::any_of(x.params().sas.begin(), x.params().sas.end(), [&](const SaParams& one) {
+        if (pairs_.by_outbound(one.protocol, one.spi_out, peer) != nullptr) return true;
+        // A peer that begins anew may use the SPI of the attempt that it gave up.
+        for (const Phase1* sa : neighbours)
+            for (const auto& child : sa->children)
+                if (child.get() != &x && child->running() &&
+                    !same_peer(sa->peer_id(), x.phase1().peer_id()) &&
+                    child->params().outbound(one.protocol, one.spi_out) != nullptr)
+                    return true;
+        return false;
     });
 }
 

@@ -26,8 +26,11 @@ class Phase2Owner {
     virtual void phase2_failed(Phase2& x, const Error& error) = 0;
     /// The peer asks again for our last message, so it may still use its old SA.
     virtual void phase2_repeated(Phase2& x) = 0;
-    /// Whether traffic of a peer with another identity has something in common with that of `x`.
-    virtual bool overlaps_another(const Phase2& x) = 0;
+    /// False: traffic of a peer with another identity has something in common with that of `x`, or is being
+    /// negotiated. Else nobody gets it as long as this lives.
+    virtual bool claim_traffic(const Phase2& x) = 0;
+    /// Whether another SA towards the peer's address has one of these SPIs, which the peer chose.
+    virtual bool outbound_taken(const Phase2& x) const = 0;
     /// Its SAs are about to be installed.
     virtual void phase2_installs(const Phase2& x) = 0;
 
@@ -100,6 +103,8 @@ class Phase2 final : public Exchange {
     Phase2Params& params() { return params_; }
     /// From now on what this SPI names is deleted with the negotiation.
     void own(std::uint8_t protocol, Spi spi, bool inbound);
+    /// What was owned last was never made.
+    void disown_last() { owned_.pop_back(); }
     /// The SAs belong to somebody else now.
     void hand_over() { owned_.clear(); }
     /// Tells the peer, with the SPI that names this negotiation, and logs.

@@ -76,6 +76,7 @@ Status take_message_2(Phase2& x, const isakmp::QuickMode1& m) {
     for (std::size_t i = 0; i < choice.params.sas.size(); ++i)
         choice.params.sas[i].spi_in = x.params().sas[i].spi_in;
     x.set_params(std::move(choice.params));
+    RACOON_TRY_STATUS(check_outbound(x));
     n.nr = to_bytes(m.nonce);
     if (m.id_ci && m.id_cr) {
         RACOON_TRY(QuickModeIds theirs,

@@ -28,7 +28,7 @@ Result<std::shared_ptr<const conf::Policy>> policy_for_peer(Phase2& x, const Tra
         fmt::format("no suitable policy found for {} with {}", ts.text(), sa.remote().addr.text());
     if (sa.section().generate_policy == conf::GeneratePolicy::Off)
         return refusal(Errc::NotFound, NotifyType::InvalidIdInformation, nothing);
-    if (x.owner().overlaps_another(x))
+    if (!x.owner().claim_traffic(x))
         return refusal(Errc::Denied, NotifyType::InvalidIdInformation,
                        nothing + ", and none is made: another peer has such traffic");
     auto out = std::make_shared<conf::Policy>();
@@ -115,6 +115,7 @@ Result<Phase2Choice> plan(Phase2& x) {
                choose_phase2(x.ctx(), x.rules(), x.phase1().section().proposal_check,
                              x.settings().groups, m.sa));
     x.set_params(choice.params);
+    RACOON_TRY_STATUS(check_outbound(x));
     n.ni = to_bytes(m.nonce);
     n.nr = x.ctx().random_bytes(nonce_size(x));
     if (m.id_ci) {

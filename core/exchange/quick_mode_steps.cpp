@@ -191,9 +191,17 @@ Task<Status> install(Phase2& x, bool inbound) {
         // A failed or cancelled installation is deleted too.
         if (!inbound) x.own(sa.protocol, sa.spi_out, false);
         Result<SaInstall::Reply> done = co_await x.operate(*request);
+        // What the keeper refused may be the name of somebody else's SA.
+        if (!done && !inbound && done.error().code() == Errc::Denied) x.disown_last();
         if (!done) co_return tl::unexpected<Error>(done.error());
     }
     co_return ok();
+}
+
+Status check_outbound(Phase2& x) {
+    if (!x.owner().outbound_taken(x)) return ok();
+    return refusal(Errc::Conflict, NotifyType::NoProposalChosen,
+                   "the peer proposes an SPI that an SA towards its address has already");
 }
 
 Task<Status> get_spis(Phase2& x) {

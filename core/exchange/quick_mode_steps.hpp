@@ -31,6 +31,9 @@ void take_nat_oa(Phase2& x, const isakmp::Message& m);
 void name_hosts(Phase2& x, TrafficSelector& theirs);
 
 /// Our inbound SPIs, one for each protocol.
+/// The kernel tells SAs towards one address apart by protocol and SPI alone, and peers behind one NAT share the
+/// address: an SPI that is in use is refused, whoever chose it first.
+Status check_outbound(Phase2& x);
 Task<Status> get_spis(Phase2& x);
 /// The SAs of one direction, the innermost last: a packet that comes meanwhile finds the template that the
 /// kernel looks for first without its SA, and does not ask for the others one by one.

@@ -641,6 +641,12 @@ struct Desk::Impl {
             if (larval->second.installed())
                 return fail(Errc::Denied,
                             fmt::format("SPI 0x{:08x} a second time", request.spi.value));
+        } else if (const auto there =
+                       sas.find(SaKey{request.protocol, request.spi.value, request.peer});
+                   there != sas.end() && there->second.installed()) {
+            // Peers behind one NAT share the address, and one of them must not take away the other's.
+            return fail(Errc::Denied, fmt::format("SPI 0x{:08x} towards {} a second time",
+                                                  request.spi.value, request.peer.text()));
         }
         if (sas.size() >= kMaxSas) return fail(Errc::Busy, "too many SAs");
         if (!kernel) return fail(Errc::InvalidState, "no kernel backend");

@@ -512,6 +512,16 @@ TEST_F(KeeperTest, InstallsWhatIsConfigured) {
     EXPECT_EQ(keeper_->counters().refused, 0u);
 }
 
+// Peers behind one NAT share the address: one of them must not take the other's outbound SA away by its SPI.
+TEST_F(KeeperTest, AnOutboundSpiIsInstalledOnce) {
+    const auto phase1 = opened();
+    ASSERT_TRUE(ask(sa_request(phase1.use, Spi{0x1234}, false)));
+    const auto again = ask(sa_request(opened().use, Spi{0x1234}, false));
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code(), Errc::Denied);
+    EXPECT_THAT(again.error().text(), HasSubstr("a second time"));
+}
+
 TEST_F(KeeperTest, RefusesAnSpiOutsideOfTheConfiguration) {
     const auto open = opened();
     SpiGet bad = spi_request(open.use);

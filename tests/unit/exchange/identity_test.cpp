@@ -137,8 +137,7 @@ TEST(Identity, ADeadPeerTakesNobodyAlong) {
         }
         n.w.run_for(30s);
         EXPECT_EQ(n.w.b->engine->load().phase1, 1u);
-        EXPECT_EQ(n.w.b->events_of(0x0105), 1u)
-            << "that a lives proves nothing";
+        EXPECT_EQ(n.w.b->events_of(0x0105), 1u) << "that a lives proves nothing";
         EXPECT_TRUE(n.has_outbound(kSpiA));
     }
 }
@@ -193,6 +192,63 @@ TEST(Identity, APolicyWhosePeerIsNamedIsNegotiatedWithNobodyElse) {
         EXPECT_EQ(n.quick_modes(n.b), 0u);
         EXPECT_EQ(n.quick_modes(n.a) != 0, both);
     }
+}
+
+TEST(Identity, AnSpiInUseIsRefusedAndTheNeighboursSaStays) {
+    Neighbours n;
+    ASSERT_TRUE(n.up());
+    const auto before = n.w.b->sas;
+    EXPECT_EQ(n.b.quick_mode(kSpiA), 0u);
+    EXPECT_EQ(n.w.b->sas.size(), before.size());
+    EXPECT_EQ(n.w.b->sas.at({ip("192.0.2.1"), kSpiA}).key, before.at({ip("192.0.2.1"), kSpiA}).key);
+    EXPECT_TRUE(n.w.b->larval.empty());
+    EXPECT_NE(n.b.quick_mode(kSpiA + 1, 0x778), 0u) << "another one is fine";
+    EXPECT_TRUE(n.has_outbound(kSpiA));
+}
+
+// Also when the keeper is the one that finds it.
+TEST(Identity, WhatTheKeeperRefusesIsNotDeletedAfterwards) {
+    Neighbours n;
+    ASSERT_TRUE(n.up());
+    n.w.b->answer_instead = [&](const exchange::Operation& op) -> std::optional<Result<Bytes>> {
+        if (op.kind == OpKind::SaInstall)
+            if (auto r = exchange::decode<exchange::SaInstall>(op.request); r && !r->inbound) {
+                // As if somebody else's SA came up meanwhile.
+                n.w.b->sas[{r->peer, r->spi.value}] = {};
+                return fail(Errc::Denied, "a second time");
+            }
+        return {};
+    };
+    n.b.quick_mode(kSpiA + 1);
+    EXPECT_TRUE(n.has_outbound(kSpiA + 1));
+}
+
+TEST(Identity, OfTwoThatAskForTheSameTrafficAtOnceTheFirstGetsIt) {
+    Neighbours n;
+    auto config = std::make_shared<conf::Config>(
+        *make_config(ip("192.0.2.2"), ip("192.0.2.1"), either_mode()));
+    config->policies.clear();
+    config->remotes[0].generate_policy = conf::GeneratePolicy::Require;
+    n.w.b->engine->reconfigure(config, 2, n.w.now);
+    n.w.b->may_make = true;
+    ASSERT_TRUE(n.a.establish_aggressive());
+    ASSERT_TRUE(n.b.establish_aggressive());
+    n.a.heard.clear();
+    n.b.heard.clear();
+    const auto ask = [](ScriptedPeer& p, std::uint32_t spi) {
+        p.send(p.protected_message(ExchangeType::QuickMode, 9, p.quick_mode_1_payloads(spi)));
+    };
+    ask(n.a, kSpiA);
+    ask(n.b, kSpiA + 1);
+    n.w.run_for(100ms);
+    EXPECT_EQ(n.quick_modes(n.a), 1u);
+    EXPECT_EQ(n.quick_modes(n.b), 0u);
+    EXPECT_EQ(n.w.b->made.size(), 1u);
+    // When the first gives up, the other one may.
+    n.w.run_for(300s);
+    EXPECT_TRUE(n.w.b->made.empty());
+    EXPECT_NE(n.b.quick_mode(kSpiA + 2, 0x999), 0u);
+    EXPECT_EQ(n.a.quick_mode(kSpiA + 3, 0x999), 0u) << "it is b's now";
 }
 
 }  // namespace
