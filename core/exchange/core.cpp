@@ -15,8 +15,13 @@ namespace {
 using isakmp::ExchangeType;
 using isakmp::NotifyType;
 
-/// Quick modes of one peer at one time.
+/// Quick modes of one peer at one time, and with those that have ended and could repeat their last message.
 constexpr std::size_t kMaxChildren = 128;
+constexpr std::size_t kMaxEnded = 1024;
+/// Pairs of IPsec SAs of one peer. Its policies may be asked for in parts, and a pair that is renewed stands
+/// beside the new one for a while: a peer with many policies has room for four pairs of each.
+constexpr std::size_t kMaxPairs = 1024;
+constexpr std::size_t kPairsOfPolicy = 4;
 
 bool is_phase1(ExchangeType e) {
     return e == ExchangeType::IdentityProtection || e == ExchangeType::Aggressive ||
@@ -195,11 +200,34 @@ void Core::quick_mode(Phase1& sa, Received in) {
     chain->advance(in.message.body());
     sa.follow(in);
     peer_alive(sa);
+    if (!room_for_pair(sa)) {
+        if (sa.log_limit.allow(ctx_.now))
+            LOGW(sa.peer_text(),
+                 "a quick mode is refused: this peer has more pairs of IPsec SAs than any needs");
+        const isakmp::Proposal& first = (*verified)->sa.proposals[0];
+        const Bytes spi = isakmp::spi_bytes(first.protocol, first.spi_value().value_or(Spi{}));
+        return sa.send_notify(NotifyType::NoProposalChosen, first.protocol, spi);
+    }
+    bury_oldest(sa);
     LOGI(sa.peer_text(), fmt::format("respond new phase 2 negotiation: {}<=>{}", sa.local().text(),
                                      sa.remote().text()));
     sa.children.push_back(
         std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, false, ctx_.settings, nullptr));
     sa.children.back()->start_responder(std::move(*verified), in.digest());
+}
+
+bool Core::room_for_pair(const Phase1& sa) const {
+    const std::size_t most =
+        std::max(kMaxPairs, kPairsOfPolicy * ctx_.settings->policies.with_peer(sa.remote().addr));
+    return pairs_.of_owner(owner_key(sa.peer_id(), sa.remote().addr)) < most;
+}
+
+/// Quick modes that have ended wait for their last message to be asked for again. Of very many the oldest go.
+void Core::bury_oldest(Phase1& sa) {
+    if (sa.children.size() < kMaxChildren + kMaxEnded) return;
+    const auto ended = std::find_if(sa.children.begin(), sa.children.end(),
+                                    [](const auto& c) { return !c->running(); });
+    if (ended != sa.children.end()) release_child(**ended);
 }
 
 // --- the end ---

@@ -170,6 +170,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     bool keep_for_later(Phase1& sa, Received& in);
     void for_sa(Phase1& sa, Received in);
     void quick_mode(Phase1& sa, Received in);
+    bool room_for_pair(const Phase1& sa) const;
+    void bury_oldest(Phase1& sa);
 
     // fragments.cpp
     void fragment(const Datagram& in, const isakmp::Header& header);
@@ -197,6 +199,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     bool has_successor(const Phase1& sa) const;
     void delete_phase1(Phase1& sa, Tell tell, std::string_view why);
     void take_out(Phase1& sa);
+    void bound_owner(const Phase1& sa);
     void finish_waiters(Phase1& sa, const Status& status);
 
     // core_requests.cpp
@@ -344,6 +347,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     PairTable pairs_;
     std::unordered_map<PolicyId, MadePolicy> made_;
     std::set<const Phase2*> claims_;                  // negotiations for which a policy is made
+    std::map<Bytes, std::vector<SaToken>> of_owner_;  // established ISAKMP SAs, oldest first
     Timer guard_timer_;
     std::map<RequestKey, std::unique_ptr<Request>> requests_;
     std::unordered_map<IpAddr, std::vector<Request*>, IpAddrHash> waiting_;  // for a phase 1

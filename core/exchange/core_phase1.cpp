@@ -15,6 +15,9 @@ namespace {
 using std::chrono::seconds;
 
 constexpr std::uint16_t kIkePort = 500;
+/// ISAKMP SAs of one peer. One is enough, and renewals and both ends at once make it a few; but an identity may
+/// be that of a group, with many hosts behind one NAT.
+constexpr std::size_t kMaxOfOwner = 64;
 
 Duration part(seconds lifetime, std::int64_t percent) {
     return Duration(lifetime) / 100 * percent;
@@ -212,6 +215,7 @@ void Core::phase1_established(Phase1& sa) {
     ctx_.event(kEventPhase1ModeConfig, sa.local(), sa.remote());  // nothing to configure: done
     if (!settle_phase1(sa))
         return finish_waiters(sa, fail(Errc::Cancelled, "the configuration has changed"));
+    bound_owner(sa);
     peer_alive(sa);
     send_initial_contact(sa);
     if (sa.peer_has_initial_contact) initial_contact(sa);
@@ -320,6 +324,15 @@ void Core::lifetime_due(Phase1& sa) {
 
 // --- deletion ---
 
+/// The newest one is what the peer needs.
+void Core::bound_owner(const Phase1& sa) {
+    std::vector<SaToken>& list = of_owner_[owner_key(sa.peer_id(), sa.first_remote().addr)];
+    list.push_back(sa.token());
+    if (list.size() <= kMaxOfOwner) return;
+    if (Phase1* oldest = sas_.find(list.front()))
+        delete_phase1(*oldest, Tell::Peer, "the peer has too many");
+}
+
 /// Out of all tables; its quick modes fail. The object dies when the engine is left.
 void Core::take_out(Phase1& sa) {
     sa.set_state(Phase1::State::Dead);
@@ -333,6 +346,11 @@ void Core::take_out(Phase1& sa) {
     sa.lifetime_timer.cancel();
     sa.dpd.timer.cancel();
     sa.elsewhere.timer.cancel();
+    if (const auto own = of_owner_.find(owner_key(sa.peer_id(), sa.first_remote().addr));
+        own != of_owner_.end()) {
+        std::erase(own->second, sa.token());
+        if (own->second.empty()) of_owner_.erase(own);
+    }
     if (auto owned = sas_.remove(sa)) dead_phase1_.push_back(std::move(owned));
 }
 

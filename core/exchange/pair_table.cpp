@@ -24,6 +24,7 @@ SaPair& PairTable::add(std::unique_ptr<SaPair> pair) {
         by_inbound_.insert_or_assign(key(sa.protocol, sa.spi_in), ref.id);
     by_peer_[ref.remote.addr].push_back(&ref);
     by_policy_[ref.policy->id].push_back(&ref);
+    ++of_owner_[owner_key(ref.peer_id, ref.remote.addr)];
     all_.emplace(ref.id, std::move(pair));
     return ref;
 }
@@ -39,6 +40,8 @@ std::unique_ptr<SaPair> PairTable::remove(PairId id) {
     }
     take_out(by_peer_, out->remote.addr, out.get());
     take_out(by_policy_, out->policy->id, out.get());
+    const auto owner = of_owner_.find(owner_key(out->peer_id, out->remote.addr));
+    if (owner != of_owner_.end() && --owner->second == 0) of_owner_.erase(owner);
     return out;
 }
 
@@ -85,6 +88,11 @@ std::vector<SaPair*> PairTable::with_peer(const IpAddr& peer) const {
 std::vector<SaPair*> PairTable::with_policy(PolicyId policy) const {
     const auto it = by_policy_.find(policy);
     return it == by_policy_.end() ? std::vector<SaPair*>() : it->second;
+}
+
+std::size_t PairTable::of_owner(const Bytes& owner) const {
+    const auto found = of_owner_.find(owner);
+    return found == of_owner_.end() ? 0 : found->second;
 }
 
 std::vector<SaPair*> PairTable::all() const {

@@ -3,6 +3,7 @@
 // SA in each direction for each of them, which come and go together.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,12 +60,15 @@ class PairTable {
     std::vector<SaPair*> with_policy(PolicyId policy) const;
     std::vector<SaPair*> all() const;
     std::size_t size() const { return all_.size(); }
+    /// How many of them one peer has (owner_key).
+    std::size_t of_owner(const Bytes& owner) const;
 
   private:
     std::unordered_map<PairId, std::unique_ptr<SaPair>> all_;
     std::unordered_map<std::uint64_t, PairId> by_inbound_;
     std::unordered_map<IpAddr, std::vector<SaPair*>, IpAddrHash> by_peer_;
     std::unordered_map<PolicyId, std::vector<SaPair*>> by_policy_;
+    std::map<Bytes, std::size_t> of_owner_;
     std::uint64_t last_ = 0;
 };
 

@@ -32,6 +32,11 @@ class PolicyIndex {
     PolicyHit match(const TrafficSelector& ts, const IpAddr& local, const IpAddr& peer) const;
     /// Whether a policy is with just this peer.
     bool names_peer(const IpAddr& peer) const { return by_peer_.contains(peer); }
+    /// How many policies are with this peer, or may be.
+    std::size_t with_peer(const IpAddr& peer) const {
+        const auto it = by_peer_.find(peer);
+        return any_peer_.size() + (it == by_peer_.end() ? 0 : it->second.size());
+    }
     /// The policy of this configuration that is the same as one of another; null: there is none.
     const conf::Policy* same(const conf::Policy& other) const;
     /// The narrowest outbound policy that contains `ts`, whoever the peer is.

@@ -251,5 +251,41 @@ TEST(Identity, OfTwoThatAskForTheSameTrafficAtOnceTheFirstGetsIt) {
     EXPECT_EQ(n.a.quick_mode(kSpiA + 3, 0x999), 0u) << "it is b's now";
 }
 
+TEST(Identity, OnePeerHasSoManyIsakmpSasAndNoMore) {
+    Neighbours n;
+    ASSERT_TRUE(n.b.establish_aggressive());
+    for (unsigned i = 0; i < 100; ++i) {
+        ScriptedPeer again(n.w, ip("192.0.2.1"), 1500);
+        again.id_body = n.a.id_body;
+        again.cookies.initiator.bytes[0] = static_cast<std::uint8_t>(i);
+        again.cookies.initiator.bytes[1] = 0xee;
+        ASSERT_TRUE(again.establish_aggressive()) << i;
+        n.w.tap = nullptr;
+        n.w.run_for(1s);
+    }
+    EXPECT_EQ(n.w.b->engine->load().phase1, 65u) << "b's is another's";
+}
+
+TEST(Identity, OnePeerHasSoManyPairsAndNoMore) {
+    Neighbours n;
+    ASSERT_TRUE(n.a.establish_aggressive());
+    ASSERT_TRUE(n.b.establish_aggressive());
+    LogCapture log;
+    for (std::uint32_t i = 0; i < 1024; ++i) ASSERT_NE(n.a.quick_mode(kSpiA + i, 0x1000 + i), 0u);
+    for (std::uint32_t i = 0; i < 50; ++i) {
+        n.a.heard.clear();
+        n.a.say(n.a.protected_message(ExchangeType::QuickMode, 0x9000 + i,
+                                      n.a.quick_mode_1_payloads(kSpiA + 2000 + i)));
+        const auto told = n.a.open_next();
+        ASSERT_TRUE(told);
+        ASSERT_EQ(told->payloads.size(), 2u);
+        EXPECT_EQ(told->payloads[1].type, PayloadType::Notification);
+    }
+    EXPECT_LE(log.count("more pairs of IPsec SAs than any needs"), 16u);
+    EXPECT_GE(log.count("more pairs of IPsec SAs than any needs"), 1u);
+    EXPECT_EQ(n.w.b->sas.size(), 2048u);
+    EXPECT_NE(n.b.quick_mode(0xb0000, 0x1), 0u) << "others are not concerned";
+}
+
 }  // namespace
 }  // namespace racoon::sim
