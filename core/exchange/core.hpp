@@ -208,7 +208,10 @@ class Core : public Phase1Owner, public Phase2Owner {
                  const SaPair* renews = nullptr);
     Request* find_request(PolicyId policy, const TrafficSelector& selector,
                           const PeerIdentity& who) const;
+    static std::vector<const conf::Remote*> sections_for(const Settings& settings,
+                                                         const IpAddr& peer);
     static Wanted wanted_by(const Request& r);
+    bool may_have(const Phase2& x, const conf::Policy& policy) const override;
     static bool is_with(const Phase1& sa, const Wanted& who);
     void advance(Request& r);
     bool start_quick_mode(Phase1& sa, Request& r);

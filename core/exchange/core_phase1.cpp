@@ -285,7 +285,7 @@ bool Core::has_successor(const Phase1& sa) const {
     return std::any_of(list.begin(), list.end(), [&](const Phase1* other) {
         return other != &sa && other->state() == Phase1::State::Established &&
                other->local().addr == sa.local().addr &&
-               (!sa.natt().peer_behind || other->peer_id() == sa.peer_id());
+               (!sa.natt().peer_behind || same_peer(other->peer_id(), sa.peer_id()));
     });
 }
 

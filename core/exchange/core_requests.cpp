@@ -95,16 +95,26 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
 
 /// Of the sections for a policy's peer those that are for its address say who it is. Where there are none,
 /// those for everybody do.
+std::vector<const conf::Remote*> Core::sections_for(const Settings& settings, const IpAddr& peer) {
+    if (peer.is_any()) return {};
+    conf::RemoteQuery query;
+    query.peer = peer;
+    std::vector<const conf::Remote*> out = settings.index.candidates(query);
+    if (std::any_of(out.begin(), out.end(), [](const auto* s) { return !s->anonymous(); }))
+        std::erase_if(out, [](const auto* s) { return s->anonymous(); });
+    return out;
+}
+
 Wanted Core::wanted_by(const Request& r) {
     Wanted out{r.peer_port, r.peer_id, {}};
-    if (r.peer_id || r.peer.is_any()) return out;
-    conf::RemoteQuery query;
-    query.peer = r.peer;
-    out.sections = r.settings->index.candidates(query);
-    const auto& list = out.sections;
-    if (std::any_of(list.begin(), list.end(), [](const auto* s) { return !s->anonymous(); }))
-        std::erase_if(out.sections, [](const auto* s) { return s->anonymous(); });
+    if (!r.peer_id) out.sections = sections_for(*r.settings, r.peer);
     return out;
+}
+
+bool Core::may_have(const Phase2& x, const conf::Policy& policy) const {
+    Wanted who;
+    who.sections = sections_for(x.settings(), peer_of(policy));
+    return is_with(x.phase1(), who);
 }
 
 void Core::advance(Request& r) {

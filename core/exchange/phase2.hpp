@@ -29,6 +29,8 @@ class Phase2Owner {
     /// False: traffic of a peer with another identity has something in common with that of `x`, or is being
     /// negotiated. Else nobody gets it as long as this lives.
     virtual bool claim_traffic(const Phase2& x) = 0;
+    /// Whether the peer is one that the sections for the policy's peer name.
+    virtual bool may_have(const Phase2& x, const conf::Policy& policy) const = 0;
     /// Whether another SA towards the peer's address has one of these SPIs, which the peer chose.
     virtual bool outbound_taken(const Phase2& x) const = 0;
     /// Its SAs are about to be installed.

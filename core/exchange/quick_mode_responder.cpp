@@ -89,7 +89,8 @@ Result<Phase2Choice> plan(Phase2& x) {
     x.remote_id = std::move(ids.remote);
     const PolicyHit hit = x.settings().policies.match(ts, local, peer);
     x.set_selector(ts);
-    if (hit.policy != nullptr) {
+    // At the address of a policy's peer there may be others, behind the same NAT.
+    if (hit.policy != nullptr && x.owner().may_have(x, *hit.policy)) {
         x.set_policy(hit.policy);
     } else {
         auto wanted = policy_for_peer(x, ts, m.sa);

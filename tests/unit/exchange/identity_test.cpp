@@ -191,6 +191,10 @@ TEST(Identity, APolicyWhosePeerIsNamedIsNegotiatedWithNobodyElse) {
         n.w.run_for(1s);
         EXPECT_EQ(n.quick_modes(n.b), 0u);
         EXPECT_EQ(n.quick_modes(n.a) != 0, both);
+        EXPECT_EQ(n.b.quick_mode(kSpiA + 9), 0u) << "nor when it asks";
+        if (both) {
+            EXPECT_NE(n.a.quick_mode(kSpiA), 0u);
+        }
     }
 }
 
