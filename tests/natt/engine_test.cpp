@@ -92,6 +92,8 @@ class NatWorld {
         known.clear();
         front = ip(to);
     }
+    /// The address that the NAT gives to port 4500, if it has one for each port.
+    std::optional<IpAddr> pool;
     /// What a sends comes to b from there, but what b sends there is lost: somebody relays it.
     std::optional<Endpoint> relayed;
     /// b is told by its kernel that an authentic packet came from there.
@@ -124,7 +126,8 @@ class NatWorld {
     Endpoint outside(const Endpoint& e) {
         if (!nat) return e;
         if (forwarded) return Endpoint{front, e.port};
-        return Endpoint{front, static_cast<std::uint16_t>(base + e.port % 1000)};
+        return Endpoint{e.port == 4500 && pool ? *pool : front,
+                        static_cast<std::uint16_t>(base + e.port % 1000)};
     }
     void renew() {
         known.clear();
@@ -140,7 +143,7 @@ class NatWorld {
             from = mapped;
             if (relayed) from = *relayed;
         }
-        if (nat && to.addr == front) {
+        if (nat && (to.addr == front || to.addr == pool)) {
             const auto it = known.find(to);
             if (it == known.end()) return;  // no mapping: lost
             to = it->second;
@@ -389,6 +392,16 @@ TEST(Natt, ANewAddressOfTheNatIsFollowedWhenThePeerAnswersThere) {
         EXPECT_EQ(n.installed[n.w.b.get()].back().peer, n.front);
         EXPECT_EQ(n.phase1(*n.w.a).local.text(), "10.1.1.1[4500]") << "the same ISAKMP SA";
     }
+}
+
+TEST(Natt, ANatWithAnAddressForEachPortIsCrossed) {
+    NatWorld n(from_anywhere());
+    n.pool = ip(kElsewhere);
+    n.w.acquire(*n.w.a);
+    n.w.run_for(40s);
+    ASSERT_TRUE(n.up());
+    EXPECT_EQ(n.phase1(*n.w.b).remote, n.outside(Endpoint{n.inside, 4500}));
+    EXPECT_EQ(n.installed[n.w.b.get()].back().peer, *n.pool);
 }
 
 TEST(Natt, AQuickModeFromAnotherAddressIsServedWhenThePeerAnswersThere) {
