@@ -32,6 +32,11 @@ void wipe(Message& m) {
         if (*key) std::fill((*key)->bytes.begin(), (*key)->bytes.end(), std::uint8_t{0});
 }
 
+/// Its request ids are the kernel's own.
+bool is_foreign(std::uint32_t policy_id) {
+    return policy_id >= RACOON_FOREIGN_POLICY_FIRST && policy_id <= RACOON_FOREIGN_POLICY_LAST;
+}
+
 bool wants_fwd(const racoon_kernel_policy& p) {
     return native_dialect().forward && p.direction == RACOON_DIR_IN &&
            p.action == RACOON_POLICY_IPSEC && p.templates[0].mode == RACOON_MODE_TUNNEL;
@@ -214,6 +219,7 @@ void Backend::close() {
     }
     policies_.clear();
     by_index_.clear();
+    foreign_.forget();
     while (!sas_.empty()) {
         Message m = name_sa(kDelete, sas_.begin()->second.id);
         requests_.transact(m);
@@ -310,7 +316,8 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
         return sdk::fail(err, RACOON_INVALID_ARGUMENT,
                          "SPI request with malformed addresses or range");
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
-    const std::uint32_t reqid = reqids_.take(r.reqid);
+    const std::uint32_t own_reqid = is_foreign(r.policy_id) ? 0 : r.reqid;
+    const std::uint32_t reqid = is_foreign(r.policy_id) ? r.reqid : reqids_.take(r.reqid);
     if (reqid == 0 && r.reqid != 0)
         return sdk::fail(err, RACOON_NO_MEMORY, "PF_KEY has no request id left");
     racoon_kernel_spi_request asked = r;
@@ -324,7 +331,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
         if (answer.sa) spi = answer.sa->spi;
     });
     if (error != 0 || spi == 0) {
-        reqids_.give_back(r.reqid);
+        reqids_.give_back(own_reqid);
         if (error != 0) return refuse_errno(err, "SPI allocation", error);
         return sdk::fail(err, RACOON_INTERNAL, "the kernel gave no SPI");
     }
@@ -336,7 +343,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     sa.id.dst = r.dst;
     sa.direction = RACOON_DIR_IN;
     sa.mode = r.mode;
-    sa.reqid = r.reqid;
+    sa.reqid = own_reqid;
     sa.kernel_reqid = reqid;
     sas_[key_of(r.dst, r.protocol, spi)] = sa;
     journal_.add(sdk::sa_entry(sa.id, sa.kernel_reqid));
@@ -354,7 +361,7 @@ Backend::Sa Backend::entry_of(const racoon_kernel_sa& sa) {
     entry.state = 1;
     entry.direction = sa.direction;
     entry.mode = sa.mode;
-    entry.reqid = sa.reqid;
+    entry.reqid = is_foreign(sa.policy_id) ? 0 : sa.reqid;
     entry.policy_id = sa.policy_id;
     return entry;
 }
@@ -373,7 +380,7 @@ racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, ra
                          "PF_KEY cannot say where the sequence numbers of an SA begin");
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     Sa entry = entry_of(sa);
-    entry.kernel_reqid = reqids_.take(sa.reqid);
+    entry.kernel_reqid = is_foreign(sa.policy_id) ? sa.reqid : reqids_.take(sa.reqid);
     if (entry.kernel_reqid == 0 && sa.reqid != 0)
         return sdk::fail(err, RACOON_NO_MEMORY, "PF_KEY has no request id left");
     const std::string line = sdk::sa_entry(entry.id, entry.kernel_reqid);
@@ -390,7 +397,7 @@ racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, ra
     wipe(m);
     if (error != 0) {
         if (sas_.count(key) == 0) journal_.remove(line);
-        reqids_.give_back(sa.reqid);
+        reqids_.give_back(entry.reqid);
         return refuse_errno(err, "SA " + std::string(sa.enc.name) + " " + sa.auth.name, error);
     }
     const auto before = sas_.find(key);
@@ -456,7 +463,7 @@ racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op,
     info.struct_size = sizeof(info);
     info.state = sa.state;
     info.direction = sa.direction;
-    info.reqid = sa.reqid;
+    info.reqid = sa.reqid != 0 ? sa.reqid : sa.kernel_reqid;
     if (info.packets != 0 && host_.clock != nullptr) {
         if (info.packets != sa.seen_packets) {
             sa.seen_packets = info.packets;
@@ -579,7 +586,7 @@ racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
                              error);
         return refuse_errno(err, "policy", error);
     }
-    end_stale_larvals(entry);
+    end_stale_larvals(entry.policy, entry.reqids.data());
     add_companion(&entry);
     return hold(entry);
 }

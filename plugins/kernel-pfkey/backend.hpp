@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <racoon/kernel_backend.hpp>
+#include <racoon/kernel_foreign.hpp>
 #include <racoon/kernel_journal.hpp>
 #include <racoon/kernel_linux.hpp>
 
@@ -56,6 +57,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
     racoon_status keep(const racoon_kernel_sa& sa, racoon_error* err) override;
+    racoon_status watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -64,7 +66,7 @@ class Backend final : public sdk::KernelBackend {
         std::uint32_t state = 0;
         std::uint32_t direction = 0;
         std::uint32_t mode = 0;
-        std::uint32_t reqid = 0;  // the daemon's
+        std::uint32_t reqid = 0;  // the daemon's; 0: the kernel's is used as it is
         std::uint32_t kernel_reqid = 0;
         std::uint32_t policy_id = 0;
         // PF_KEY tells no time of last use: it is when a query first saw more packets.
@@ -104,11 +106,15 @@ class Backend final : public sdk::KernelBackend {
     void on_readable();
     void on_event(const pfkey::Message& m);
     void on_acquire(const pfkey::Message& m);
+    void on_policy_changed(const pfkey::Message& m);
     void on_expire(const pfkey::Message& m, std::map<SaKey, Sa>::iterator at);
     void on_sas_flushed(std::uint8_t satype);
     void find_lost();
+    int read_foreign();
+    void tell_left_out();
+    void avoid_reqids(const racoon_kernel_policy& policy);
     std::vector<racoon_kernel_spi_request> read_larvals();
-    void end_stale_larvals(const Policy& entry);
+    void end_stale_larvals(const racoon_kernel_policy& policy, const std::uint32_t* reqids);
     int end_larval(pfkey::Message request);
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id,
                       const racoon_kernel_spi_request& larval);
@@ -130,7 +136,8 @@ class Backend final : public sdk::KernelBackend {
     bool overrun_ = false;      // events were lost, and the tables have not been looked at since
     std::map<std::uint32_t, Policy> policies_;
     std::map<std::uint32_t, std::uint32_t> by_index_;  // kernel's index → policy
-    std::map<std::uint64_t, Acquire> acquires_;        // by token
+    sdk::ForeignPolicies foreign_;
+    std::map<std::uint64_t, Acquire> acquires_;  // by token
     std::uint64_t tokens_ = 0;
     sdk::LarvalLifetime larval_lifetime_;
     std::vector<racoon_kernel_spi_request>

@@ -21,6 +21,7 @@ void Backend::on_readable() {
             case Socket::Got::Nothing:
                 // What was left in the buffer has been read: now the rest can be told from the tables.
                 if (std::exchange(overrun_, false)) {
+                    read_foreign();
                     find_lost();
                     emit(RACOON_KERNEL_OVERRUN, nullptr);
                 }
@@ -66,11 +67,16 @@ void Backend::on_event(const Message& m) {
             return on_acquire(m);
         case kFlush:
             return own ? void() : on_sas_flushed(m.satype);
+        case kSpdAdd:
+        case kSpdUpdate:
+        case kSpdSetIdx:
+            return own ? void() : on_policy_changed(m);
         case kSpdDelete:
         case kSpdDelete2:
         case kSpdExpire:
-            if (!own && m.policy() != nullptr) on_policy_lost(m.policy()->id);
-            return;
+            if (own || m.policy() == nullptr) return;
+            foreign_.remove(m.policy()->id);
+            return on_policy_lost(m.policy()->id);
         case kSpdFlush: {
             if (own) return;
             std::vector<std::uint32_t> indexes;
@@ -78,6 +84,8 @@ void Backend::on_event(const Message& m) {
             for (const std::uint32_t index : indexes) {
                 if (opened_) on_policy_lost(index);
             }
+            // Some may have come since: what is there now counts.
+            if (opened_) read_foreign();
             return;
         }
         case kExpire:
@@ -122,7 +130,13 @@ void Backend::on_expire(const Message& m, std::map<SaKey, Sa>::iterator at) {
 void Backend::on_acquire(const Message& m) {
     if (m.policy() == nullptr || !m.src || !m.dst) return;
     const auto at = by_index_.find(m.policy()->id);
-    if (at == by_index_.end()) return;  // somebody else's policy
+    const racoon_kernel_policy* policy = foreign_.find(m.policy()->id);
+    const std::uint32_t* reqids = nullptr;  // the kernel's, where they are not in the policy
+    if (at != by_index_.end()) {
+        policy = &policies_.at(at->second).policy;
+        reqids = policies_.at(at->second).reqids.data();
+    }
+    if (policy == nullptr) return;  // one that we know nothing of
     if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
     const std::uint64_t token = ++tokens_;
     // The larval SA that it made is found by the acquire's number, or by what it was made of.
@@ -133,18 +147,17 @@ void Backend::on_acquire(const Message& m) {
     larval.min_spi = 0x100;
     larval.max_spi = 0x0fffffff;
     std::uint32_t reqid = 0;
-    const Policy& policy = policies_.at(at->second);
-    for (std::uint32_t i = 0; i < policy.policy.template_count; ++i) {
-        const racoon_kernel_template& t = policy.policy.templates[i];
+    for (std::uint32_t i = 0; i < policy->template_count; ++i) {
+        const racoon_kernel_template& t = policy->templates[i];
         if (t.protocol != larval.protocol) continue;
         larval.mode = t.mode;
-        reqid = policy.reqids[i];
+        reqid = reqids != nullptr ? reqids[i] : t.reqid;
         break;
     }
     Message getspi = spi_message(larval, reqid);
     getspi.seq = m.seq;
     acquires_[token] = {getspi};
-    tell_acquire(token, at->second, larval);
+    tell_acquire(token, policy->id, larval);
 }
 
 void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id,
@@ -168,7 +181,7 @@ std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
     Message question;
     question.type = kDump;
     requests_.transact(question, [&](const Message& m) {
-        if (!m.sa || m.sa->spi != 0 || !m.sa2 || m.sa2->reqid == 0 || !m.src || !m.dst) return;
+        if (!m.sa || m.sa->spi != 0 || !m.sa2 || !m.src || !m.dst) return;
         racoon_kernel_spi_request r{};
         r.protocol = protocol_of(m.satype);
         r.src = m.src->addr;
@@ -183,23 +196,59 @@ std::vector<racoon_kernel_spi_request> Backend::read_larvals() {
 
 // A run that was killed answered its last acquires to nobody: the same policy's traffic would wait until they
 // die of age.
-void Backend::end_stale_larvals(const Policy& entry) {
-    if (stale_larvals_.empty() || entry.policy.direction != RACOON_DIR_OUT) return;
+void Backend::end_stale_larvals(const racoon_kernel_policy& policy, const std::uint32_t* reqids) {
+    if (stale_larvals_.empty() || policy.direction != RACOON_DIR_OUT) return;
     const auto ends = [&](racoon_kernel_spi_request& larval) {
-        for (std::uint32_t i = 0; i < entry.policy.template_count; ++i) {
-            const racoon_kernel_template& t = entry.policy.templates[i];
-            if (entry.reqids[i] != larval.reqid || t.protocol != larval.protocol ||
-                (t.local.family != 0 && (!sdk::same_address(t.local, larval.src) ||
-                                         !sdk::same_address(t.remote, larval.dst)))) {
-                continue;
-            }
-            larval.mode = t.mode;
-            return end_larval(spi_message(larval, larval.reqid)) == 0;
-        }
-        return false;
+        return sdk::can_have_left(policy, reqids, &larval) &&
+               end_larval(spi_message(larval, larval.reqid)) == 0;
     };
     const auto last = std::remove_if(stale_larvals_.begin(), stale_larvals_.end(), ends);
     stale_larvals_.erase(last, stale_larvals_.end());
+}
+
+racoon_status Backend::watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    foreign_.listen(listener);
+    const int error = read_foreign();
+    if (error != 0) return sdk::refuse_errno(err, "reading the policies of others", error);
+    foreign_.each([this](const racoon_kernel_policy& p) { end_stale_larvals(p, nullptr); });
+    return RACOON_OK;
+}
+
+int Backend::read_foreign() {
+    if (!foreign_.listening()) return 0;
+    std::vector<sdk::ForeignPolicies::Indexed> all;
+    Message question;
+    question.type = kSpdDump;
+    const int error = requests_.transact(question, [&](const Message& m) {
+        if (m.policy() == nullptr || by_index_.count(m.policy()->id) != 0) return;
+        if (const auto policy = read_whole_policy(m, requests_.dialect()))
+            all.emplace_back(m.policy()->id, *policy);
+    });
+    if (error != 0 && error != ENOENT) return error;
+    foreign_.replace(all);
+    foreign_.each([this](const racoon_kernel_policy& p) { avoid_reqids(p); });
+    tell_left_out();
+    return 0;
+}
+
+void Backend::on_policy_changed(const Message& m) {
+    if (m.policy() == nullptr || by_index_.count(m.policy()->id) != 0) return;
+    const auto policy = read_whole_policy(m, requests_.dialect());
+    if (!policy) return foreign_.remove(m.policy()->id);
+    foreign_.put(m.policy()->id, *policy);
+    avoid_reqids(*policy);
+    tell_left_out();
+}
+
+void Backend::avoid_reqids(const racoon_kernel_policy& policy) {
+    for (std::uint32_t i = 0; i < policy.template_count; ++i)
+        reqids_.avoid(policy.templates[i].reqid);
+}
+
+void Backend::tell_left_out() {
+    const std::string text = foreign_.complaint();
+    if (!text.empty()) log(RACOON_LOG_WARNING, text);
 }
 
 // Acquires that were lost, and policies that are gone, which are found by their numbers.
@@ -229,6 +278,7 @@ void Backend::find_lost() {
     std::size_t found = 0;
     for (racoon_kernel_spi_request& r : larval) {
         const std::uint32_t reqid = r.reqid;
+        std::uint32_t policy = 0;
         const auto owner = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
             const Policy& p = entry.second;
             if (p.policy.direction != RACOON_DIR_OUT) return false;
@@ -239,15 +289,20 @@ void Backend::find_lost() {
             }
             return false;
         });
+        if (owner != policies_.end()) policy = owner->first;
+        foreign_.each([&](const racoon_kernel_policy& p) {
+            if (policy == 0 && p.direction == RACOON_DIR_OUT && sdk::can_have_left(p, nullptr, &r))
+                policy = p.id;
+        });
         const auto& mine = known[reqid];
-        if (owner == policies_.end() || acquires_.size() >= kMaxAcquires ||
+        if (policy == 0 || acquires_.size() >= kMaxAcquires ||
             std::any_of(mine.begin(), mine.end(),
                         [&](const Acquire* a) { return same(*a, reqid, r); }))
             continue;
         const std::uint64_t token = ++tokens_;
         acquires_[token] = {spi_message(r, reqid)};
         ++found;
-        tell_acquire(token, owner->first, r);
+        tell_acquire(token, policy, r);
         if (!opened_) return;
     }
     if (found != 0) log(RACOON_LOG_NOTIFY, std::to_string(found) + " acquires had been lost");

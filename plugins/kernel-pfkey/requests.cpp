@@ -1,5 +1,8 @@
 #include "requests.hpp"
 
+#include <netinet/in.h>
+
+#include <algorithm>
 #include <ctime>
 
 namespace racoon::kernel_pfkey {
@@ -14,7 +17,7 @@ std::uint32_t RequestIds::take(std::uint32_t wanted) {
         use.number = wanted;
     } else {
         for (std::uint32_t i = 0; i < kManualReqIdMax && use.number == 0; ++i) {
-            if (numbers_.count(next_) == 0) use.number = next_;
+            if (numbers_.count(next_) == 0 && avoided_.count(next_) == 0) use.number = next_;
             next_ = next_ % kManualReqIdMax + 1;
         }
     }
@@ -31,6 +34,10 @@ void RequestIds::give_back(std::uint32_t wanted) {
     if (at == used_.end() || --at->second.users != 0) return;
     numbers_.erase(at->second.number);
     used_.erase(at);
+}
+
+void RequestIds::avoid(std::uint32_t number) {
+    if (number != 0 && number <= kManualReqIdMax) avoided_.insert(number);
 }
 
 std::uint8_t satype_of(std::uint32_t protocol) {
@@ -168,6 +175,11 @@ std::uint32_t kernel_priority(std::int32_t priority) {
     return static_cast<std::uint32_t>(std::int64_t{0x80000000} - priority);
 }
 
+std::int32_t priority_of_kernel(std::uint32_t priority) {
+    const std::int64_t value = std::int64_t{0x80000000} - priority;
+    return static_cast<std::int32_t>(std::min<std::int64_t>(value, 0x7fffffff));
+}
+
 Message policy_message(std::uint8_t type, const racoon_kernel_policy& p, std::uint32_t direction,
                        const std::uint32_t* reqids) {
     const bool out = direction == RACOON_DIR_OUT;
@@ -212,6 +224,62 @@ Message policy_message(std::uint8_t type, const racoon_kernel_policy& p, std::ui
     }
     m.policies.push_back(policy);
     return m;
+}
+
+namespace {
+
+bool is_zero(const racoon_addr& a) {
+    return std::all_of(std::begin(a.bytes), std::end(a.bytes), [](auto b) { return b == 0; });
+}
+
+bool take_request(const Request& from, bool outbound, racoon_kernel_template* to) {
+    if ((from.mode != kModeTunnel && from.mode != kModeTransport) || from.proto > 255) return false;
+    to->protocol = from.proto;
+    to->mode = from.mode;
+    to->reqid = from.reqid;
+    to->level = from.level == kLevelUse ? RACOON_LEVEL_USE
+                : from.reqid != 0       ? RACOON_LEVEL_UNIQUE
+                                        : RACOON_LEVEL_REQUIRE;
+    if (!is_zero(from.src)) (outbound ? to->local : to->remote) = from.src;
+    if (!is_zero(from.dst)) (outbound ? to->remote : to->local) = from.dst;
+    to->local.port = to->remote.port = 0;
+    return true;
+}
+
+}  // namespace
+
+std::optional<racoon_kernel_policy> read_whole_policy(const Message& m, const Dialect& d) {
+    const Policy* from = m.policy();
+    if (from == nullptr || !m.src || !m.dst || (from->dir != kDirIn && from->dir != kDirOut) ||
+        (d.forward && (from->id & 7) > 2))  // on Linux a socket's
+        return {};
+    const bool outbound = from->dir == kDirOut;
+    racoon_kernel_policy out{};
+    out.struct_size = sizeof(out);
+    out.direction = outbound ? RACOON_DIR_OUT : RACOON_DIR_IN;
+    if (d.priority) out.priority = priority_of_kernel(from->priority);
+    racoon_selector& s = out.selector;
+    s.local = outbound ? m.src->addr : m.dst->addr;
+    s.remote = outbound ? m.dst->addr : m.src->addr;
+    s.local_prefix = outbound ? m.src->prefix : m.dst->prefix;
+    s.remote_prefix = outbound ? m.dst->prefix : m.src->prefix;
+    s.protocol = m.src->proto == kProtoAny ? std::uint8_t{0} : m.src->proto;
+    const bool ports = s.local.port != 0 || s.remote.port != 0;
+    const unsigned bits = s.local.family == 6 ? 128 : 32;
+    // What stands there for ICMP is no port.
+    if (s.local.family == 0 || s.local.family != s.remote.family || s.local_prefix > bits ||
+        s.remote_prefix > bits ||
+        (ports && (s.protocol == IPPROTO_ICMP || s.protocol == IPPROTO_ICMPV6)))
+        return {};
+    for (const Request& r : from->requests) {
+        if (out.template_count == std::size(out.templates) ||
+            !take_request(r, outbound, &out.templates[out.template_count++]))
+            return {};
+    }
+    out.action = from->type == kPolicyDiscard                        ? RACOON_POLICY_DISCARD
+                 : from->type != kPolicyIpsec || !out.template_count ? RACOON_POLICY_NONE
+                                                                     : RACOON_POLICY_IPSEC;
+    return out;
 }
 
 racoon_addr end_of(const std::optional<Address>& address,

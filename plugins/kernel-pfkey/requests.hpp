@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -18,6 +19,8 @@ class RequestIds {
     /// 0: there is none left. 0 stays 0.
     std::uint32_t take(std::uint32_t wanted);
     void give_back(std::uint32_t wanted);
+    /// A number that others use: no other of the daemon's becomes this one.
+    void avoid(std::uint32_t number);
 
   private:
     struct Use {
@@ -25,7 +28,7 @@ class RequestIds {
         std::size_t users = 0;
     };
     std::map<std::uint32_t, Use> used_;
-    std::set<std::uint32_t> numbers_;
+    std::set<std::uint32_t> numbers_, avoided_;
     std::uint32_t next_ = 1;
 };
 
@@ -45,6 +48,11 @@ pfkey::Message policy_message(std::uint8_t type, const racoon_kernel_policy& pol
                               std::uint32_t direction, const std::uint32_t* reqids);
 /// setkey's priorities grow with importance, the kernel's shrink.
 std::uint32_t kernel_priority(std::int32_t priority);
+std::int32_t priority_of_kernel(std::uint32_t priority);
+/// A whole policy of an in or out direction, as somebody has installed it; without a number. Nothing: it is a
+/// single socket's, or says what racoon_kernel_policy cannot.
+std::optional<racoon_kernel_policy> read_whole_policy(const pfkey::Message& message,
+                                                      const pfkey::Dialect& dialect);
 /// Fills what an SA's message says of it; state and counters included.
 void read_info(const pfkey::Message& message, racoon_kernel_sa_info* out);
 /// The address of an SA's end, with the port of UDP encapsulation.

@@ -286,6 +286,7 @@ void Backend::close() {
     }
     policies_.clear();
     by_index_.clear();
+    foreign_.forget();
     larval_lifetime_.lower(journal_);
     journal_.close();
     requests_.close();

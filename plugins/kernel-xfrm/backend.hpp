@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <racoon/kernel_backend.hpp>
+#include <racoon/kernel_foreign.hpp>
 #include <racoon/kernel_journal.hpp>
 #include <racoon/kernel_linux.hpp>
 
@@ -60,6 +61,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status acquire_done(std::uint64_t token, racoon_status status) override;
     racoon_status supports(const racoon_kernel_sa& sa, racoon_error* err) override;
     racoon_status keep(const racoon_kernel_sa& sa, racoon_error* err) override;
+    racoon_status watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -117,6 +119,8 @@ class Backend final : public sdk::KernelBackend {
     void on_sas_flushed(std::uint32_t protocol);
     void on_policy_lost(std::uint32_t index);
     void find_lost_policies();
+    int read_foreign();
+    void tell_left_out();
     void find_lost_acquires();
     std::vector<Acquire> read_larvals();
     void end_stale_larvals(const racoon_kernel_policy& policy);
@@ -139,7 +143,8 @@ class Backend final : public sdk::KernelBackend {
     bool overrun_ = false;      // events were lost, and the tables have not been looked at since
     std::map<std::uint32_t, Policy> policies_;
     std::map<std::uint32_t, std::uint32_t> by_index_;  // kernel's index → policy
-    std::map<std::uint64_t, Acquire> acquires_;        // by token
+    sdk::ForeignPolicies foreign_;
+    std::map<std::uint64_t, Acquire> acquires_;  // by token
     std::uint64_t tokens_ = 0;
     sdk::LarvalLifetime larval_lifetime_;
     std::vector<Acquire> stale_larvals_;  // whose policy is still to come, or nobody's

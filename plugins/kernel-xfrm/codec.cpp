@@ -253,6 +253,11 @@ std::uint32_t kernel_priority(std::int32_t priority) {
         std::min<std::int64_t>(std::int64_t{0x80000000} - priority, 0xffffffff));
 }
 
+std::int32_t priority_of_kernel(std::uint32_t priority) {
+    const std::int64_t value = std::int64_t{0x80000000} - priority;
+    return static_cast<std::int32_t>(std::min<std::int64_t>(value, 0x7fffffff));
+}
+
 Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
     const bool esn = (sa.flags & RACOON_SA_ESN) != 0;
     xfrm_usersa_info info{};
@@ -453,6 +458,92 @@ std::optional<PolicyFacts> read_policy(const Message& message) {
     return facts;
 }
 
+Request dump_policies() {
+    const xfrm_userpolicy_id none{};
+    return Request(XFRM_MSG_GETPOLICY, NLM_F_DUMP, &none, sizeof(none));
+}
+
+namespace {
+
+bool is_zero(const xfrm_address_t& a) {
+    const xfrm_address_t none{};
+    return std::memcmp(&a, &none, sizeof(none)) == 0;
+}
+
+/// False: it has what a racoon_selector cannot say.
+bool take_selector(const xfrm_selector& from, bool outbound, racoon_selector* to) {
+    const unsigned bits = from.family == AF_INET6 ? 128 : 32;
+    if ((from.family != AF_INET && from.family != AF_INET6) || from.ifindex != 0 ||
+        from.prefixlen_s > bits || from.prefixlen_d > bits)
+        return false;
+    for (const auto& [port, mask] :
+         {std::pair(from.sport, from.sport_mask), std::pair(from.dport, from.dport_mask)}) {
+        if (mask != 0 && (mask != 0xffff || port == 0)) return false;
+        // What stands there for ICMP is no port.
+        if (mask != 0 && (from.proto == IPPROTO_ICMP || from.proto == IPPROTO_ICMPV6)) return false;
+    }
+    racoon_addr src = take_address(from.saddr, from.family);
+    racoon_addr dst = take_address(from.daddr, from.family);
+    src.port = ntohs(from.sport);
+    dst.port = ntohs(from.dport);
+    to->local = outbound ? src : dst;
+    to->remote = outbound ? dst : src;
+    to->local_prefix = outbound ? from.prefixlen_s : from.prefixlen_d;
+    to->remote_prefix = outbound ? from.prefixlen_d : from.prefixlen_s;
+    to->protocol = from.proto;
+    return true;
+}
+
+bool take_template(const xfrm_user_tmpl& from, bool outbound, racoon_kernel_template* to) {
+    if ((from.mode != XFRM_MODE_TUNNEL && from.mode != XFRM_MODE_TRANSPORT) || from.id.spi != 0)
+        return false;
+    to->protocol = from.id.proto;
+    to->mode = mode_from_kernel(from.mode);
+    to->reqid = from.reqid;
+    to->level = from.optional != 0 ? RACOON_LEVEL_USE
+                : from.reqid != 0  ? RACOON_LEVEL_UNIQUE
+                                   : RACOON_LEVEL_REQUIRE;
+    const xfrm_address_t& local = outbound ? from.saddr : from.id.daddr;
+    const xfrm_address_t& remote = outbound ? from.id.daddr : from.saddr;
+    if (!is_zero(local)) to->local = take_address(local, from.family);
+    if (!is_zero(remote)) to->remote = take_address(remote, from.family);
+    return true;
+}
+
+}  // namespace
+
+std::optional<racoon_kernel_policy> read_whole_policy(const Message& message) {
+    const auto info = copy_from<xfrm_userpolicy_info>(message.body);
+    if ((message.type != XFRM_MSG_NEWPOLICY && message.type != XFRM_MSG_UPDPOLICY) || !info ||
+        (info->dir != XFRM_POLICY_IN && info->dir != XFRM_POLICY_OUT) ||
+        (info->index & 7) > XFRM_POLICY_FWD)  // a socket's
+        return {};
+    const auto kind =
+        copy_from<xfrm_userpolicy_type>(find_attribute(message, sizeof(*info), XFRMA_POLICY_TYPE));
+    if (kind && kind->type != XFRM_POLICY_TYPE_MAIN) return {};
+    racoon_kernel_policy out{};
+    out.struct_size = sizeof(out);
+    const bool outbound = info->dir == XFRM_POLICY_OUT;
+    out.direction = outbound ? RACOON_DIR_OUT : RACOON_DIR_IN;
+    out.priority = priority_of_kernel(info->priority);
+    if (!take_selector(info->sel, outbound, &out.selector)) return {};
+    const ByteView templates = find_attribute(message, sizeof(*info), XFRMA_TMPL);
+    for (std::size_t at = 0; at + sizeof(xfrm_user_tmpl) <= templates.size();
+         at += sizeof(xfrm_user_tmpl)) {
+        const auto t = copy_from<xfrm_user_tmpl>(templates.subspan(at));
+        if (!t || out.template_count == std::size(out.templates) ||
+            !take_template(*t, outbound, &out.templates[out.template_count++]))
+            return {};
+    }
+    out.action = info->action == XFRM_POLICY_BLOCK ? RACOON_POLICY_DISCARD
+                 : out.template_count == 0         ? RACOON_POLICY_NONE
+                                                   : RACOON_POLICY_IPSEC;
+    const Marks marks = take_marks(message, sizeof(*info));
+    out.mark = marks.mark;
+    out.if_id = marks.if_id;
+    return out;
+}
+
 namespace {
 
 std::optional<KernelEvent> read_acquire(const Message& message) {
@@ -528,6 +619,10 @@ std::optional<KernelEvent> read_deleted_policy(const Message& message) {
     // The policy comes as an attribute behind its name; an expiry has it first.
     KernelEvent event;
     event.kind = KernelEvent::Kind::PolicyDeleted;
+    if (message.type == XFRM_MSG_POLEXPIRE) {
+        const auto expire = copy_from<xfrm_user_polexpire>(message.body);
+        if (!expire || expire->hard == 0) return {};
+    }
     auto info = message.type == XFRM_MSG_POLEXPIRE
                     ? copy_from<xfrm_userpolicy_info>(message.body)
                     : copy_from<xfrm_userpolicy_info>(
@@ -556,6 +651,15 @@ std::optional<KernelEvent> read_body(const Message& message) {
             if (!flush) return {};
             event.kind = KernelEvent::Kind::SasFlushed;
             event.protocol = flush->proto;
+            return event;
+        }
+        case XFRM_MSG_NEWPOLICY:
+        case XFRM_MSG_UPDPOLICY: {
+            const auto info = copy_from<xfrm_userpolicy_info>(message.body);
+            if (!info) return {};
+            event.kind = KernelEvent::Kind::PolicyChanged;
+            event.policy_index = info->index;
+            event.policy = read_whole_policy(message);
             return event;
         }
         case XFRM_MSG_FLUSHPOLICY:

@@ -78,6 +78,7 @@ Request name_policy(std::uint16_t type, const racoon_kernel_policy& policy,
                     std::uint32_t direction);
 /// setkey's priorities grow with importance, the kernel's shrink.
 std::uint32_t kernel_priority(std::int32_t priority);
+std::int32_t priority_of_kernel(std::uint32_t priority);
 
 struct SaFacts {
     racoon_kernel_sa_info info{};  // state and direction are not the kernel's to tell
@@ -93,6 +94,11 @@ struct PolicyFacts {
     Marks marks;
 };
 std::optional<PolicyFacts> read_policy(const Message& message);
+/// Every policy of the kernel, one message for each.
+Request dump_policies();
+/// A whole policy of an in or out direction, as somebody has installed it; without a number. Nothing: it is a
+/// single socket's, or says what racoon_kernel_policy cannot.
+std::optional<racoon_kernel_policy> read_whole_policy(const Message& message);
 
 struct KernelEvent {
     enum class Kind : std::uint8_t {
@@ -103,6 +109,7 @@ struct KernelEvent {
         SasFlushed,     // all of `protocol`, or of every protocol
         PolicyDeleted,  // `policy_index`
         PoliciesFlushed,
+        PolicyChanged,  // added or updated
         Mapping,
     };
     Kind kind{};
@@ -112,7 +119,8 @@ struct KernelEvent {
     racoon_addr src{};  // acquire: the packet's; else the SA's
     racoon_addr dst{};
     std::uint32_t policy_index = 0;
-    std::uint32_t sequence = 0;          // of the acquire
+    std::optional<racoon_kernel_policy> policy;  // that was added or updated, if it can be said
+    std::uint32_t sequence = 0;                  // of the acquire
     racoon_kernel_spi_request larval{};  // acquire: the tuple that its larval SA is found by
     Marks larval_marks;                  // which are part of it
 };

@@ -21,6 +21,7 @@ void Backend::on_readable() {
                 // What was left in the buffer has been read: now the rest can be told from the tables.
                 if (std::exchange(overrun_, false)) {
                     find_lost_policies();
+                    read_foreign();
                     find_lost_acquires();
                     emit(RACOON_KERNEL_OVERRUN, nullptr);
                 }
@@ -69,13 +70,25 @@ void Backend::on_event(const KernelEvent& event) {
     const bool own = event.port == requests_.port();
     if (event.kind == Kind::Acquire) return on_acquire(event);
     if (event.kind == Kind::SasFlushed) return own ? void() : on_sas_flushed(event.protocol);
-    if (event.kind == Kind::PolicyDeleted) return own ? void() : on_policy_lost(event.policy_index);
+    if (event.kind == Kind::PolicyChanged) {
+        if (own || by_index_.count(event.policy_index) != 0) return;
+        if (!event.policy) return foreign_.remove(event.policy_index);
+        foreign_.put(event.policy_index, *event.policy);
+        return tell_left_out();
+    }
+    if (event.kind == Kind::PolicyDeleted) {
+        if (own) return;
+        foreign_.remove(event.policy_index);
+        return on_policy_lost(event.policy_index);
+    }
     if (event.kind == Kind::PoliciesFlushed) {
         std::vector<std::uint32_t> indexes;
         for (const auto& [index, id] : by_index_) indexes.push_back(index);
         for (const std::uint32_t index : indexes) {
             if (opened_) on_policy_lost(index);
         }
+        // Some may have come since: what is there now counts.
+        if (opened_) read_foreign();
         return;
     }
     const auto at = sas_.find(key_of(event.dst, event.protocol, event.spi));
@@ -104,11 +117,13 @@ void Backend::on_event(const KernelEvent& event) {
 
 void Backend::on_acquire(const KernelEvent& event) {
     const auto at = by_index_.find(event.policy_index);
-    if (at == by_index_.end()) return;  // somebody else's policy
+    const std::uint32_t policy =
+        at != by_index_.end() ? at->second : foreign_.number_of(event.policy_index);
+    if (policy == 0) return;  // one that we know nothing of
     if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
     const std::uint64_t token = ++tokens_;
     acquires_[token] = {event.sequence, event.larval, event.larval_marks};
-    tell_acquire(token, at->second, event.protocol, event.src, event.dst);
+    tell_acquire(token, policy, event.protocol, event.src, event.dst);
 }
 
 void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::uint32_t protocol,
@@ -131,7 +146,7 @@ std::vector<Backend::Acquire> Backend::read_larvals() {
     Request request = dump_sas();
     requests_.transact(request, [&](const Message& m) {
         const auto facts = read_sa(m);
-        if (!facts || facts->info.spi != 0 || facts->info.reqid == 0) return;
+        if (!facts || facts->info.spi != 0) return;
         racoon_kernel_spi_request tuple{};
         tuple.struct_size = sizeof(tuple);
         tuple.protocol = facts->info.protocol;
@@ -149,16 +164,8 @@ std::vector<Backend::Acquire> Backend::read_larvals() {
 void Backend::end_stale_larvals(const racoon_kernel_policy& policy) {
     if (stale_larvals_.empty() || policy.direction != RACOON_DIR_OUT) return;
     const auto ends = [&](const Acquire& left) {
-        const racoon_kernel_spi_request& larval = left.larval;
-        for (std::uint32_t i = 0; i < policy.template_count; ++i) {
-            const racoon_kernel_template& t = policy.templates[i];
-            if (t.reqid == larval.reqid && t.protocol == larval.protocol &&
-                (t.local.family == 0 || (sdk::same_address(t.local, larval.src) &&
-                                         sdk::same_address(t.remote, larval.dst)))) {
-                return end_larval(left) == 0;
-            }
-        }
-        return false;
+        racoon_kernel_spi_request larval = left.larval;
+        return sdk::can_have_left(policy, nullptr, &larval) && end_larval(left) == 0;
     };
     const auto last = std::remove_if(stale_larvals_.begin(), stale_larvals_.end(), ends);
     stale_larvals_.erase(last, stale_larvals_.end());
@@ -182,13 +189,19 @@ void Backend::find_lost_acquires() {
     std::size_t found = 0;
     for (const Acquire& larval : larvals) {
         const racoon_kernel_spi_request& tuple = larval.larval;
-        const auto policy = by_reqid.find(tuple.reqid);
-        if (policy == by_reqid.end()) continue;  // somebody else's
+        const auto own = by_reqid.find(tuple.reqid);
+        std::uint32_t policy = own != by_reqid.end() ? own->second : 0;
+        racoon_kernel_spi_request of = tuple;
+        foreign_.each([&](const racoon_kernel_policy& p) {
+            if (policy == 0 && p.direction == RACOON_DIR_OUT && sdk::can_have_left(p, nullptr, &of))
+                policy = p.id;
+        });
+        if (policy == 0) continue;  // one that we know nothing of
         if (!known.insert(key(tuple)).second || acquires_.size() >= kMaxAcquires) continue;
         const std::uint64_t token = ++tokens_;
         acquires_[token] = larval;
         ++found;
-        tell_acquire(token, policy->second, tuple.protocol, tuple.src, tuple.dst);
+        tell_acquire(token, policy, tuple.protocol, tuple.src, tuple.dst);
         if (!opened_) return;
     }
     if (found != 0) log(RACOON_LOG_NOTIFY, std::to_string(found) + " acquires had been lost");
@@ -205,6 +218,35 @@ void Backend::find_lost_policies() {
     for (const std::uint32_t index : lost) {
         if (opened_) on_policy_lost(index);
     }
+}
+
+racoon_status Backend::watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    foreign_.listen(listener);
+    const int error = read_foreign();
+    if (error != 0) return sdk::refuse_errno(err, "reading the policies of others", error);
+    foreign_.each([this](const racoon_kernel_policy& p) { end_stale_larvals(p); });
+    return RACOON_OK;
+}
+
+int Backend::read_foreign() {
+    if (!foreign_.listening()) return 0;
+    std::vector<sdk::ForeignPolicies::Indexed> all;
+    Request request = dump_policies();
+    const int error = requests_.transact(request, [&](const Message& m) {
+        const auto facts = read_policy(m);
+        if (!facts || by_index_.count(facts->index) != 0) return;
+        if (const auto policy = read_whole_policy(m)) all.emplace_back(facts->index, *policy);
+    });
+    if (error != 0) return error;
+    foreign_.replace(all);
+    tell_left_out();
+    return 0;
+}
+
+void Backend::tell_left_out() {
+    const std::string text = foreign_.complaint();
+    if (!text.empty()) log(RACOON_LOG_WARNING, text);
 }
 
 // A flush is one message, whatever it hit.

@@ -98,5 +98,53 @@ TEST(PfkeyRequests, GiveSmallRequestIdsToLargeOnes) {
     EXPECT_EQ(ids.take(0x90000), 7u);
 }
 
+TEST(PfkeyRequests, KeepAwayFromTheRequestIdsOfOthers) {
+    RequestIds ids;
+    ids.avoid(1);
+    ids.avoid(3);
+    ids.avoid(0);
+    ids.avoid(20000);
+    EXPECT_EQ(ids.take(0x10000), 2u);
+    EXPECT_EQ(ids.take(0x10001), 4u);
+    EXPECT_EQ(ids.take(3), 3u) << "what racoon.conf names is what it names";
+}
+
+TEST(PfkeyRequests, APolicyOfOthersIsReadAsItWasWritten) {
+    const Dialect& d = linux_dialect();
+    for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+        racoon_kernel_policy p = esp_policy(1, direction, selector("10.1.0.0/16", "10.2.0.0/16"),
+                                            "10.9.0.1", "10.9.0.2", 5);
+        p.priority = 12;
+        p.selector.protocol = 17;
+        p.selector.local.port = 53;
+        const std::uint32_t reqids[4] = {5, 0, 0, 0};
+        Message m = policy_message(kSpdAdd, p, direction, reqids);
+        const auto read = read_whole_policy(m, d);
+        ASSERT_TRUE(read);
+        EXPECT_EQ(read->direction, direction);
+        EXPECT_EQ(read->action, RACOON_POLICY_IPSEC);
+        EXPECT_EQ(read->priority, 12);
+        EXPECT_TRUE(sdk::same_selector(read->selector, p.selector));
+        ASSERT_EQ(read->template_count, 1u);
+        EXPECT_EQ(read->templates[0].level, RACOON_LEVEL_UNIQUE);
+        EXPECT_EQ(read->templates[0].reqid, 5u);
+        EXPECT_TRUE(sdk::same_address(read->templates[0].local, p.templates[0].local));
+        EXPECT_TRUE(sdk::same_address(read->templates[0].remote, p.templates[0].remote));
+
+        m.policies[0].id = 8 + 4;
+        EXPECT_FALSE(read_whole_policy(m, d)) << "a socket's";
+        m.policies[0].id = 8;
+        m.policies[0].type = kPolicyNone;
+        EXPECT_EQ(read_whole_policy(m, d)->action, RACOON_POLICY_NONE);
+        m.policies[0].type = kPolicyIpsec;
+        m.src->proto = m.dst->proto = 1;
+        EXPECT_FALSE(read_whole_policy(m, d)) << "a type of ICMP is no port";
+        m.policies[0].dir = kDirFwd;
+        EXPECT_FALSE(read_whole_policy(m, d));
+        m.src.reset();
+        EXPECT_FALSE(read_whole_policy(m, d)) << "as the BSDs tell those of sockets";
+    }
+}
+
 }  // namespace
 }  // namespace racoon::test

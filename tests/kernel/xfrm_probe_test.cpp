@@ -109,6 +109,77 @@ TEST(XfrmMessages, CarryMarksAndTheNumberOfAnInterface) {
               sizeof(xfrm_mark));
 }
 
+TEST(XfrmMessages, APolicyOfOthersIsReadAsItWasWritten) {
+    for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
+        racoon_kernel_policy p = esp_policy(1, direction, selector("10.1.0.0/16", "10.2.0.0/16"),
+                                            "10.9.0.1", "10.9.0.2", 16385);
+        p.selector.remote.port = 80;
+        p.selector.protocol = 6;
+        p.priority = -5;
+        p.mark = {0x10, 0xff};
+        p.if_id = 7;
+        p.templates[1] = p.templates[0];
+        p.templates[1].protocol = RACOON_IPPROTO_AH;
+        p.templates[1].mode = RACOON_MODE_TRANSPORT;
+        p.templates[1].local = p.templates[1].remote = racoon_addr{};
+        p.templates[1].reqid = 0;
+        p.template_count = 2;
+        for (const std::uint16_t type : {XFRM_MSG_NEWPOLICY, XFRM_MSG_UPDPOLICY}) {
+            Request request = new_policy(type, p, direction);
+            const auto event = read_event(messages_of(request).at(0));
+            ASSERT_TRUE(event && event->policy);
+            EXPECT_EQ(event->kind, KernelEvent::Kind::PolicyChanged);
+            const racoon_kernel_policy& read = *event->policy;
+            EXPECT_EQ(read.direction, direction);
+            EXPECT_EQ(read.action, RACOON_POLICY_IPSEC);
+            EXPECT_EQ(read.priority, -5);
+            EXPECT_TRUE(same_place(read, p));
+            ASSERT_EQ(read.template_count, 2u);
+            for (std::size_t i = 0; i < 2; ++i) {
+                EXPECT_EQ(read.templates[i].protocol, p.templates[i].protocol);
+                EXPECT_EQ(read.templates[i].mode, p.templates[i].mode);
+                EXPECT_EQ(read.templates[i].reqid, p.templates[i].reqid);
+                EXPECT_TRUE(same_address(read.templates[i].local, p.templates[i].local));
+                EXPECT_TRUE(same_address(read.templates[i].remote, p.templates[i].remote));
+            }
+        }
+    }
+}
+
+TEST(XfrmMessages, APolicyThatCannotBeSaidIsLeftOut) {
+    const racoon_kernel_policy p = esp_policy(
+        1, RACOON_DIR_OUT, selector("10.1.0.0/16", "10.2.0.0/16"), "10.9.0.1", "10.9.0.2", 5);
+    const auto with = [&](auto change) {
+        Request request = new_policy(XFRM_MSG_NEWPOLICY, p, RACOON_DIR_OUT);
+        xfrm_userpolicy_info info{};
+        std::uint8_t* body = request.bytes().data() + sizeof(nlmsghdr);
+        std::memcpy(&info, body, sizeof(info));
+        change(info);
+        std::memcpy(body, &info, sizeof(info));
+        return read_whole_policy(messages_of(request).at(0)).has_value();
+    };
+    EXPECT_TRUE(with([](xfrm_userpolicy_info&) {}));
+    EXPECT_FALSE(with([](auto& i) { i.index = 8 + 4; })) << "a socket's";
+    EXPECT_FALSE(with([](auto& i) { i.sel.ifindex = 2; }));
+    EXPECT_FALSE(with([](auto& i) { i.sel.family = 0; }));
+    EXPECT_FALSE(with([](auto& i) { i.sel.prefixlen_d = 33; }));
+    EXPECT_FALSE(with([](auto& i) { i.sel.dport_mask = 0xff00; }));
+    EXPECT_FALSE(with([](auto& i) { i.dir = XFRM_POLICY_FWD; }));
+    const auto icmp = [](auto& i) {
+        i.sel.proto = IPPROTO_ICMP;
+        i.sel.sport = 8;
+        i.sel.sport_mask = 0xffff;
+    };
+    EXPECT_FALSE(with(icmp)) << "a type is no port";
+    // What runs out by the soft limit is still there.
+    xfrm_user_polexpire expire{};
+    for (const bool hard : {false, true}) {
+        expire.hard = hard ? 1 : 0;
+        Request request(XFRM_MSG_POLEXPIRE, 0, &expire, sizeof(expire));
+        EXPECT_EQ(read_event(messages_of(request).at(0)).has_value(), hard);
+    }
+}
+
 TEST(XfrmMessages, AlignAnAhHeaderAsItsAddressFamilyHasIt) {
     for (const std::uint32_t protocol : {RACOON_IPPROTO_AH, RACOON_IPPROTO_ESP})
         for (const bool v4 : {true, false}) {

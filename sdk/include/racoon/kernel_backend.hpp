@@ -113,6 +113,9 @@ class KernelBackend {
     virtual racoon_status release_natt_socket(const racoon_addr&, racoon_error*) {
         return RACOON_OK;
     }
+    virtual racoon_status watch_policies(const racoon_kernel_foreign&, racoon_error* err) {
+        return fail(err, RACOON_NOT_SUPPORTED, "this backend knows no policies of others");
+    }
 };
 
 namespace detail {
@@ -218,6 +221,9 @@ inline const racoon_kernel& kernel_table() noexcept {
         },
         [](void* impl, const racoon_addr* local, racoon_error* err) noexcept {
             return backend(impl).release_natt_socket(*local, err);
+        },
+        [](void* impl, const racoon_kernel_foreign* listener, racoon_error* err) noexcept {
+            return backend(impl).watch_policies(taken(listener), err);
         },
     };
     return table;

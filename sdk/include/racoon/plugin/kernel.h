@@ -146,6 +146,8 @@ typedef struct racoon_kernel_spi_request {
     uint32_t min_spi;
     uint32_t max_spi;
     uint64_t acquire_token; /* 0: not caused by an acquire */
+    uint32_t policy_id;     /* the outbound policy that the SA will serve; 0: not told */
+    uint32_t reserved;
 } racoon_kernel_spi_request;
 typedef struct racoon_kernel_spi_result {
     uint32_t spi;
@@ -203,6 +205,19 @@ typedef struct racoon_kernel_events {
     void* arg;
     void (*event)(void* arg, const racoon_kernel_event* event) RACOON_NOEXCEPT; /* [M] */
 } racoon_kernel_events;
+
+/* Numbers of policies that are not the daemon's, but setkey's or another tool's. Its own never lie here. */
+#define RACOON_FOREIGN_POLICY_FIRST 0x20000000u
+#define RACOON_FOREIGN_POLICY_LAST 0x3fffffffu
+
+/* Who is told of them. */
+typedef struct racoon_kernel_foreign {
+    uint32_t struct_size;
+    void* arg;
+    /* It is there, or has another priority now; all else of a number stays as it is. [M] */
+    void (*policy)(void* arg, const racoon_kernel_policy* policy) RACOON_NOEXCEPT;
+    void (*gone)(void* arg, uint32_t id) RACOON_NOEXCEPT; /* [M] */
+} racoon_kernel_foreign;
 
 typedef struct racoon_kernel {
     uint32_t struct_size;
@@ -280,6 +295,15 @@ typedef struct racoon_kernel {
      * one. A backend without this function keeps nothing of its own for a socket. */
     racoon_status (*release_natt_socket)(void* impl, const racoon_addr* local,
                                          racoon_error* err) RACOON_NOEXCEPT;
+    /* Optional, after open, once: tells the policies of the system that this daemon did not install and that
+     * ask for IPsec, of the directions in and out; all of them from within this call, then each one that comes
+     * or goes, until close. Acquires for an outbound one carry its number. A policy that comes back as it
+     * was has its old number, and no other policy ever gets that. Request ids are the kernel's own: 0 is one
+     * like others, and SAs and SPI requests for such a policy (`policy_id`) have them just so. Not told are
+     * policies of single sockets, and what the struct cannot express. The daemon never asks to change or
+     * delete one. A backend without this function serves the daemon's own policies alone. */
+    racoon_status (*watch_policies)(void* impl, const racoon_kernel_foreign* listener,
+                                    racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus
