@@ -269,6 +269,9 @@ struct PolicyTemplate {
     ReqId reqid;                 // of `unique:N`, else given by assign_policy_ids()
     bool reqid_written = false;  // it is the N of `unique:N`
     IpAddr local, remote;        // tunnel endpoints; family None in transport mode
+    /// Of a policy that others installed: what their inbound policy asks for, where that is another number.
+    std::optional<ReqId> reqid_in = {};
+    ReqId reqid_of(bool inbound) const { return inbound ? reqid_in.value_or(reqid) : reqid; }
 };
 
 /// An spdadd line. The selector is seen from this host for every direction: local is the source of

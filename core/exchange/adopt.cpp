@@ -55,7 +55,7 @@ Phase2Params params_of(const Settings& settings, const PairKeep& record) {
         to.protocol = from.protocol;
         to.tunnel = from.tunnel;
         to.esn = from.esn;
-        to.reqid = from.reqid;
+        to.reqid = to.reqid_in = from.reqid;
         to.spi_in = from.spi_in;
         to.spi_out = from.spi_out;
         to.encryption = named(*settings.config, from.encryption);

@@ -12,8 +12,12 @@ KeyedHash::Key fresh_key(Output& output) {
 }
 }  // namespace
 
-Settings::Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts)
-    : config(std::move(c)), index(*config, hosts), policies(*config), generation(g) {
+Settings::Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts,
+                   ForeignPolicies foreign)
+    : config(std::move(c)),
+      index(*config, hosts),
+      policies(*config, std::move(foreign)),
+      generation(g) {
     for (const auto& r : config->remotes)
         for (const auto& p : r.proposals)
             if (p.group != nullptr) groups.emplace(p.group->number, p.group);

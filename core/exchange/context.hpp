@@ -24,7 +24,8 @@ using GroupMap = std::unordered_map<std::uint16_t, const conf::GroupInfo*>;
 
 /// A configuration with the indices that search it; SAs keep theirs alive.
 struct Settings {
-    Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts = {});
+    Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts = {},
+             ForeignPolicies foreign = {});
     conf::ConfigPtr config;
     conf::SectionIndex index;
     PolicyIndex policies;

@@ -112,6 +112,9 @@ class Core : public Phase1Owner, public Phase2Owner {
     // --- hosts.cpp ---
     void set_hosts(conf::HostAddresses hosts);
 
+    // --- foreign.cpp ---
+    void set_foreign(ForeignPolicies foreign);
+
     // --- starter.cpp ---
     /// `now`: also those that wait for their next try.
     void update_starters(bool now);
@@ -226,6 +229,9 @@ class Core : public Phase1Owner, public Phase2Owner {
     bool outbound_taken(const Phase2& x) const override;
     const conf::Policy* policy_of(PolicyId id) const;
     void drop_made(PolicyId id);
+
+    // foreign.cpp
+    bool is_wanted(const conf::Policy& policy) const;
 
     // core_pairs.cpp
     void phase2_established(Phase2& x) override;
@@ -363,6 +369,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::uint64_t last_token_ = 0;
     std::map<StarterKey, std::unique_ptr<Starter>> starters_;
     conf::HostAddresses hosts_;
+    ForeignPolicies foreign_;
     std::map<std::string, std::unique_ptr<HostLookup>> lookups_;  // by section
     std::set<std::string> doubted_;                               // sections
     TimePoint strangers_until_{};  // names are not asked for again before

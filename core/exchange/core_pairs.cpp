@@ -166,6 +166,11 @@ void Core::rekey(SaPair& pair) {
     pair.rekey_asked = true;
     pair_timer(pair);  // what is left is the hard lifetime
     if (newer) return;
+    if (!is_wanted(*pair.policy)) {
+        LOGI(pair.remote.addr.text(),
+             fmt::format("{} is not renewed: its policy was removed", pair_text(pair)));
+        return;
+    }
     LOGI(pair.remote.addr.text(), "renegotiating phase2, " + pair_text(pair));
     request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, &pair);
 }
@@ -236,7 +241,8 @@ void Core::lose_pair(SaPair& pair, Tell tell, bool dead, std::string_view why) {
         ctx_.ops.post(stay);
         pair.keep_policy = true;
     }
-    if (action == conf::PeerGone::Restart && !replaced && !stopping_) restart(pair);
+    if (action == conf::PeerGone::Restart && !replaced && !stopping_ && is_wanted(*pair.policy))
+        restart(pair);
     delete_pair(pair, tell, false, why);
 }
 

@@ -70,6 +70,11 @@ void Engine::hosts(conf::HostAddresses hosts, TimePoint now) {
     impl_->set_hosts(std::move(hosts));
 }
 
+void Engine::foreign_policies(ForeignPolicies policies, TimePoint now) {
+    Core::Entry entry(*impl_, now);
+    impl_->set_foreign(std::move(policies));
+}
+
 void Engine::start_tunnels(TimePoint now) {
     Core::Entry entry(*impl_, now);
     impl_->update_starters(true);

@@ -26,6 +26,7 @@
 #include "conf/select.hpp"
 #include "exchange/operations.hpp"
 #include "exchange/pair_keep.hpp"
+#include "exchange/policy_match.hpp"
 
 namespace racoon::exchange {
 
@@ -136,8 +137,12 @@ class Engine {
     /// What the host names of the configuration stand for from now on. Before each negotiation with such
     /// a peer the keeper is asked for a fresh answer (Resolve), which comes in this way.
     void hosts(conf::HostAddresses hosts, TimePoint now);
+    /// The policies that others have in the kernel, all of them, at every change. What is up for one that has
+    /// gone stays until it expires, and is not renewed.
+    void foreign_policies(ForeignPolicies policies, TimePoint now);
     /// The pairs of IPsec SAs of an engine that died: this one goes on with them, and negotiates anew
-    /// for those that were not complete. Once, before everything else but capabilities and endpoints.
+    /// for those that were not complete. Once, before everything else but capabilities, endpoints and
+    /// the policies of others.
     void adopt(const std::vector<KeptPair>& pairs, TimePoint now);
     /// Brings up the tunnels of remotes with `start on`, from now on; a reload sees to it by itself.
     void start_tunnels(TimePoint now);

@@ -25,7 +25,8 @@ void Core::HostLookup::completed(OpToken, const Result<Bytes>& result) {
 void Core::set_hosts(conf::HostAddresses hosts) {
     hosts_ = std::move(hosts);
     const SettingsPtr before = ctx_.settings;
-    ctx_.settings = std::make_shared<const Settings>(before->config, before->generation, hosts_);
+    ctx_.settings =
+        std::make_shared<const Settings>(before->config, before->generation, hosts_, foreign_);
     // It is the same configuration: what pointed into it still does.
     for (Phase1* sa : sas_.all())
         if (sa->settings_ptr() == before) sa->adopt_settings(ctx_.settings, &sa->section());

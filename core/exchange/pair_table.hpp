@@ -25,6 +25,7 @@ struct SaPair {
     const conf::Policy* policy = nullptr;
     std::shared_ptr<const conf::Policy> made;  // the same, if it was made for the peer
     bool keep_policy = false;                  // though this pair goes
+    std::shared_ptr<const conf::Policy> kept;  // what the policy was before others removed it
     std::string section;
     Endpoint local, remote;  // of the ISAKMP SA
     TrafficSelector selector;

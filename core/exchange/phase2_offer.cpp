@@ -371,6 +371,7 @@ std::vector<SaParams> wanted_sas(const std::vector<conf::PolicyTemplate>& templa
         sa.protocol = t.protocol;
         sa.tunnel = t.tunnel;
         sa.reqid = t.reqid;
+        sa.reqid_in = t.reqid_of(true);
         out.push_back(sa);
     }
     return out;

@@ -16,8 +16,8 @@ namespace racoon::exchange {
 struct SaParams {
     std::uint8_t protocol = 50;  // IP protocol: 50 ESP, 51 AH, 108 IPComp
     bool tunnel = true;          // as the policy's template has it
-    ReqId reqid;
-    Spi spi_in, spi_out;  // each chosen by its receiver; a CPI of IPComp
+    ReqId reqid, reqid_in;       // of the outbound and of the inbound SA
+    Spi spi_in, spi_out;         // each chosen by its receiver; a CPI of IPComp
     const conf::TransformInfo* encryption = nullptr;  // ESP
     std::uint16_t key_bits = 0;
     const conf::TransformInfo* integrity = nullptr;    // null: aead, IPComp, or none

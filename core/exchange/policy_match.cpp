@@ -1,5 +1,7 @@
 #include "exchange/policy_match.hpp"
 
+#include <racoon/plugin.h>
+
 #include <algorithm>
 
 namespace racoon::exchange {
@@ -24,23 +26,33 @@ Failure bad_id(std::string text) {
 
 }  // namespace
 
+bool is_foreign(const conf::Policy& policy) {
+    return policy.id.value >= RACOON_FOREIGN_POLICY_FIRST &&
+           policy.id.value <= RACOON_FOREIGN_POLICY_LAST;
+}
+
 bool contains(const TrafficSelector& outer, const TrafficSelector& inner) {
     return outer.local.contains(inner.local) && outer.remote.contains(inner.remote) &&
            (outer.protocol == 0 || outer.protocol == inner.protocol);
 }
 
-PolicyIndex::PolicyIndex(const conf::Config& config) {
-    for (const conf::Policy& p : config.policies) {
-        if (p.direction != conf::Direction::Out || p.action != conf::PolicyAction::Ipsec ||
-            p.templates.empty() || !conf::why_not_negotiable(p).empty())
-            continue;
-        by_id_.emplace(p.id, &p);
-        const IpAddr peer = peer_of(p);
-        if (peer.is_any())
-            any_peer_.push_back(&p);
-        else
-            by_peer_[peer].push_back(&p);
-    }
+PolicyIndex::PolicyIndex(const conf::Config& config, ForeignPolicies foreign)
+    : foreign_(std::move(foreign)) {
+    for (const conf::Policy& p : config.policies) add(p);
+    if (foreign_ == nullptr) return;
+    for (const auto& p : *foreign_) add(*p);
+}
+
+void PolicyIndex::add(const conf::Policy& p) {
+    if (p.direction != conf::Direction::Out || p.action != conf::PolicyAction::Ipsec ||
+        p.templates.empty() || !conf::why_not_negotiable(p).empty())
+        return;
+    by_id_.emplace(p.id, &p);
+    const IpAddr peer = peer_of(p);
+    if (peer.is_any())
+        any_peer_.push_back(&p);
+    else
+        by_peer_[peer].push_back(&p);
 }
 
 const conf::Policy* PolicyIndex::find(PolicyId id) const {
@@ -53,7 +65,8 @@ const conf::Policy* PolicyIndex::same(const conf::Policy& other) const {
     if (p == nullptr || p->selector != other.selector || p->marks != other.marks) return nullptr;
     const auto equal = [](const conf::PolicyTemplate& a, const conf::PolicyTemplate& b) {
         return a.protocol == b.protocol && a.tunnel == b.tunnel && a.level == b.level &&
-               a.reqid == b.reqid && a.local == b.local && a.remote == b.remote;
+               a.reqid == b.reqid && a.reqid_in == b.reqid_in && a.local == b.local &&
+               a.remote == b.remote;
     };
     return std::equal(p->templates.begin(), p->templates.end(), other.templates.begin(),
                       other.templates.end(), equal)

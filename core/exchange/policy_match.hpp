@@ -6,6 +6,7 @@
 //     PolicyHit hit = index.match(ids.selector, local_addr, peer_addr);
 #pragma once
 
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -22,9 +23,15 @@ struct PolicyHit {
     const conf::Policy* policy = nullptr;
 };
 
+/// Outbound policies that others have put into the kernel (setkey(8)), and whose SAs are negotiated all the same.
+/// Their numbers are the backend's, and stand for the same policy for ever.
+using ForeignPolicies = std::shared_ptr<const std::vector<std::shared_ptr<const conf::Policy>>>;
+bool is_foreign(const conf::Policy& policy);
+
 class PolicyIndex {
   public:
-    explicit PolicyIndex(const conf::Config& config);
+    /// `foreign`: none, or kept alive by this.
+    explicit PolicyIndex(const conf::Config& config, ForeignPolicies foreign = {});
 
     /// By number; null: no outbound IPsec policy has it.
     const conf::Policy* find(PolicyId id) const;
@@ -43,6 +50,9 @@ class PolicyIndex {
     const conf::Policy* covering(const TrafficSelector& ts) const;
 
   private:
+    void add(const conf::Policy& policy);
+
+    ForeignPolicies foreign_;
     std::unordered_map<PolicyId, const conf::Policy*> by_id_;
     std::unordered_map<IpAddr, std::vector<const conf::Policy*>, IpAddrHash> by_peer_;
     std::vector<const conf::Policy*> any_peer_;

@@ -59,7 +59,7 @@ Task<Status> make_policy(Phase2& x) {
     auto numbered = std::make_shared<conf::Policy>(*x.policy());
     numbered->id = reply->policy;
     for (conf::PolicyTemplate& t : numbered->templates) t.reqid = reply->reqid;
-    for (SaParams& one : x.params().sas) one.reqid = reply->reqid;
+    for (SaParams& one : x.params().sas) one.reqid = one.reqid_in = reply->reqid;
     x.set_made(std::move(numbered));
     co_return ok();
 }

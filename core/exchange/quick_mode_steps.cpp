@@ -25,7 +25,7 @@ SpiGet spi_request(Phase2& x, const SaParams& sa) {
     r.policy = x.policy()->id;
     r.protocol = sa.protocol;
     r.tunnel = sa.tunnel;
-    r.reqid = sa.reqid;
+    r.reqid = sa.reqid_in;
     r.local = x.phase1().local().addr;
     r.peer = x.phase1().remote().addr;
     r.acquire_token = x.negotiation().acquire_token;
@@ -60,7 +60,7 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     r.tunnel = p.tunnel;
     r.esn = p.esn;
     r.spi = spi;
-    r.reqid = p.reqid;
+    r.reqid = inbound ? p.reqid_in : p.reqid;
     r.local = x.phase1().local().addr;
     r.peer = x.phase1().remote().addr;
     r.selector = x.selector();

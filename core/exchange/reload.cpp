@@ -179,7 +179,7 @@ ReloadCounts Core::reconfigure(conf::ConfigPtr config, std::uint32_t generation)
     Comparison compared;
     const SettingsPtr before = ctx_.settings;  // what is compared stays in place
     const SettingsPtr next =
-        std::make_shared<const Settings>(std::move(config), generation, hosts_);
+        std::make_shared<const Settings>(std::move(config), generation, hosts_, foreign_);
     ctx_.settings = next;
     guard_.clear();
 

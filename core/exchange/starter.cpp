@@ -34,24 +34,29 @@ void Core::update_starters(bool now) {
                                  [](const conf::Remote& r) { return r.start; });
     if (any && !stopping_) {
         std::map<std::string, bool> with_policy;
-        for (const conf::Policy& policy : config.policies) {
-            if (ctx_.settings->policies.find(policy.id) != &policy) continue;
+        const auto consider = [&](const conf::Policy& policy) {
+            if (ctx_.settings->policies.find(policy.id) != &policy) return;
             const IpAddr peer = peer_of(policy);
-            if (peer.is_any()) continue;
+            if (peer.is_any()) return;
             conf::RemoteQuery query;
             query.peer = peer;
             query.initiating = true;
             const conf::Remote* section = ctx_.settings->index.choose(query).remote;
-            if (section == nullptr || !section->start) continue;
+            if (section == nullptr || !section->start) return;
             wanted.emplace(StarterKey(policy.id, ""), true);
             with_policy.emplace(section->name, true);
-        }
+        };
+        for (const conf::Policy& policy : config.policies) consider(policy);
+        if (foreign_ != nullptr)
+            for (const auto& policy : *foreign_) consider(*policy);
         for (const conf::Remote& r : config.remotes)
             if (r.start && (r.address || !r.host.empty()) && !with_policy.contains(r.name))
                 wanted.emplace(StarterKey(PolicyId{}, r.name), true);
     }
     for (auto it = starters_.begin(); it != starters_.end();) {
-        if (wanted.contains(it->first)) {
+        // What is to come up once more does, unless a reload says otherwise, or its policy has gone.
+        const bool once = !now && it->second->once && policy_of(it->first.first) != nullptr;
+        if (once || wanted.contains(it->first)) {
             ++it;
             continue;
         }

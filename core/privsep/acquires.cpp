@@ -35,8 +35,11 @@ bool Acquires::contains(std::uint64_t token) const {
 }
 
 Duration Acquires::pause(PolicyId policy) {
-    Failing& f = failing_[policy.value];
     const TimePoint now = loop_.now();
+    // Policies of others may come and go under ever new numbers.
+    if (failing_.size() >= kMaxAcquires)
+        std::erase_if(failing_, [&](const auto& f) { return now - f.second.last > kForgotten; });
+    Failing& f = failing_[policy.value];
     if (f.times != 0 && now - f.last > kForgotten) f.times = 0;
     f.last = now;
     if (++f.times == 1) return Duration(0);

@@ -51,7 +51,7 @@ class Acquires {
     GiveBack give_back_;
     std::unordered_map<std::uint64_t, PolicyId> open_;
     std::unordered_map<std::uint64_t, loop::TimerToken> resting_;
-    std::unordered_map<std::uint32_t, Failing> failing_;  // bounded by the number of policies
+    std::unordered_map<std::uint32_t, Failing> failing_;  // bounded by those of two minutes
 };
 
 }  // namespace racoon::privsep

@@ -103,6 +103,7 @@ struct Desk::Impl {
     std::function<void(const OpResult&)> send_result;
     std::shared_ptr<const Book> book, previous_book;
     Kernel* kernel = nullptr;
+    const ForeignPolicies* foreign = nullptr;
     SavedSas* saved = nullptr;
     ResolveHost resolve_host;
     MadePolicies made;
@@ -369,10 +370,25 @@ struct Desk::Impl {
         return section;
     }
 
+    /// A policy that is not the configuration's; null: there is none of that number.
+    const conf::Policy* other_policy(PolicyId id) const {
+        if (const conf::Policy* p = made.find(id)) return p;
+        return foreign != nullptr ? foreign->find(id) : nullptr;
+    }
+
+    /// One that others have removed meanwhile is no sign of a captured engine.
+    Status check_there(PolicyId id) const {
+        if (!ForeignPolicies::is_foreign(id) || other_policy(id) != nullptr) return ok();
+        return fail(Errc::NotFound, "its policy was removed from the kernel");
+    }
+
     Result<PolicyMake::Reply> make_policy(const PolicyMake& request) {
         RACOON_TRY(Use * use, use_of(request.use));
         const std::vector<Prefix> nets = local_nets();
-        RACOON_TRY_STATUS(use->book->check_policy_make(request, use->facts, nets));
+        std::vector<const conf::Policy*> others;
+        if (foreign != nullptr)
+            for (const auto& [id, p] : foreign->served()) others.push_back(&p);
+        RACOON_TRY_STATUS(use->book->check_policy_make(request, use->facts, nets, others));
         if (!kernel) return fail(Errc::InvalidState, "no kernel backend");
         return made.make(request, use->facts);
     }
@@ -589,9 +605,10 @@ struct Desk::Impl {
 
     void spi_get(std::uint64_t engine, OpToken token, SpiGet request) {
         auto use = use_of(request.use);
-        Status judged_status =
-            use ? (*use)->book->check_spi_get(request, (*use)->facts, made.find(request.policy))
-                : Status(fail(use.error()));
+        Status judged_status = use ? check_there(request.policy) : Status(fail(use.error()));
+        if (judged_status)
+            judged_status =
+                (*use)->book->check_spi_get(request, (*use)->facts, other_policy(request.policy));
         if (judged_status && sas.size() >= kMaxSas)
             judged_status = fail(Errc::Busy, "too many SAs");
         if (judged_status && request.acquire_token != 0 &&
@@ -629,8 +646,9 @@ struct Desk::Impl {
 
     Status check_install(const SaInstall& request) {
         RACOON_TRY(Use * use, use_of(request.use));
+        RACOON_TRY_STATUS(check_there(request.policy));
         RACOON_TRY_STATUS(
-            use->book->check_sa_install(request, use->facts, made.find(request.policy)));
+            use->book->check_sa_install(request, use->facts, other_policy(request.policy)));
         if (request.inbound) {
             const auto larval = sas.find(SaKey{request.protocol, request.spi.value, request.local});
             if (larval == sas.end() || larval->second.policy != request.policy)
@@ -744,6 +762,9 @@ void Desk::set_resolve(ResolveHost resolve) {
 void Desk::set_kernel(Kernel* kernel) {
     impl_->kernel = kernel;
     impl_->made.set_kernel(kernel);
+}
+void Desk::set_foreign(const ForeignPolicies* foreign) {
+    impl_->foreign = foreign;
 }
 void Desk::set_saved(SavedSas* saved) {
     impl_->saved = saved;

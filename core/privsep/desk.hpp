@@ -14,6 +14,7 @@
 
 #include "loop/event_loop.hpp"
 #include "plugin/lifecycle.hpp"
+#include "privsep/foreign_policies.hpp"
 #include "privsep/kernel.hpp"
 #include "privsep/protocol.hpp"
 #include "privsep/rules.hpp"
@@ -45,6 +46,8 @@ class Desk {
     void set_resolve(ResolveHost resolve);
     /// Null: none is open.
     void set_kernel(Kernel* kernel);
+    /// Null: no policies but the configuration's and those that are made here.
+    void set_foreign(const ForeignPolicies* foreign);
     /// Null: nothing is saved.
     void set_saved(SavedSas* saved);
     /// A pair of an earlier run is in the kernel. `anew`: its SAs had to be made once more.

@@ -127,6 +127,7 @@ struct EngineProcess::Impl final : exchange::Output {
     UniqueFd control_fd;
     std::unique_ptr<exchange::Engine> engine;
     std::vector<exchange::KeptPair> kept;  // pairs of an engine before, until this one serves
+    std::map<std::uint32_t, std::shared_ptr<const conf::Policy>> foreign;  // by number
     std::unique_ptr<ControlService> control;
     std::map<std::uint64_t, std::function<void(Result<std::string>)>> reloads;
     std::string last_change;  // what the newest configuration changed
@@ -244,6 +245,9 @@ struct EngineProcess::Impl final : exchange::Output {
             case Kind::Backends:
                 handled = on<BackendList>(m, [&](BackendList list) { backends = std::move(list); });
                 break;
+            case Kind::Foreign:
+                handled = on<ForeignList>(m, [&](ForeignList list) { take(std::move(list)); });
+                break;
             case Kind::Serve:
                 serve();
                 break;
@@ -299,6 +303,27 @@ struct EngineProcess::Impl final : exchange::Output {
                 break;
         }
         if (!handled) not_understood(m, handled);
+    }
+
+    /// The engine is told when the list is whole.
+    void take(ForeignList list) {
+        if (list.anew) foreign.clear();
+        for (const PolicyId id : list.gone) foreign.erase(id.value);
+        for (conf::Policy& policy : list.policies)
+            foreign.insert_or_assign(policy.id.value,
+                                     std::make_shared<const conf::Policy>(std::move(policy)));
+        if (!list.more) tell_foreign();
+    }
+
+    void tell_foreign() {
+        if (!engine) return;
+        std::vector<std::shared_ptr<const conf::Policy>> all;
+        for (const auto& [id, policy] : foreign) all.push_back(policy);
+        engine->foreign_policies(
+            std::make_shared<const std::vector<std::shared_ptr<const conf::Policy>>>(
+                std::move(all)),
+            loop.now());
+        settle();
     }
 
     /// The keeper must not wait for ever for an answer to what cannot be read.
@@ -457,6 +482,7 @@ struct EngineProcess::Impl final : exchange::Output {
         engine = std::make_unique<exchange::Engine>(config, generation, *this);
         if (capabilities) engine->kernel_capabilities(*capabilities);
         tell_endpoints();
+        tell_foreign();
         engine->adopt(std::exchange(kept, {}), loop.now());
         serve_control();
         privsep::send(*keeper, Kind::Serving);

@@ -5,6 +5,7 @@
 
 #include "log/log.hpp"
 #include "privsep/desk.hpp"
+#include "privsep/foreign_policies.hpp"
 #include "privsep/kernel.hpp"
 #include "privsep/policies.hpp"
 #include "privsep/resolver.hpp"
@@ -34,6 +35,7 @@ struct Keeper::Impl {
                    if (channel) send(*channel, Kind::Result, result);
                }),
           resolver(loop, options.family, [this] { hosts_changed(); }) {
+        desk.set_foreign(&foreign);
         desk.set_resolve([this](const std::string& name, bool again, Resolver::Done done) {
             resolve(name, again, std::move(done));
         });
@@ -49,6 +51,9 @@ struct Keeper::Impl {
     std::unique_ptr<Kernel> kernel;
     std::unique_ptr<SavedSas> saved;  // null: the configuration names no file for it
     Desk desk;
+    ForeignPolicies foreign{loop, [this](const ForeignList& list) {
+                                if (channel) send(*channel, Kind::Foreign, list);
+                            }};
     Resolver resolver;
     bool hosts_pending = false;  // addresses that are not in force yet
     loop::TimerToken hosts_timer;
@@ -95,6 +100,9 @@ struct Keeper::Impl {
         if (const Status served = kernel->can_serve(*parsed.config); !served)
             return done(fail(served.error()));
         kernel->learn(*parsed.config);
+        // Before our own ones come: so nothing of theirs is taken by us.
+        if (const Status watched = kernel->watch_policies(foreign); !watched)
+            LOGW("", "policies of others are not served: " + watched.error().text());
         const conf::Config none;
         const auto policies = PolicyChange::make(*kernel, none, *parsed.config);
         policies->prepare(
@@ -118,7 +126,14 @@ struct Keeper::Impl {
         switch (event.type) {
             case RACOON_KERNEL_ACQUIRE:
                 event.policy = without_forward(event.policy);
-                if (!serving || !book || !book->policy(event.policy) ||
+                if (ForeignPolicies::is_foreign(event.policy)) {
+                    foreign.flush();  // the engine knows it before its packet
+                    // Nobody takes what cannot be served: the kernel need not ask again soon.
+                    if (foreign.find(event.policy) == nullptr) return;
+                    foreign.warn_of_acquire(event.policy);
+                }
+                if (!serving || !book ||
+                    !(book->policy(event.policy) || foreign.find(event.policy)) ||
                     !desk.hand_out_acquire(event.acquire_token, event.policy)) {
                     ++acquires_lost;
                     LOGD("", fmt::format("an acquire for policy {} is not followed ({} so far)",
@@ -203,6 +218,7 @@ struct Keeper::Impl {
     void forget_engine() {
         ready = serving = false;
         reloads_asked = 0;
+        foreign.tell_nobody();
         desk.forget_engine();
         channel.reset();
     }
@@ -531,6 +547,7 @@ void Keeper::hand_over(std::vector<net::BoundSocket> sockets, UniqueFd control) 
     if (impl_->kernel) send(*impl_->channel, Kind::Capabilities, impl_->kernel->capabilities());
     if (impl_->kernel) send(*impl_->channel, Kind::Backends, impl_->kernel->backends());
     impl_->send_sockets(std::move(sockets), std::move(control));
+    impl_->foreign.tell_all();
     for (const KeptPair& pair : impl_->desk.kept_pairs()) send(*impl_->channel, Kind::Pair, pair);
     send(*impl_->channel, Kind::Serve);
 }

@@ -22,6 +22,8 @@
 
 namespace racoon::privsep {
 
+class ForeignPolicies;
+
 class Kernel {
   public:
     using Events = std::function<void(const exchange::KernelEvent&)>;
@@ -73,6 +75,9 @@ class Kernel {
     /// `after` takes the place of `before`, which is for the same traffic in the same direction, without
     /// an instant in between where the backend can.
     void policy_update(const conf::Policy& before, const conf::Policy& after, Done done);
+    /// From now on, and until close(), `foreign` hears of the policies that others have in the kernel. A
+    /// backend that does not know of any is no failure.
+    Status watch_policies(ForeignPolicies& foreign);
     /// Removes what it installed.
     void close();
 
@@ -86,11 +91,14 @@ class Kernel {
     void call(const char* what, std::string about, std::size_t result_size, Call plugin_call,
               std::function<void(Result<Bytes>)> done);
     static void on_event(void* self, const racoon_kernel_event* event) noexcept;
+    static void on_foreign(void* self, const racoon_kernel_policy* policy) noexcept;
+    static void on_foreign_gone(void* self, std::uint32_t id) noexcept;
 
     plugin::PluginHost& host_;
     const plugin::Provider& provider_;
     const racoon_kernel& table_;
     Events events_;
+    ForeignPolicies* foreign_ = nullptr;
     exchange::KernelCapabilities caps_;
     BackendList backends_;
     std::set<std::tuple<std::uint8_t, bool, std::string>> tried_;

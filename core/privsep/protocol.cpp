@@ -10,6 +10,7 @@ constexpr std::size_t kMaxText = 32u * 1024;
 constexpr std::size_t kMaxPolicies = 1u << 20;
 constexpr std::size_t kMaxTemplates = 4;
 constexpr std::size_t kMostBackends = 64;
+constexpr std::size_t kMostForeign = 1u << 16;
 
 void put_text(Writer& out, std::string_view text) {
     out.counted32(as_bytes(text));
@@ -68,6 +69,8 @@ const char* kind_name(Kind kind) {
             return "hosts";
         case Kind::Backends:
             return "backends";
+        case Kind::Foreign:
+            return "foreign-policies";
         case Kind::Ready:
             return "ready";
         case Kind::Serving:
@@ -222,6 +225,86 @@ Result<ConfigCommit> ConfigCommit::get(Reader& in) {
     if (control > 2)
         return fail(Errc::Malformed, "control " + std::to_string(control)).at(in.offset());
     out.control = static_cast<Control>(control);
+    return out;
+}
+
+namespace {
+
+void put(Writer& out, const conf::Policy& p) {
+    out.u32(p.id.value);
+    out.u32(static_cast<std::uint32_t>(p.priority));
+    racoon::put(out, p.selector);
+    racoon::put(out, p.marks);
+    out.u8(static_cast<std::uint8_t>(p.templates.size()));
+    for (const conf::PolicyTemplate& t : p.templates) {
+        out.u8(t.protocol);
+        out.u8(t.tunnel ? 1 : 0);
+        out.u8(static_cast<std::uint8_t>(t.level));
+        out.u32(t.reqid.value);
+        out.u8(t.reqid_in ? 1 : 0);
+        out.u32(t.reqid_of(true).value);
+        racoon::put(out, t.local);
+        racoon::put(out, t.remote);
+    }
+}
+
+Result<conf::Policy> get_policy(Reader& in) {
+    conf::Policy p;
+    RACOON_TRY(p.id.value, in.u32());
+    RACOON_TRY(const auto priority, in.u32());
+    p.priority = static_cast<std::int32_t>(priority);
+    RACOON_TRY(p.selector, get_traffic_selector(in));
+    RACOON_TRY(p.marks, get_marks(in));
+    RACOON_TRY(const auto templates, in.u8());
+    if (templates == 0 || templates > kMaxTemplates)
+        return fail(Errc::Malformed, std::to_string(templates) + " templates").at(in.offset());
+    for (unsigned i = 0; i < templates; ++i) {
+        conf::PolicyTemplate t;
+        RACOON_TRY(t.protocol, in.u8());
+        RACOON_TRY(t.tunnel, get_flag(in));
+        RACOON_TRY(const auto level, in.u8());
+        if (level > static_cast<unsigned>(conf::Level::Unique))
+            return fail(Errc::Malformed, "level " + std::to_string(level)).at(in.offset());
+        t.level = static_cast<conf::Level>(level);
+        RACOON_TRY(t.reqid.value, in.u32());
+        RACOON_TRY(const bool other, get_flag(in));
+        ReqId inbound;
+        RACOON_TRY(inbound.value, in.u32());
+        if (other) t.reqid_in = inbound;
+        RACOON_TRY(t.local, get_ip(in));
+        RACOON_TRY(t.remote, get_ip(in));
+        p.templates.push_back(t);
+    }
+    return p;
+}
+
+}  // namespace
+
+void ForeignList::put(Writer& out) const {
+    out.u8(anew ? 1 : 0);
+    out.u8(more ? 1 : 0);
+    out.u32(static_cast<std::uint32_t>(gone.size()));
+    for (const PolicyId id : gone) out.u32(id.value);
+    out.u32(static_cast<std::uint32_t>(policies.size()));
+    for (const conf::Policy& p : policies) privsep::put(out, p);
+}
+
+Result<ForeignList> ForeignList::get(Reader& in) {
+    ForeignList out;
+    RACOON_TRY(out.anew, get_flag(in));
+    RACOON_TRY(out.more, get_flag(in));
+    RACOON_TRY(const auto gone, in.u32());
+    if (gone > kMostForeign) return fail(Errc::TooLong, std::to_string(gone) + " policies");
+    for (std::uint32_t i = 0; i < gone; ++i) {
+        RACOON_TRY(const auto id, in.u32());
+        out.gone.push_back(PolicyId{id});
+    }
+    RACOON_TRY(const auto count, in.u32());
+    if (count > kMostForeign) return fail(Errc::TooLong, std::to_string(count) + " policies");
+    for (std::uint32_t i = 0; i < count; ++i) {
+        RACOON_TRY(conf::Policy p, get_policy(in));
+        out.policies.push_back(std::move(p));
+    }
     return out;
 }
 

@@ -42,6 +42,7 @@ enum class Kind : std::uint8_t {
     Hosts = 12,         // HostList
     Pair = 13,          // exchange::KeptPair, before Serve: one of an engine before
     Backends = 14,      // BackendList, before Serve
+    Foreign = 15,       // ForeignList, before Serve and at every change
     // engine to keeper
     Ready = 64,            // Outcome: modules loaded, configuration parsed, privileges dropped
     Serving = 65,          // empty: sockets and control socket are in use
@@ -152,6 +153,16 @@ struct BackendList {
     std::vector<One> backends;
     void put(Writer& out) const;
     static Result<BackendList> get(Reader& in);
+};
+
+/// Outbound policies that others have in the kernel, and whose SAs the engine may negotiate.
+struct ForeignList {
+    bool anew = false;                   // what was told before is forgotten
+    bool more = false;                   // the next message belongs to this one
+    std::vector<conf::Policy> policies;  // new ones, and those that have changed
+    std::vector<PolicyId> gone;
+    void put(Writer& out) const;
+    static Result<ForeignList> get(Reader& in);
 };
 
 struct OpRequest {

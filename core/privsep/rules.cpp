@@ -252,7 +252,8 @@ bool Book::may_serve(const conf::SaInfo& info, const Phase1Facts& phase1) const 
 }
 
 Status Book::check_policy_make(const exchange::PolicyMake& request, const Phase1Facts& phase1,
-                               std::span<const Prefix> local_nets) const {
+                               std::span<const Prefix> local_nets,
+                               std::span<const conf::Policy* const> foreign) const {
     if (phase1.section->generate_policy == conf::GeneratePolicy::Off)
         return denied("remote \"" + phase1.section->name + "\" makes no policies");
     const conf::Policy wanted = policy_of(request, phase1);
@@ -289,11 +290,17 @@ Status Book::check_policy_make(const exchange::PolicyMake& request, const Phase1
         for (const Prefix& net : local_nets)
             if (net.contains(theirs))
                 return denied(theirs.addr.text() + " lies in our own net " + net.text());
+        const auto has = [&](const conf::Policy& p) {
+            return p.direction == conf::Direction::Out && (p.selector.local.net.contains(theirs) ||
+                                                           p.selector.remote.net.contains(theirs));
+        };
+        const auto belongs = [&](const conf::Policy& p) {
+            return denied(theirs.addr.text() + " belongs to the policy for " + p.selector.text());
+        };
         for (const conf::Policy& p : config_->policies)
-            if (p.direction == conf::Direction::Out &&
-                (p.selector.local.net.contains(theirs) || p.selector.remote.net.contains(theirs)))
-                return denied(theirs.addr.text() + " belongs to the policy for " +
-                              p.selector.text());
+            if (has(p)) return belongs(p);
+        for (const conf::Policy* p : foreign)
+            if (has(*p)) return belongs(*p);
     }
     const auto within = [&](const Prefix& net) { return net.contains(ours); };
     if (!ours_named && ours != own &&
@@ -311,11 +318,11 @@ Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Fa
         return denied(fmt::format("policy {} is not an outbound ipsec policy", place.policy.value));
     if (const std::string why = conf::why_not_negotiable(*found); !why.empty())
         return denied(fmt::format("policy {} has {}", place.policy.value, why));
-    const auto fitting = std::find_if(found->templates.begin(), found->templates.end(),
-                                      [&](const conf::PolicyTemplate& t) {
-                                          return t.protocol == place.protocol &&
-                                                 t.tunnel == place.tunnel && t.reqid == place.reqid;
-                                      });
+    const auto fitting = std::find_if(
+        found->templates.begin(), found->templates.end(), [&](const conf::PolicyTemplate& t) {
+            return t.protocol == place.protocol && t.tunnel == place.tunnel &&
+                   t.reqid_of(place.inbound) == place.reqid;
+        });
     if (fitting == found->templates.end())
         return denied(fmt::format("policy {} ({}) has no template for protocol {}, {}, reqid {}",
                                   place.policy.value, found->selector.text(), place.protocol,
@@ -343,16 +350,16 @@ Result<const conf::Policy*> Book::check_place(const Place& place, const Phase1Fa
 
 Status Book::check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1,
                            const conf::Policy* made) const {
-    const Place place{request.policy, request.protocol, request.tunnel,
-                      request.reqid,  request.local,    request.peer};
+    const Place place{request.policy, request.protocol, request.tunnel, request.reqid,
+                      true,           request.local,    request.peer};
     RACOON_TRY([[maybe_unused]] const auto* found, check_place(place, phase1, made));
     return ok();
 }
 
 Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Facts& phase1,
                               const conf::Policy* made) const {
-    const Place place{request.policy, request.protocol, request.tunnel,
-                      request.reqid,  request.local,    request.peer};
+    const Place place{request.policy,  request.protocol, request.tunnel, request.reqid,
+                      request.inbound, request.local,    request.peer};
     RACOON_TRY(const conf::Policy* found, check_place(place, phase1, made));
     const TrafficSelector& wide = found->selector;
     const TrafficSelector& narrow = request.selector;

@@ -61,11 +61,13 @@ class Book {
     /// The section makes policies, and this one is no wider than it may be: the peer's side is one host,
     /// outside of our own nets and of those that a configured policy has, or what a sainfo names; our
     /// side lies in one of `local_nets`, or is what a sainfo names; a tunnel is between the ends of the
-    /// phase 1, and without one the traffic is theirs.
+    /// phase 1, and without one the traffic is theirs. `foreign`: policies that others have in the kernel,
+    /// whose nets belong to them just so.
     Status check_policy_make(const exchange::PolicyMake& request, const Phase1Facts& phase1,
-                             std::span<const Prefix> local_nets) const;
+                             std::span<const Prefix> local_nets,
+                             std::span<const conf::Policy* const> foreign = {}) const;
     /// Policy, template, addresses and the phase 1's peer belong together. `made`: the policy, if it is
-    /// none of the configuration's.
+    /// none of the configuration's: made for the peer, or installed by others.
     Status check_spi_get(const exchange::SpiGet& request, const Phase1Facts& phase1,
                          const conf::Policy* made = nullptr) const;
     /// The same for an SA, and its selector lies within the policy's, and a sainfo for it names its
@@ -82,6 +84,7 @@ class Book {
         std::uint8_t protocol;
         bool tunnel;
         ReqId reqid;
+        bool inbound;
         const IpAddr& local;
         const IpAddr& peer;
     };

@@ -34,6 +34,8 @@ void record_of(Kind kind, ByteView body) {
             return round_trip<HostList>(body);
         case Kind::Backends:
             return round_trip<BackendList>(body);
+        case Kind::Foreign:
+            return round_trip<ForeignList>(body);
         case Kind::Result:
             return round_trip<OpResult>(body);
         case Kind::KernelEvent:

@@ -63,6 +63,8 @@ class KeeperTest : public ::testing::Test {
         attach();
     }
     virtual void before_start() {}
+    /// The modules are there, and the keeper is not.
+    virtual void modules_started() {}
 
     void begin(bool restore, bool expect = true) {
         loop_ = std::move(*loop::EventLoop::make());
@@ -79,6 +81,7 @@ class KeeperTest : public ::testing::Test {
         ASSERT_TRUE(host_->configure(parsed.config));
         host_->commit();
         ASSERT_TRUE(host_->start());
+        modules_started();
 
         KeeperHooks hooks;
         hooks.ready = [this](const Status&) { ++ready_; };
@@ -677,6 +680,142 @@ TEST_F(MakePolicy, NeverWidens) {
                 HasSubstr("two rules"));
     facts.section = book->remote("10.9.0.2[500]");
     EXPECT_THAT(says("192.168.1.0", 24, "10.9.0.3", 32), HasSubstr("makes no policies"));
+}
+
+TEST_F(MakePolicy, TakesNothingFromPoliciesOfOthers) {
+    conf::Policy foreign;
+    foreign.selector = nets("192.168.1.0", 24, "203.0.113.0", 24);
+    PolicyMake request;
+    request.selector = nets("192.168.1.7", 32, "203.0.113.9", 32);
+    request.rules = {{50, true}};
+    const std::vector<Prefix> own = {Prefix::make(ip("192.168.1.0"), 24).value()};
+    EXPECT_TRUE(book->check_policy_make(request, facts, own));
+    const conf::Policy* others[] = {&foreign};
+    const Status refused = book->check_policy_make(request, facts, own, others);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().text(), HasSubstr("203.0.113.9 belongs to the policy for"));
+}
+
+// --- policies of others
+
+/// The backend tells of policies that are not the daemon's.
+class KeeperForeign : public KeeperTest {
+  protected:
+    void modules_started() override {
+        const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
+        auto& table = const_cast<racoon_kernel&>(*provider->as<racoon_kernel>());
+        original_ = table.watch_policies;
+        table.watch_policies = [](void*, const racoon_kernel_foreign* listener,
+                                  racoon_error*) noexcept {
+            listener_ = *listener;
+            tell(RACOON_DIR_OUT, 0, 16385);
+            tell(RACOON_DIR_IN, 1, 16386);
+            return racoon_status{RACOON_OK};
+        };
+    }
+    void TearDown() override {
+        const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
+        const_cast<racoon_kernel&>(*provider->as<racoon_kernel>()).watch_policies = original_;
+        KeeperTest::TearDown();
+    }
+    static void tell(std::uint32_t direction, std::uint32_t number, std::uint32_t reqid) {
+        racoon_kernel_policy p{};
+        p.struct_size = sizeof p;
+        p.id = RACOON_FOREIGN_POLICY_FIRST + number;
+        p.direction = direction;
+        p.action = RACOON_POLICY_IPSEC;
+        p.selector.local = to_abi(ip("192.168.11.0"));
+        p.selector.remote = to_abi(ip("192.168.12.0"));
+        p.selector.local_prefix = p.selector.remote_prefix = 24;
+        p.template_count = 1;
+        p.templates[0].protocol = RACOON_IPPROTO_ESP;
+        p.templates[0].mode = RACOON_MODE_TUNNEL;
+        p.templates[0].level = RACOON_LEVEL_UNIQUE;
+        p.templates[0].reqid = reqid;
+        p.templates[0].local = to_abi(ip("10.9.0.1"));
+        p.templates[0].remote = to_abi(ip("10.9.0.2"));
+        listener_.policy(listener_.arg, &p);
+    }
+    SpiGet foreign_spi(std::uint64_t use) const {
+        SpiGet get = spi_request(use);
+        get.policy = PolicyId{RACOON_FOREIGN_POLICY_FIRST};
+        get.reqid = ReqId{16386};
+        return get;
+    }
+    SaInstall foreign_sa(std::uint64_t use, Spi spi, bool inbound) const {
+        SaInstall sa = sa_request(use, spi, inbound);
+        sa.policy = PolicyId{RACOON_FOREIGN_POLICY_FIRST};
+        sa.reqid = ReqId{inbound ? 16386u : 16385u};
+        sa.selector = nets("192.168.11.0", 24, "192.168.12.0", 24);
+        return sa;
+    }
+    std::vector<ForeignList> told() {
+        std::vector<ForeignList> out;
+        for (const Message& m : std::exchange(others_, {}))
+            if (m.kind == Kind::Foreign) out.push_back(*privsep::decode<ForeignList>(m.body));
+        return out;
+    }
+    static inline racoon_kernel_foreign listener_;
+    static inline decltype(racoon_kernel::watch_policies) original_;
+};
+
+TEST_F(KeeperForeign, TheEngineIsToldBeforeItServesAndAtEveryChange) {
+    keeper_->hand_over({}, {});
+    settle();
+    EXPECT_EQ(others_.back().kind, Kind::Serve);
+    auto lists = told();
+    ASSERT_EQ(lists.size(), 1u);
+    EXPECT_TRUE(lists[0].anew);
+    ASSERT_EQ(lists[0].policies.size(), 1u);
+    EXPECT_EQ(lists[0].policies[0].id.value, RACOON_FOREIGN_POLICY_FIRST);
+    EXPECT_EQ(lists[0].policies[0].templates[0].reqid_of(true), ReqId{16386});
+    listener_.gone(listener_.arg, RACOON_FOREIGN_POLICY_FIRST);
+    run();
+    lists = told();
+    ASSERT_EQ(lists.size(), 1u);
+    EXPECT_FALSE(lists[0].anew);
+    EXPECT_EQ(lists[0].gone.size(), 1u);
+}
+
+TEST_F(KeeperForeign, ItsSasAreInstalledWithTheRequestIdsOfTheKernelAndNoOthers) {
+    write_config(std::string(kConfig) + R"(
+sainfo address 192.168.11.0/24 any address 192.168.12.0/24 any {
+  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; })");
+    engine_.reset();
+    keeper_.reset();
+    host_->destroy();
+    begin(false);
+    attach();
+    keeper_->hand_over({}, {});
+    settle();
+    others_.clear();
+    const auto open = opened();
+    SpiGet bad = foreign_spi(open.use);
+    bad.reqid = ReqId{16385};
+    expect_denied(bad, "has no template for protocol 50, tunnel, reqid 16385");
+    bad = foreign_spi(open.use);
+    bad.peer = ip("10.9.0.66");
+    expect_denied(bad, "is between 10.9.0.1 and 10.9.0.2");
+    const auto spi = ask(foreign_spi(open.use));
+    ASSERT_TRUE(spi) << spi.error().text();
+    auto wide = foreign_sa(open.use, spi->spi, true);
+    wide.selector = nets("192.168.0.0", 16, "192.168.12.0", 24);
+    expect_denied(wide, "covers 192.168.11.0/24");
+    const auto in = ask(foreign_sa(open.use, spi->spi, true));
+    EXPECT_TRUE(in) << in.error().text();
+    auto out = foreign_sa(open.use, Spi{0x1234}, false);
+    out.reqid = ReqId{16386};
+    expect_denied(out, "no template");
+    EXPECT_TRUE(ask(foreign_sa(open.use, Spi{0x1234}, false)));
+
+    // A number that nobody told, and a policy that was removed a moment ago: the one is no crime.
+    bad = foreign_spi(open.use);
+    const auto before = keeper_->counters().refused;
+    listener_.gone(listener_.arg, RACOON_FOREIGN_POLICY_FIRST);
+    const auto late = ask(foreign_spi(open.use));
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code(), Errc::NotFound) << late.error().text();
+    EXPECT_EQ(keeper_->counters().refused, before);
 }
 
 TEST_F(KeeperTest, AnSaHasTheIntegrityThatIsConfigured) {

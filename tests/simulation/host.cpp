@@ -216,6 +216,7 @@ Result<Bytes> SimHost::answer(const exchange::Operation& op) {
             sa.key = to_bytes(r.encryption_key.view());
             append(sa.key, r.integrity_key.view());
             sa.policy = r.policy;
+            sa.reqid = r.reqid;
             sa.replay_window = r.replay_window;
             sa.installed = clock();
             sa.order = ++last_;

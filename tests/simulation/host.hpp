@@ -31,6 +31,7 @@ struct SimSa {
     std::uint64_t soft_seconds = 0, hard_seconds = 0, soft_bytes = 0, hard_bytes = 0;
     Bytes key;  // encryption key | integrity key
     PolicyId policy;
+    ReqId reqid;
     std::uint32_t replay_window = 0;
     TimePoint installed{};
     std::uint64_t order = 0;

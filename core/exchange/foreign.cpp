@@ -1,0 +1,58 @@
+// Policies that others have in the kernel, setkey(8) most of all: they are served like the configuration's, and
+// come and go at any time. The settings have them, so that what points to one keeps it alive.
+#include <memory>
+#include <vector>
+
+#include "exchange/core.hpp"
+
+namespace racoon::exchange {
+
+void Core::set_foreign(ForeignPolicies foreign) {
+    foreign_ = std::move(foreign);
+    const SettingsPtr before = ctx_.settings;
+    const SettingsPtr next =
+        std::make_shared<const Settings>(before->config, before->generation, hosts_, foreign_);
+    ctx_.settings = next;
+    // Null: it is not there any more. All others are where they were, or the same with another address.
+    const auto now = [&](const conf::Policy& p) -> const conf::Policy* {
+        return is_foreign(p) ? next->policies.same(p) : &p;
+    };
+    for (Phase1* sa : sas_.all())
+        if (sa->settings_ptr() == before) sa->adopt_settings(next, &sa->section());
+    for (SaPair* pair : pairs_.all()) {
+        if (pair->settings->config != next->config) continue;
+        const conf::Policy* p = now(*pair->policy);
+        if (p == nullptr) {
+            // Not the old settings for the sake of it, which have all the others. It may come back.
+            if (pair->kept.get() != pair->policy)
+                pair->kept = std::make_shared<const conf::Policy>(*pair->policy);
+            p = pair->kept.get();
+        }
+        pairs_.adopt(*pair, next, p);
+    }
+    std::vector<Request*> orphans;
+    for (const auto& [key, r] : requests_) {
+        if (r->settings->config != next->config) continue;
+        if (const conf::Policy* p = now(*r->policy)) {
+            r->settings = next;
+            r->policy = p;
+        } else {
+            orphans.push_back(r.get());
+        }
+    }
+    const Error gone(Errc::Cancelled, "its policy was removed from the kernel");
+    for (Request* r : orphans) {
+        if (r->running != nullptr)
+            r->running->abort(gone);
+        else
+            finish_request(*r, fail(gone));
+    }
+    update_starters(false);
+}
+
+/// Whether SAs for it are still wanted.
+bool Core::is_wanted(const conf::Policy& policy) const {
+    return !is_foreign(policy) || ctx_.settings->policies.same(policy) != nullptr;
+}
+
+}  // namespace racoon::exchange
