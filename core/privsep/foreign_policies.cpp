@@ -103,11 +103,19 @@ std::map<std::uint32_t, conf::Policy> ForeignPolicies::judge() {
     return out;
 }
 
-void ForeignPolicies::warn_of_acquire(PolicyId id) {
-    if (!lonely_.contains(id.value) || !warned_.insert(id.value).second) return;
-    LOGN("", fmt::format("no inbound policy in the kernel is for the same traffic as {}: what "
-                         "comes back may be unprotected",
-                         served_.at(id.value).selector.text()));
+bool ForeignPolicies::follows(PolicyId id, const IpAddr& peer, bool stranger) {
+    const conf::Policy* policy = find(id);
+    if (policy == nullptr) return false;
+    if ((stranger || lonely_.contains(id.value)) && warned_.insert(id.value).second)
+        LOGN(peer.text(),
+             stranger
+                 ? fmt::format("traffic of the policy {} in the kernel wants SAs, and no remote "
+                               "section is for its peer",
+                               policy->selector.text())
+                 : fmt::format("no inbound policy in the kernel is for the same traffic as "
+                               "{}: what comes back may be unprotected",
+                               policy->selector.text()));
+    return !stranger;
 }
 
 void ForeignPolicies::flush() {

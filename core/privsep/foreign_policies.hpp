@@ -40,8 +40,10 @@ class ForeignPolicies {
     const conf::Policy* find(PolicyId id) const;
     const std::map<std::uint32_t, conf::Policy>& served() const { return served_; }
     static bool is_foreign(PolicyId id);
-    /// What an acquire for a served policy shows: whether anything takes what comes back. Once for each.
-    void warn_of_acquire(PolicyId id);
+    /// Of an acquire: whether it is followed. One for a policy that cannot be served, or whose peer is a
+    /// `stranger`, may be another daemon's to answer. Says once of each policy why not, or that nothing takes
+    /// what comes back.
+    bool follows(PolicyId id, const IpAddr& peer, bool stranger);
 
     /// From now on `tell` is called: first with all there are, from within this call.
     void tell_all();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "conf/policies.hpp"
 #include "log/log.hpp"
 #include "privsep/desk.hpp"
 #include "privsep/foreign_policies.hpp"
@@ -21,6 +22,7 @@ using std::chrono::seconds;
 
 /// More than the control socket has clients.
 constexpr std::size_t kMaxReloadsAsked = 64;
+constexpr std::size_t kMaxLeftAlone = 1024;
 
 }  // namespace
 
@@ -83,7 +85,8 @@ struct Keeper::Impl {
     std::optional<Ending> ending;
 
     std::uint64_t acquires_lost = 0;
-    bool reconciling = false;  // is about to
+    std::vector<std::uint64_t> left_alone;  // acquires for policies of others, with no section
+    bool reconciling = false;               // is about to
 
     // --- the kernel
     // -------------------------------------------------------------------------------
@@ -128,9 +131,12 @@ struct Keeper::Impl {
                 event.policy = without_forward(event.policy);
                 if (ForeignPolicies::is_foreign(event.policy)) {
                     foreign.flush();  // the engine knows it before its packet
-                    // Nobody takes what cannot be served: the kernel need not ask again soon.
-                    if (foreign.find(event.policy) == nullptr) return;
-                    foreign.warn_of_acquire(event.policy);
+                    // What is not for us stays with the kernel, which then need not ask again soon.
+                    if (!follows(event)) {
+                        if (left_alone.size() < kMaxLeftAlone)
+                            left_alone.push_back(event.acquire_token);
+                        return;
+                    }
                 }
                 if (!serving || !book ||
                     !(book->policy(event.policy) || foreign.find(event.policy)) ||
@@ -165,6 +171,20 @@ struct Keeper::Impl {
                 break;
         }
         if (serving && channel) send(*channel, Kind::KernelEvent, event);
+    }
+
+    /// Another section may be for the peers of those: the next packet asks again.
+    void end_left_alone() {
+        for (const std::uint64_t token : std::exchange(left_alone, {}))
+            if (kernel) kernel->acquire_done(token, false);
+    }
+
+    bool follows(const KernelEvent& event) {
+        const conf::Policy* policy = foreign.find(event.policy);
+        if (policy == nullptr || !book) return false;
+        const IpAddr of_policy = conf::peer_of(*policy);
+        const IpAddr& peer = of_policy.is_any() ? event.dst.addr : of_policy;
+        return foreign.follows(event.policy, peer, !book->may_initiate_to(peer));
     }
 
     /// Events were lost. What the kernel has is compared with what is known here, and the engine is told
@@ -367,6 +387,7 @@ struct Keeper::Impl {
         previous_book = book;
         book = taken.book;
         desk.use(book, previous_book);
+        end_left_alone();
         parsed = std::move(taken.parsed);
         follow_saved();
         // The engine must not offer by the new configuration what the backend cannot do.
@@ -456,6 +477,7 @@ struct Keeper::Impl {
         book =
             std::make_shared<const Book>(parsed.config, book->generation(), resolver.addresses());
         desk.use(book, previous_book);
+        end_left_alone();
         send_hosts();
         for (const auto& reply : std::exchange(after_hosts, {})) reply();
     }

@@ -130,6 +130,13 @@ const conf::Policy* Book::policy(PolicyId id) const {
     return found == policies_.end() ? nullptr : found->second;
 }
 
+bool Book::may_initiate_to(const IpAddr& peer) const {
+    conf::RemoteQuery query;
+    query.peer = peer;
+    query.initiating = true;
+    return !index_.candidates(query).empty();
+}
+
 Result<const conf::Remote*> Book::section_for(const std::string& name, const IpAddr& peer,
                                               std::uint8_t exchange_type, bool bound) const {
     const conf::Remote* section = index_.named(name);

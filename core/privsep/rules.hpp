@@ -45,6 +45,8 @@ class Book {
     const conf::Remote* remote(std::string_view name) const { return index_.named(name); }
     /// Null: no such policy.
     const conf::Policy* policy(PolicyId id) const;
+    /// A section with which we may begin negotiations is for this peer.
+    bool may_initiate_to(const IpAddr& peer) const;
 
     /// The section exists, is for this peer and knows this exchange.
     Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;

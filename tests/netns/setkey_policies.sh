@@ -106,6 +106,13 @@ equal "its SAs are gone" "$(states l)" 0
 equal "and the policies are there" "$(policies l)" 3
 check "racoon starts on l" racoon_start l && pid_l=$racoon_pid
 check "and a ping goes through" ping_once l 192.168.1.1 192.168.2.1
+# One that this racoon knows no peer for is left to whoever does.
+ip -n l route add 192.168.77.0/24 via 10.9.0.2 src 192.168.1.1
+echo "spdadd 192.168.1.0/24 192.168.77.0/24 any -P out ipsec esp/tunnel/10.9.0.1-10.9.0.77/require;" |
+    setkey l -f /dev/stdin
+enter l ping -n -q -c 3 -i 0.2 -W 1 -I 192.168.1.1 192.168.77.1 >/dev/null
+equal "a peer without a section is told of once" "$(grep -c 'no remote section is for its peer' "$(log_of l)")" 1
+check "its policy goes" eval 'echo "spddelete 192.168.1.0/24 192.168.77.0/24 any -P out;" | setkey l -f /dev/stdin'
 stop_process "$pid_l" KILL
 check "racoon starts after a crash" racoon_start l && pid_l=$racoon_pid
 check "and a ping goes through" ping_once l 192.168.1.1 192.168.2.1 60

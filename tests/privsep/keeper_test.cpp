@@ -818,6 +818,13 @@ sainfo address 192.168.11.0/24 any address 192.168.12.0/24 any {
     EXPECT_EQ(keeper_->counters().refused, before);
 }
 
+TEST_F(KeeperForeign, OnlyAPeerOfASectionIsNegotiatedWith) {
+    const Book book(keeper_->parsed().config, 1);
+    EXPECT_TRUE(book.may_initiate_to(ip("10.9.0.2")));
+    EXPECT_FALSE(book.may_initiate_to(ip("10.9.0.3"))) << "its section is passive";
+    EXPECT_FALSE(book.may_initiate_to(ip("10.9.0.77")));
+}
+
 TEST_F(KeeperTest, AnSaHasTheIntegrityThatIsConfigured) {
     const auto open = opened();
     SaInstall bare = sa_request(open.use, Spi{0x1234}, false);

@@ -126,8 +126,8 @@ TEST_F(ForeignPoliciesTest, InboundSasHaveTheRequestIdOfTheWayBack) {
     foreign_->gone(PolicyId{kFirst + 2});
     foreign_->flush();
     EXPECT_EQ(foreign_->find(PolicyId{kFirst + 1})->templates[0].reqid_of(true), ReqId{16385});
-    foreign_->warn_of_acquire(PolicyId{kFirst + 1});
-    foreign_->warn_of_acquire(PolicyId{kFirst + 1});
+    EXPECT_TRUE(foreign_->follows(PolicyId{kFirst + 1}, ip("10.9.0.2"), false));
+    EXPECT_TRUE(foreign_->follows(PolicyId{kFirst + 1}, ip("10.9.0.2"), false));
     EXPECT_EQ(log_.count("no inbound policy in the kernel is for the same traffic"), 1u);
     // A mirror has the same ends, protocols and mark.
     auto other = policy(4, conf::Direction::In, 7);
@@ -142,6 +142,18 @@ TEST_F(ForeignPoliciesTest, InboundSasHaveTheRequestIdOfTheWayBack) {
     foreign_->flush();
     EXPECT_EQ(foreign_->find(PolicyId{kFirst + 5})->templates[0].reqid_of(true), ReqId{8})
         << "one without a mark takes what a marked one brings in";
+}
+
+TEST_F(ForeignPoliciesTest, AnAcquireWithAStrangerIsLeftToOthers) {
+    foreign_->put(policy(1, conf::Direction::Out));
+    foreign_->put(policy(2, conf::Direction::In));
+    foreign_->flush();
+    EXPECT_TRUE(foreign_->follows(PolicyId{kFirst + 1}, ip("10.9.0.2"), false));
+    for (int i = 0; i < 3; ++i)
+        EXPECT_FALSE(foreign_->follows(PolicyId{kFirst + 1}, ip("10.9.0.2"), true));
+    EXPECT_EQ(log_.count("no remote section is for its peer"), 1u) << log_.all();
+    EXPECT_FALSE(foreign_->follows(PolicyId{kFirst + 2}, ip("10.9.0.2"), false)) << "inbound";
+    EXPECT_FALSE(foreign_->follows(PolicyId{kFirst + 9}, ip("10.9.0.2"), false));
 }
 
 TEST_F(ForeignPoliciesTest, WhatCannotBeNegotiatedIsNotServedAndSaidOnce) {
