@@ -382,20 +382,25 @@ struct Desk::Impl {
         return fail(Errc::NotFound, "its policy was removed from the kernel");
     }
 
+    std::vector<const conf::Policy*> foreign_list() const {
+        std::vector<const conf::Policy*> out;
+        if (foreign != nullptr)
+            for (const auto& [id, p] : foreign->served()) out.push_back(&p);
+        return out;
+    }
+
     Result<PolicyMake::Reply> make_policy(const PolicyMake& request) {
         RACOON_TRY(Use * use, use_of(request.use));
         const std::vector<Prefix> nets = local_nets();
-        std::vector<const conf::Policy*> others;
-        if (foreign != nullptr)
-            for (const auto& [id, p] : foreign->served()) others.push_back(&p);
-        RACOON_TRY_STATUS(use->book->check_policy_make(request, use->facts, nets, others));
+        RACOON_TRY_STATUS(use->book->check_policy_make(request, use->facts, nets, foreign_list()));
         if (!kernel) return fail(Errc::InvalidState, "no kernel backend");
         return made.make(request, use->facts);
     }
 
     Result<const conf::Remote*> move_phase1(const Phase1Move& request) {
         RACOON_TRY(Use * use, use_of(request.use));
-        RACOON_TRY(const conf::Remote* section, use->book->check_move(request.peer, use->facts));
+        RACOON_TRY(const conf::Remote* section,
+                   use->book->check_move(request.peer, use->facts, foreign_list()));
         if (!use->facts.began) use->facts.began = use->facts.peer.addr;
         use->facts.peer = request.peer;
         return section;

@@ -160,8 +160,8 @@ Result<const conf::Remote*> Book::check_rebind(const std::string& section,
     return section_for(section, phase1.peer.addr, phase1.exchange_type, true);
 }
 
-Result<const conf::Remote*> Book::check_move(const Endpoint& peer,
-                                             const Phase1Facts& phase1) const {
+Result<const conf::Remote*> Book::check_move(const Endpoint& peer, const Phase1Facts& phase1,
+                                             std::span<const conf::Policy* const> foreign) const {
     if (phase1.section->nat_traversal == conf::Offer::Off)
         return denied("remote \"" + phase1.section->name +
                       "\" has no nat_traversal: nothing moves");
@@ -179,7 +179,9 @@ Result<const conf::Remote*> Book::check_move(const Endpoint& peer,
         return p.direction == conf::Direction::Out && peer_of(p) == peer.addr;
     };
     if (peer.addr != phase1.began.value_or(phase1.peer.addr) &&
-        std::any_of(config_->policies.begin(), config_->policies.end(), names))
+        (std::any_of(config_->policies.begin(), config_->policies.end(), names) ||
+         std::any_of(foreign.begin(), foreign.end(),
+                     [&](const conf::Policy* p) { return names(*p); })))
         return denied("a peer of remote \"" + section->name + "\" moves to " + peer.addr.text() +
                       ", which a policy names as its peer");
     return section;

@@ -51,8 +51,9 @@ class Book {
     /// The section exists, is for this peer and knows this exchange.
     Result<const conf::Remote*> check_open(const exchange::Phase1Open& request) const;
     /// A peer behind a NAT goes on from another address: the section is for it too, no other one is nearer to
-    /// it, and no policy names it as its peer, unless the phase 1 began there.
-    Result<const conf::Remote*> check_move(const Endpoint& peer, const Phase1Facts& phase1) const;
+    /// it, and no policy, nor one of `foreign`, names it as its peer, unless the phase 1 began there.
+    Result<const conf::Remote*> check_move(const Endpoint& peer, const Phase1Facts& phase1,
+                                           std::span<const conf::Policy* const> foreign = {}) const;
     /// A phase 1 of an earlier configuration may go on under this section.
     Result<const conf::Remote*> check_rebind(const std::string& section,
                                              const Phase1Facts& phase1) const;

@@ -1130,10 +1130,10 @@ TEST_F(KeeperRestore, ComesBackOnlyUnderAConfigurationThatAllowsIt) {
     EXPECT_THAT(log_.all(), HasSubstr("do not come back"));
 }
 
-TEST_F(KeeperRestore, ADirectoryThatIsGoneIsToldAtTheStart) {
-    write_config("path backupsa \"" + (dir_ / "no" / "sa").string() + "\";\n" + kConfig);
+TEST_F(KeeperRestore, AFolderThatTakesNoFileIsToldAtTheStart) {
+    write_config("path backupsa \"/proc/racoon-sa\";\n" + kConfig);
     start_again(true, false);
-    EXPECT_THAT(opened_.error().text(), HasSubstr((dir_ / "no").string()));
+    EXPECT_THAT(opened_.error().text(), HasSubstr("/proc/racoon-sa"));
 }
 
 // --- reload

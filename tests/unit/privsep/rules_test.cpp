@@ -64,6 +64,15 @@ TEST_F(Moves, NobodyGoesToTheAddressOfAPolicysPeer) {
     EXPECT_TRUE(may("anonymous", "198.51.100.1", "198.18.0.1"));
     EXPECT_TRUE(may("anonymous", "198.18.0.1", "198.51.100.1", "198.51.100.1"))
         << "but who began there may come back";
+    conf::Policy foreign = book->config().policies.front();
+    foreign.templates.front().remote = ip("198.51.100.9");
+    const conf::Policy* const list[] = {&foreign};
+    Phase1Facts facts;
+    facts.section = book->remote("anonymous");
+    facts.peer = Endpoint{ip("198.18.0.1"), 4500};
+    const Endpoint there{ip("198.51.100.9"), 4500};
+    EXPECT_TRUE(book->check_move(there, facts)) << "nothing is known of it";
+    EXPECT_FALSE(book->check_move(there, facts, list)) << "a policy that setkey installed";
 }
 
 }  // namespace
