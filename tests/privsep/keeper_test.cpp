@@ -1131,7 +1131,7 @@ TEST_F(KeeperRestore, ComesBackOnlyUnderAConfigurationThatAllowsIt) {
 }
 
 TEST_F(KeeperRestore, AFolderThatTakesNoFileIsToldAtTheStart) {
-    write_config("path backupsa \"/proc/racoon-sa\";\n" + kConfig);
+    write_config(std::string("path backupsa \"/proc/racoon-sa\";\n") + kConfig);
     start_again(true, false);
     EXPECT_THAT(opened_.error().text(), HasSubstr("/proc/racoon-sa"));
 }
