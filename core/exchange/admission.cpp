@@ -69,6 +69,12 @@ std::vector<SaToken> Places::begin(SaToken token, const IpAddr& addr, bool trust
     return out;
 }
 
+std::size_t Places::unanswered_of(const IpAddr& addr) const {
+    const auto counts = [&](const Entry& e) { return !e.answered && e.addr == addr; };
+    return static_cast<std::size_t>(std::count_if(strangers_.begin(), strangers_.end(), counts) +
+                                    std::count_if(trusted_.begin(), trusted_.end(), counts));
+}
+
 void Places::answered(SaToken token) {
     const auto it = places_.find(token);
     if (it == places_.end() || it->second->answered) return;

@@ -70,6 +70,7 @@ class Places {
     bool end(SaToken token);
     std::size_t size() const { return places_.size(); }
     std::size_t unanswered_strangers() const { return unanswered_strangers_; }
+    std::size_t unanswered_of(const IpAddr& addr) const;
 
   private:
     struct Entry {
@@ -91,12 +92,14 @@ class Places {
 class MainModeStarts : public Places {
   public:
     static constexpr Bounds kBounds{1024, 4096, 64, 256};
-    /// Diffie-Hellman under way.
+    /// Diffie-Hellman under way, which goes on for whoever was pushed out: so nobody is while it does.
     static constexpr std::size_t kMaxUnansweredStrangers = 256;
+    static constexpr std::size_t kMaxUnansweredPerAddress = 16;
 
     MainModeStarts() : Places(kBounds) {}
-    bool may_begin(bool trusted) const {
-        return trusted || unanswered_strangers() < kMaxUnansweredStrangers;
+    bool may_begin(const IpAddr& addr, bool trusted) const {
+        return (trusted || unanswered_strangers() < kMaxUnansweredStrangers) &&
+               unanswered_of(addr) < kMaxUnansweredPerAddress;
     }
 };
 

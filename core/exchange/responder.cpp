@@ -197,7 +197,7 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
     auto choice = choose_phase1(ctx_.settings->index, main_mode_offer(h.remote.addr, *offer));
     if (!choice) return false;
     const bool trust = trusted(*choice->section, h.remote.addr);
-    if (!main_.may_begin(trust)) {
+    if (!main_.may_begin(h.remote.addr, trust)) {
         noise(in.remote, "busy: message 3 is left to be repeated");
         return false;
     }

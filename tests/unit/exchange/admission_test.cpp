@@ -95,6 +95,23 @@ TEST_F(Early, StrangersWaitWhileTooManyAreBeingWorkedOn) {
     EXPECT_TRUE(early.may_begin(v4(1004u << 8), false, now));
 }
 
+TEST(MainModePlaces, NobodyGoesForANewOneWhileItIsWorkedOn) {
+    MainModeStarts main;
+    std::uint64_t token = 0;
+    for (unsigned i = 0; i < 1000; ++i)
+        if (main.may_begin(v4(1), true)) {
+            EXPECT_TRUE(main.begin(SaToken{++token}, v4(1), true).empty());
+        }
+    EXPECT_EQ(main.size(), MainModeStarts::kMaxUnansweredPerAddress);
+    for (unsigned i = 0; i < 1000; ++i)
+        if (main.may_begin(v4(1000 + i * 256), false)) {
+            EXPECT_TRUE(main.begin(SaToken{++token}, v4(1000 + i * 256), false).empty());
+        }
+    EXPECT_EQ(main.unanswered_strangers(), MainModeStarts::kMaxUnansweredStrangers);
+    main.answered(SaToken{1});
+    EXPECT_TRUE(main.may_begin(v4(1), true));
+}
+
 TEST(VendorIds, AreKnownByWhatTheyBeginWith) {
     EXPECT_TRUE(is_dpd_vendor_id(*from_hex("afcad71368a1f1c96b8696fc77570100")));
     EXPECT_FALSE(is_dpd_vendor_id(*from_hex("afcad71368a1f1c96b8696fc775701")));
