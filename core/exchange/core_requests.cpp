@@ -267,9 +267,9 @@ bool Core::claim_traffic(const Phase2& x) {
         if (!overlaps(m.policy->selector.remote.net)) return false;
         return m.peer != x.phase1().remote().addr || !same_peer(m.peer_id, x.phase1().peer_id());
     });
-    // Of two that ask at once the first gets it.
+    // Of two that ask at once it is whose policy the keeper makes first; to ask alone keeps nobody out.
     const bool claimed = std::any_of(claims_.begin(), claims_.end(), [&](const Phase2* other) {
-        return overlaps(other->selector().remote.net) &&
+        return other->made() != nullptr && overlaps(other->selector().remote.net) &&
                (other->phase1().remote().addr != x.phase1().remote().addr ||
                 !same_peer(other->phase1().peer_id(), x.phase1().peer_id()));
     });

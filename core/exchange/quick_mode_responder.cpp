@@ -61,6 +61,9 @@ Task<Status> make_policy(Phase2& x) {
     for (conf::PolicyTemplate& t : numbered->templates) t.reqid = reply->reqid;
     for (SaParams& one : x.params().sas) one.reqid = one.reqid_in = reply->reqid;
     x.set_made(std::move(numbered));
+    if (!x.owner().claim_traffic(x))  // meanwhile
+        co_return refusal(Errc::Denied, NotifyType::InvalidIdInformation,
+                          "no policy is made for the peer: another one has such traffic");
     co_return ok();
 }
 
