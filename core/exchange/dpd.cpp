@@ -173,12 +173,15 @@ void Core::ask_elsewhere(Phase1& sa) {
 }
 
 void Core::answered_elsewhere(Phase1& sa, std::uint32_t sequence, const Received& in) {
-    if (sa.elsewhere.sent == 0 || in.remote != sa.elsewhere.remote) return;
-    const bool right = sequence == sa.elsewhere.sequence;
+    if (sa.elsewhere.sent == 0) return;
+    const bool right = sequence == sa.elsewhere.sequence, there = in.remote == sa.elsewhere.remote;
+    // The right answer from where the peer was: somebody sends its packets on, and this answer may come from
+    // there next.
+    if (!right && !there) return;
     const Endpoint local = sa.elsewhere.local, remote = sa.elsewhere.remote;
     sa.elsewhere.sent = 0;
     sa.elsewhere.timer.cancel();
-    if (!right || !may_move(sa, remote.addr)) return;
+    if (!right || !there || !may_move(sa, remote.addr)) return;
     peer_alive(sa);
     sa.move_to(local, remote);
 }

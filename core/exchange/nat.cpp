@@ -90,7 +90,7 @@ void Core::phase1_moved(Phase1& sa, const Endpoint& old) {
 /// serve no policy of ours: they end, and are negotiated anew where a policy is for it.
 void Core::move_pair(SaPair& pair, const Endpoint& remote) {
     if (pair.remote.addr != remote.addr) {
-        announce_delete(pair.params.sas, pair.local, remote, pair.peer_id, false);
+        announce_delete(pair.params.sas, pair.local, remote, pair.peer_id, true);
         return delete_pair(pair, Tell::No, false, "the peer has another address now");
     }
     pair.remote = remote;
