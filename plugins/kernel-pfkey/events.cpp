@@ -278,6 +278,7 @@ void Backend::find_lost() {
     std::size_t found = 0;
     for (racoon_kernel_spi_request& r : larval) {
         const std::uint32_t reqid = r.reqid;
+        if (acquires_.size() >= kMaxAcquires) break;
         std::uint32_t policy = 0;
         const auto owner = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
             const Policy& p = entry.second;
@@ -290,14 +291,15 @@ void Backend::find_lost() {
             return false;
         });
         if (owner != policies_.end()) policy = owner->first;
-        foreign_.each([&](const racoon_kernel_policy& p) {
-            if (policy == 0 && p.direction == RACOON_DIR_OUT && sdk::can_have_left(p, nullptr, &r))
-                policy = p.id;
-        });
+        if (policy == 0)
+            foreign_.each([&](const racoon_kernel_policy& p) {
+                if (policy == 0 && p.direction == RACOON_DIR_OUT &&
+                    sdk::can_have_left(p, nullptr, &r))
+                    policy = p.id;
+            });
         const auto& mine = known[reqid];
-        if (policy == 0 || acquires_.size() >= kMaxAcquires ||
-            std::any_of(mine.begin(), mine.end(),
-                        [&](const Acquire* a) { return same(*a, reqid, r); }))
+        if (policy == 0 || std::any_of(mine.begin(), mine.end(),
+                                       [&](const Acquire* a) { return same(*a, reqid, r); }))
             continue;
         const std::uint64_t token = ++tokens_;
         acquires_[token] = {spi_message(r, reqid)};

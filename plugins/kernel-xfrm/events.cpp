@@ -189,15 +189,18 @@ void Backend::find_lost_acquires() {
     std::size_t found = 0;
     for (const Acquire& larval : larvals) {
         const racoon_kernel_spi_request& tuple = larval.larval;
+        if (known.count(key(tuple)) != 0 || acquires_.size() >= kMaxAcquires) continue;
         const auto own = by_reqid.find(tuple.reqid);
         std::uint32_t policy = own != by_reqid.end() ? own->second : 0;
         racoon_kernel_spi_request of = tuple;
-        foreign_.each([&](const racoon_kernel_policy& p) {
-            if (policy == 0 && p.direction == RACOON_DIR_OUT && sdk::can_have_left(p, nullptr, &of))
-                policy = p.id;
-        });
+        if (policy == 0)
+            foreign_.each([&](const racoon_kernel_policy& p) {
+                if (policy == 0 && p.direction == RACOON_DIR_OUT &&
+                    sdk::can_have_left(p, nullptr, &of))
+                    policy = p.id;
+            });
         if (policy == 0) continue;  // one that we know nothing of
-        if (!known.insert(key(tuple)).second || acquires_.size() >= kMaxAcquires) continue;
+        known.insert(key(tuple));
         const std::uint64_t token = ++tokens_;
         acquires_[token] = larval;
         ++found;

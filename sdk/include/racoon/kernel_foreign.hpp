@@ -147,7 +147,7 @@ class ForeignPolicies {
     std::uint32_t number_for(const std::string& contents) {
         const auto known = gone_.find(contents);
         if (known != gone_.end()) {
-            const std::uint32_t id = known->second;
+            const std::uint32_t id = known->second.first;
             gone_.erase(known);
             return id;
         }
@@ -158,18 +158,23 @@ class ForeignPolicies {
     }
 
     void remember(std::string contents, std::uint32_t id) {
-        if (!gone_.emplace(contents, id).second) return;
-        order_.push_back(std::move(contents));
+        if (!gone_.emplace(contents, std::pair(id, ++times_)).second) return;
+        order_.emplace_back(std::move(contents), times_);
         while (order_.size() > kMost) {
-            gone_.erase(order_.front());
+            const auto oldest = gone_.find(order_.front().first);
+            // It may have come back, and gone again, since.
+            if (oldest != gone_.end() && oldest->second.second == order_.front().second)
+                gone_.erase(oldest);
             order_.pop_front();
         }
     }
 
     racoon_kernel_foreign listener_{};
-    std::map<std::uint32_t, One> told_;          // by index
-    std::map<std::string, std::uint32_t> gone_;  // numbers, by contents
-    std::deque<std::string> order_;              // in which they went
+    std::map<std::uint32_t, One> told_;  // by index
+    // Numbers by contents, and the how many-th it was that went.
+    std::map<std::string, std::pair<std::uint32_t, std::uint64_t>> gone_;
+    std::deque<std::pair<std::string, std::uint64_t>> order_;
+    std::uint64_t times_ = 0;
     std::size_t left_out_ = 0, told_left_out_ = 0;
     std::uint32_t next_ = 0;
 };

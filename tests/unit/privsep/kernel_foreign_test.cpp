@@ -85,6 +85,17 @@ TEST_F(KernelForeign, ANumberStandsForOnePolicyForEver) {
     EXPECT_EQ(foreign.number_of(8), first);
 }
 
+TEST_F(KernelForeign, NumbersStayHoweverOftenAFileIsLoadedAnew) {
+    for (unsigned round = 0; round < 40'000; ++round) {
+        foreign.put(8, policy(1));
+        foreign.put(16, policy(2));
+        foreign.remove(8);
+        foreign.remove(16);
+    }
+    foreign.put(16, policy(2));
+    EXPECT_EQ(foreign.number_of(16), RACOON_FOREIGN_POLICY_FIRST + 1);
+}
+
 TEST_F(KernelForeign, ADumpIsComparedWithWhatWasTold) {
     foreign.replace({{8, policy(1)}, {16, policy(2)}, {24, policy(3)}});
     EXPECT_EQ(told.size(), 3u);
