@@ -85,7 +85,7 @@ echo 'spdupdate 10.7.0.1 10.7.0.2 any -P out discard;' | "$setkey" -f -
 "$setkey" -DP >"$folder/spd"; check "spdupdate" has "	out prio def discard" "$folder/spd"
 
 # Typed commands: behind a mistake, and from one line to the next.
-printf 'nonsense; spdadd 10.6.0.1 10.6.0.2\n any -P out none; spdadd 10.6.0.2 10.6.0.1 any -P in none;' |
+printf 'nonsense; spdadd 10.6.0.1 10.6.0.2\n any -P out none; spdadd 10.6.0.2 10.6.0.1 any -P out none;' |
     "$setkey" -c >"$folder/out" 2>&1
 check "what is wrong is told with its place" has 'input:1:1: unknown command "nonsense"' "$folder/out"
 "$setkey" -DP >"$folder/spd"
