@@ -74,7 +74,7 @@ class Parser {
     bool take_room(const Span& where, std::size_t n) { return room_.take(n, where, diagnostics_); }
     bool body(const Directive& directive, const Token& keyword, Statement& s);
 
-    // parser_forms.cpp: arguments. False: reported, the caller recovers.
+    // parser_forms, parser_numbers, parser_names: arguments. False: reported, the caller recovers.
     bool arguments(const Directive& directive, Context context, Statement& s);
     bool text(const Directive& directive, Statement& s);
     bool number(const Directive& directive, Statement& s);
