@@ -28,6 +28,11 @@ bool is_phase1(ExchangeType e) {
            e == ExchangeType::Base;
 }
 
+std::size_t running_in(const Phase1& sa) {
+    return static_cast<std::size_t>(std::count_if(sa.children.begin(), sa.children.end(),
+                                                  [](const auto& c) { return c->running(); }));
+}
+
 }  // namespace
 
 Core::Core(conf::ConfigPtr config, std::uint32_t generation, Output& output)
@@ -182,9 +187,7 @@ void Core::quick_mode(Phase1& sa, Received in) {
     for (auto& child : sa.children)
         if (child->id() == id) return child->deliver(std::move(in));
     if (stopping_) return;
-    const auto running = std::count_if(sa.children.begin(), sa.children.end(),
-                                       [](const auto& c) { return c->running(); });
-    if (static_cast<std::size_t>(running) >= kMaxChildren)
+    if (running_in(sa) >= kMaxChildren)
         return noise(sa.remote(), "too many quick modes at one time");
     auto chain = sa.phase2_chain(id);
     if (!chain) return;
@@ -219,7 +222,13 @@ void Core::quick_mode(Phase1& sa, Received in) {
 bool Core::room_for_pair(const Phase1& sa) const {
     const std::size_t most =
         std::max(kMaxPairs, kPairsOfPolicy * ctx_.settings->policies.with_peer(sa.remote().addr));
-    return pairs_.of_owner(owner_key(sa.peer_id(), sa.remote().addr)) < most;
+    const Bytes owner = owner_key(sa.peer_id(), sa.remote().addr);
+    std::size_t has = pairs_.of_owner(owner);
+    // Those that are on their way will be pairs, too.
+    if (const auto mine = of_owner_.find(owner); mine != of_owner_.end())
+        for (const SaToken token : mine->second)
+            if (const Phase1* one = sas_.find(token)) has += running_in(*one);
+    return has < most;
 }
 
 /// Quick modes that have ended wait for their last message to be asked for again. Of very many the oldest go.

@@ -216,6 +216,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     static Wanted wanted_by(const Request& r);
     bool may_have(const Phase2& x, const conf::Policy& policy) const override;
     static bool is_with(const Phase1& sa, const Wanted& who);
+    static bool serves(const Phase1& sa, const Request& r);
     void advance(Request& r);
     bool start_quick_mode(Phase1& sa, Request& r);
     void serve_waiting(Phase1& sa);

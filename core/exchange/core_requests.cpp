@@ -147,14 +147,25 @@ bool Core::start_quick_mode(Phase1& sa, Request& r) {
     return true;
 }
 
+bool Core::serves(const Phase1& sa, const Request& r) {
+    if (is_with(sa, wanted_by(r))) return true;
+    // A peer may answer under another identity than it begins with. A configured policy is for whomever its
+    // peer's sections name, where it was looked for.
+    if (!sa.initiator() || r.made != nullptr) return false;
+    Wanted who;
+    who.sections = sections_for(*r.settings, r.peer);
+    return is_with(sa, who);
+}
+
 void Core::serve_waiting(Phase1& sa) {
     const auto it = waiting_.find(sa.remote().addr);
     if (it == waiting_.end()) return;
-    std::vector<Request*> mine;
-    std::vector<Request*> rest;
+    // Whoever answered is who is to be had there, unless somebody else is about to answer.
+    const bool last = sa.initiator() && !negotiating_as_initiator(sa.local().addr, it->first);
+    std::vector<Request*> mine, strange, rest;
     for (Request* r : it->second) {
         const bool here = r->local.family == Family::None || r->local == sa.local().addr;
-        (here && is_with(sa, wanted_by(*r)) ? mine : rest).push_back(r);
+        (!here ? rest : serves(sa, *r) ? mine : last ? strange : rest).push_back(r);
     }
     if (rest.empty())
         waiting_.erase(it);
@@ -163,6 +174,13 @@ void Core::serve_waiting(Phase1& sa) {
     for (Request* r : mine)
         if (!start_quick_mode(sa, *r))
             finish_request(*r, fail(Errc::Internal, "no quick mode could be started"));
+    for (Request* r : strange) {
+        LOGE(sa.peer_text(), fmt::format("phase2 negotiation failed: who answers there is not the "
+                                         "peer of the policy. {}",
+                                         r->selector.text()));
+        r->replaces = {};  // to try again would find the same; the peer can renew its SAs itself
+        finish_request(*r, fail(Errc::Denied, "somebody else answers at the peer's address"));
+    }
 }
 
 void Core::finish_request(Request& r, const Status& status) {

@@ -291,5 +291,71 @@ TEST(Identity, OnePeerHasSoManyPairsAndNoMore) {
     EXPECT_NE(n.b.quick_mode(0xb0000, 0x1), 0u) << "others are not concerned";
 }
 
+TEST(Identity, PairsThatAreOnTheirWayAreCounted) {
+    Neighbours n;
+    ASSERT_TRUE(n.a.establish_aggressive());
+    for (std::uint32_t i = 0; i < 1000; ++i) ASSERT_NE(n.a.quick_mode(kSpiA + i, 0x1000 + i), 0u);
+    for (std::uint32_t i = 0; i < 100; ++i)
+        n.a.say(n.a.protected_message(ExchangeType::QuickMode, 0x9000 + i,
+                                      n.a.quick_mode_1_payloads(kSpiA + 2000 + i)));
+    EXPECT_EQ(n.w.b->larval.size(), 24u);
+}
+
+/// Host b, which has a pair with host a and no ISAKMP SA any more; a calls itself something else from now on and
+/// leaves it to b to begin.
+struct Renamed {
+    explicit Renamed(bool made) : w(1, options(), nullptr) {
+        auto wide = std::make_shared<conf::Config>(
+            *make_config(ip("192.0.2.2"), ip("192.0.2.1"), options()));
+        wide->remotes[0].peers_identifiers.clear();
+        wide->remotes[0].verify_identifier = false;
+        if (made) {
+            wide->policies.clear();
+            wide->remotes[0].generate_policy = conf::GeneratePolicy::Require;
+            w.b->may_make = true;
+        }
+        w.b->engine->reconfigure(wide, 2, w.now);
+        w.acquire(*w.a);
+        w.run_for(700s);
+        auto other = std::make_shared<conf::Config>(
+            *make_config(ip("192.0.2.1"), ip("192.0.2.2"), options()));
+        other->remotes[0].my_identifier.value = "another.example";
+        other->remotes[0].passive = true;
+        w.a->engine->reconfigure(other, 2, w.now);
+    }
+    static ConfigOptions options() {
+        ConfigOptions o;
+        o.named = true;
+        o.rekey = conf::Rekey::Off;  // of phase 1
+        o.phase1_lifetime = conf::seconds(600);
+        return o;
+    }
+    World w;
+};
+
+// Peers may begin as one and answer as another, as with an address that is theirs and one that is the NAT's.
+TEST(Identity, APeerThatAnswersUnderAnotherNameKeepsItsConfiguredPolicy) {
+    Renamed r(false);
+    ASSERT_EQ(r.w.pairs(*r.w.b), 1u);
+    ASSERT_EQ(r.w.b->engine->load().phase1, 0u);
+    std::uint32_t before = 0, after = 0;
+    ASSERT_NE(r.w.b->outbound(World::kPolicy, &before), nullptr);
+    r.w.run_for(2800s);
+    ASSERT_NE(r.w.b->outbound(World::kPolicy, &after), nullptr);
+    EXPECT_NE(before, after) << "renewed before it ended";
+}
+
+// What was made for one is for nobody else: that is found out once and at once.
+TEST(Identity, WhoAnswersUnderAnotherNameGetsNothingThatWasMadeForSomebody) {
+    Renamed r(true);
+    ASSERT_EQ(r.w.pairs(*r.w.b), 1u);
+    ASSERT_EQ(r.w.b->engine->load().phase1, 0u);
+    LogCapture log;
+    r.w.run_for(2800s);
+    EXPECT_EQ(log.count("who answers there is not the peer of the policy"), 1u);
+    EXPECT_EQ(log.count("ISAKMP-SA established"), 2u) << "one, said by both ends";
+    EXPECT_EQ(r.w.pairs(*r.w.b), 1u) << "it is the peer's for the rest of its time";
+}
+
 }  // namespace
 }  // namespace racoon::sim
