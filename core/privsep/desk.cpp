@@ -768,6 +768,9 @@ void Desk::set_kernel(Kernel* kernel) {
     impl_->kernel = kernel;
     impl_->made.set_kernel(kernel);
 }
+std::optional<conf::Policy> Desk::made_policy(PolicyId id) const {
+    return impl_->made.installed(id);
+}
 void Desk::set_foreign(const ForeignPolicies* foreign) {
     impl_->foreign = foreign;
 }

@@ -46,6 +46,8 @@ class Desk {
     void set_resolve(ResolveHost resolve);
     /// Null: none is open.
     void set_kernel(Kernel* kernel);
+    /// One that was made for a peer, as it is in the kernel in any direction; nothing: there is none.
+    std::optional<conf::Policy> made_policy(PolicyId id) const;
     /// Null: no policies but the configuration's and those that are made here.
     void set_foreign(const ForeignPolicies* foreign);
     /// Null: nothing is saved.

@@ -8,6 +8,7 @@
 #include "privsep/desk.hpp"
 #include "privsep/foreign_policies.hpp"
 #include "privsep/kernel.hpp"
+#include "privsep/lost_policies.hpp"
 #include "privsep/policies.hpp"
 #include "privsep/resolver.hpp"
 #include "privsep/restore.hpp"
@@ -56,6 +57,7 @@ struct Keeper::Impl {
     ForeignPolicies foreign{loop, [this](const ForeignList& list) {
                                 if (channel) send(*channel, Kind::Foreign, list);
                             }};
+    LostPolicies lost_policies{loop, [this](PolicyId id) { return installed(id); }};
     Resolver resolver;
     bool hosts_pending = false;  // addresses that are not in force yet
     loop::TimerToken hosts_timer;
@@ -100,6 +102,7 @@ struct Keeper::Impl {
         if (!opened) return done(fail(opened.error()));
         kernel = std::move(*opened);
         desk.set_kernel(kernel.get());
+        lost_policies.set_kernel(kernel.get());
         if (const Status served = kernel->can_serve(*parsed.config); !served)
             return done(fail(served.error()));
         kernel->learn(*parsed.config);
@@ -158,10 +161,7 @@ struct Keeper::Impl {
                 loop.post([this] { reconcile(); });
                 return;
             case RACOON_KERNEL_POLICY_CHANGED:
-                LOGW("", fmt::format("policy {} was removed from the kernel by somebody else: its "
-                                     "traffic is not protected until racoon is started again",
-                                     without_forward(event.policy).value));
-                return;
+                return lost_policies.lost(event.policy);
             case RACOON_KERNEL_FAILED:
                 LOGE("", "the kernel backend " +
                              (kernel ? kernel->capabilities().backend : std::string()) +
@@ -177,6 +177,12 @@ struct Keeper::Impl {
     void end_left_alone() {
         for (const std::uint64_t token : std::exchange(left_alone, {}))
             if (kernel) kernel->acquire_done(token, false);
+    }
+
+    /// A policy of ours as it is to be in the kernel.
+    std::optional<conf::Policy> installed(PolicyId id) const {
+        if (auto policy = installed_policy(*parsed.config, id)) return policy;
+        return desk.made_policy(id);
     }
 
     bool follows(const KernelEvent& event) {
@@ -354,6 +360,7 @@ struct Keeper::Impl {
         loop.cancel(change_timer);
         Change gone = std::move(*change);
         change.reset();
+        lost_policies.hold(false);
         host.rollback();
         Generation generation;
         generation.generation = gone.book->generation();
@@ -370,6 +377,7 @@ struct Keeper::Impl {
         if (const Status served = kernel->can_serve(*change->parsed.config); !served)
             return abandon_change(served);
         change->policies = PolicyChange::make(*kernel, *parsed.config, *change->parsed.config);
+        lost_policies.hold(true);
         change->policies->prepare([this](const Status& status) {
             if (!change) return;
             if (!status) return abandon_change(status);
@@ -383,6 +391,7 @@ struct Keeper::Impl {
     void commit_change() {
         Change taken = std::move(*change);
         change.reset();
+        lost_policies.hold(false);
         host.commit();
         previous_book = book;
         book = taken.book;
@@ -512,6 +521,7 @@ struct Keeper::Impl {
         auto done = std::move(ending->done);
         ending.reset();
         forget_engine();
+        lost_policies.set_kernel(nullptr);
         if (kernel) kernel->close();
         // In good order nothing is left that a start could bring back.
         if (saved) saved->clear();

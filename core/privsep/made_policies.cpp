@@ -49,6 +49,17 @@ const conf::Policy* MadePolicies::find(PolicyId id) const {
     return found == made_.end() ? nullptr : &found->second.out;
 }
 
+std::optional<conf::Policy> MadePolicies::installed(PolicyId id) const {
+    const std::uint32_t plain = without_forward(id).value;
+    const auto found = made_.find(plain & ~1u);  // the outbound one has the even number
+    if (found == made_.end() || kernel_ == nullptr) return {};
+    const auto& there = found->second.installed;
+    if (std::find(there.begin(), there.end(), id) == there.end()) return {};
+    for (conf::Policy& one : directions(found->second.out))
+        if (one.id == id) return std::move(one);
+    return {};
+}
+
 Result<ReqId> MadePolicies::fresh_reqid(conf::Level level) {
     const bool unique = level == conf::Level::Unique;
     const std::uint32_t first = unique ? 1 : kFirstRequired;

@@ -40,6 +40,8 @@ class MadePolicies {
     void forget_engine();
     /// The outbound one; null: there is none of that number.
     const conf::Policy* find(PolicyId id) const;
+    /// The one of that number as it is in the kernel, in any direction; nothing: none of these is.
+    std::optional<conf::Policy> installed(PolicyId id) const;
     std::size_t size() const { return made_.size(); }
 
   private:

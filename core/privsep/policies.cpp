@@ -30,6 +30,12 @@ Traffic traffic_of(const conf::Policy& policy) {
     return {policy.selector, policy.marks.if_id, policy.marks.mark};
 }
 
+conf::Policy forward_of(conf::Policy in) {
+    in.id = PolicyId{in.id.value | kForwardBit};
+    in.direction = conf::Direction::Forward;
+    return in;
+}
+
 using ById = std::map<std::uint32_t, conf::Policy>;
 
 ById wanted(const conf::Config& config, bool forward) {
@@ -42,9 +48,7 @@ ById wanted(const conf::Config& config, bool forward) {
         if (!forward || policy.direction != conf::Direction::In ||
             given.contains(traffic_of(policy)))
             continue;
-        conf::Policy also = policy;
-        also.id = PolicyId{policy.id.value | kForwardBit};
-        also.direction = conf::Direction::Forward;
+        conf::Policy also = forward_of(policy);
         out.emplace(also.id.value, std::move(also));
     }
     return out;
@@ -57,6 +61,13 @@ Place place_of(const conf::Policy& policy) {
 }
 
 }  // namespace
+
+std::optional<conf::Policy> installed_policy(const conf::Config& config, PolicyId id) {
+    const PolicyId plain = without_forward(id);
+    for (const conf::Policy& policy : config.policies)
+        if (policy.id == plain) return id == plain ? policy : forward_of(policy);
+    return {};
+}
 
 std::shared_ptr<PolicyChange> PolicyChange::make(Kernel& kernel, const conf::Config& before,
                                                  const conf::Config& after) {
@@ -143,8 +154,14 @@ void PolicyChange::take(const Step& step, std::function<void(const Status&)> don
                         : Status(fail(Errc::Io, "installing the policy " + text + ": " +
                                                     status.error().text())));
         };
-        if (step.remove) return kernel_.policy_update(*step.remove, *step.add, installed);
-        return kernel_.policy_add(*step.add, installed);
+        if (!step.remove) return kernel_.policy_add(*step.add, installed);
+        const auto add = [&kernel = kernel_, policy = *step.add, installed](const Status& status) {
+            // Somebody else has removed the one before.
+            if (!status && status.error().code() == Errc::NotFound)
+                return kernel.policy_add(policy, installed);
+            installed(status);
+        };
+        return kernel_.policy_update(*step.remove, *step.add, add);
     }
     kernel_.policy_delete(step.remove->id, [text, done](const Status& status) {
         // What cannot be removed is most likely gone already.

@@ -24,6 +24,9 @@ inline PolicyId without_forward(PolicyId id) {
     return PolicyId{id.value & ~kForwardBit};
 }
 
+/// The policy that a number stands for in the kernel, with kForwardBit that for forwarded packets.
+std::optional<conf::Policy> installed_policy(const conf::Config& config, PolicyId id);
+
 /// Policies that are the same in both configurations are not touched. The callbacks may come before
 /// the call returns; those that the kernel's end cuts off never come.
 class PolicyChange : public std::enable_shared_from_this<PolicyChange> {

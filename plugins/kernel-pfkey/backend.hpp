@@ -119,6 +119,8 @@ class Backend final : public sdk::KernelBackend {
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id,
                       const racoon_kernel_spi_request& larval);
     void on_policy_lost(std::uint32_t index);
+    /// One of ours that somebody else has set anew as it was.
+    bool is_unchanged(std::uint32_t index, const std::optional<racoon_kernel_policy>& now) const;
     void emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id = 0);
     void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
 

@@ -233,8 +233,10 @@ int Backend::read_foreign() {
 }
 
 void Backend::on_policy_changed(const Message& m) {
-    if (m.policy() == nullptr || by_index_.count(m.policy()->id) != 0) return;
+    if (m.policy() == nullptr) return;
     const auto policy = read_whole_policy(m, requests_.dialect());
+    if (is_unchanged(m.policy()->id, policy)) return;
+    on_policy_lost(m.policy()->id);  // another stands in its place, which is not ours
     if (!policy) return foreign_.remove(m.policy()->id);
     foreign_.put(m.policy()->id, *policy);
     avoid_reqids(*policy);
@@ -326,6 +328,14 @@ void Backend::on_sas_flushed(std::uint8_t satype) {
     }
 }
 
+bool Backend::is_unchanged(std::uint32_t index,
+                           const std::optional<racoon_kernel_policy>& now) const {
+    const auto at = by_index_.find(index);
+    if (at == by_index_.end() || !now) return false;
+    const auto ours = policies_.find(at->second);
+    return ours != policies_.end() && sdk::same_rules(ours->second.policy, *now);
+}
+
 void Backend::on_policy_lost(std::uint32_t index) {
     const auto at = by_index_.find(index);
     if (at == by_index_.end()) return;
@@ -339,7 +349,13 @@ void Backend::on_policy_lost(std::uint32_t index) {
         p.fwd_index = 0;
         return;
     }
-    journal_.remove(entry_of(p, p.policy.direction));
+    const Policy gone = p;
+    policies_.erase(policy);
+    journal_.remove(entry_of(gone, gone.policy.direction));
+    if (gone.fwd_index != 0) {
+        by_index_.erase(gone.fwd_index);
+        remove_policy(gone, RACOON_DIR_FWD);
+    }
     emit(RACOON_KERNEL_POLICY_CHANGED, nullptr, id);
 }
 

@@ -118,6 +118,8 @@ class Backend final : public sdk::KernelBackend {
     void on_acquire(const KernelEvent& event);
     void on_sas_flushed(std::uint32_t protocol);
     void on_policy_lost(std::uint32_t index);
+    /// One of ours that somebody else has set anew as it was.
+    bool is_unchanged(std::uint32_t index, const std::optional<racoon_kernel_policy>& now) const;
     void find_lost_policies();
     int read_foreign();
     void tell_left_out();

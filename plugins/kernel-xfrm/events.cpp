@@ -71,7 +71,8 @@ void Backend::on_event(const KernelEvent& event) {
     if (event.kind == Kind::Acquire) return on_acquire(event);
     if (event.kind == Kind::SasFlushed) return own ? void() : on_sas_flushed(event.protocol);
     if (event.kind == Kind::PolicyChanged) {
-        if (own || by_index_.count(event.policy_index) != 0) return;
+        if (own || is_unchanged(event.policy_index, event.policy)) return;
+        on_policy_lost(event.policy_index);  // another stands in its place, which is not ours
         if (!event.policy) return foreign_.remove(event.policy_index);
         foreign_.put(event.policy_index, *event.policy);
         return tell_left_out();
@@ -268,6 +269,14 @@ void Backend::on_sas_flushed(std::uint32_t protocol) {
     }
 }
 
+bool Backend::is_unchanged(std::uint32_t index,
+                           const std::optional<racoon_kernel_policy>& now) const {
+    const auto at = by_index_.find(index);
+    if (at == by_index_.end() || !now) return false;
+    const auto ours = policies_.find(at->second);
+    return ours != policies_.end() && sdk::same_rules(ours->second.policy, *now);
+}
+
 void Backend::on_policy_lost(std::uint32_t index) {
     const auto at = by_index_.find(index);
     if (at == by_index_.end()) return;
@@ -281,7 +290,13 @@ void Backend::on_policy_lost(std::uint32_t index) {
         p.fwd_index = 0;
         return;
     }
-    journal_.remove(sdk::policy_entry(p.policy, p.policy.direction));
+    const Policy gone = p;
+    policies_.erase(policy);
+    journal_.remove(sdk::policy_entry(gone.policy, gone.policy.direction));
+    if (gone.fwd_index != 0) {
+        by_index_.erase(gone.fwd_index);
+        remove_policy(gone.policy, RACOON_DIR_FWD);
+    }
     emit(RACOON_KERNEL_POLICY_CHANGED, nullptr, id);
 }
 

@@ -100,19 +100,21 @@ struct Stack : ::testing::Test {
         if (!journal.empty()) run("rm -rf " + journal);
     }
 
+    static racoon_kernel_policy policy(const Family& f, int i, std::uint32_t direction,
+                                       std::uint32_t mode = RACOON_MODE_TUNNEL) {
+        const std::uint32_t id = f.outer[0] == kV4.outer[0] ? 10 : 20;
+        racoon_kernel_policy p =
+            esp_policy(id + direction, direction, selector(f.net[i], f.net[1 - i]), f.outer[i],
+                       f.outer[1 - i], id);
+        p.templates[0].mode = mode;
+        if (mode == RACOON_MODE_TRANSPORT) p.templates[0].local = p.templates[0].remote = {};
+        return p;
+    }
     void policies(const Family& f, std::uint32_t mode = RACOON_MODE_TUNNEL) {
-        for (int i = 0; i < 2; ++i) {
-            const auto s = selector(f.net[i], f.net[1 - i]);
-            const std::uint32_t id = f.outer[0] == kV4.outer[0] ? 10 : 20;
-            for (std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN}) {
-                racoon_kernel_policy p =
-                    esp_policy(id + direction, direction, s, f.outer[i], f.outer[1 - i], id);
-                p.templates[0].mode = mode;
-                if (mode == RACOON_MODE_TRANSPORT)
-                    p.templates[0].local = p.templates[0].remote = {};
-                ASSERT_EQ(host(i).policy_add(p), RACOON_OK) << host(i).error();
-            }
-        }
+        for (int i = 0; i < 2; ++i)
+            for (std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN})
+                ASSERT_EQ(host(i).policy_add(policy(f, i, direction, mode)), RACOON_OK)
+                    << host(i).error();
     }
     racoon_kernel_sa sa(const Family& f, int from, std::uint32_t direction) {
         const std::uint32_t reqid = f.outer[0] == kV4.outer[0] ? 10 : 20;
@@ -428,6 +430,9 @@ TEST_F(Stack, TellsWhenOthersDeleteWhatItInstalled) {
     net.run_in(0, "ip xfrm policy delete src 192.168.1.0/24 dst 192.168.2.0/24 dir out");
     ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_POLICY_CHANGED) == 1; }, 10s));
     EXPECT_EQ(a.last(RACOON_KERNEL_POLICY_CHANGED)->policy_id, 10 + RACOON_DIR_OUT);
+    EXPECT_EQ(a.policy_dump().size(), 1u);
+    EXPECT_EQ(a.policy_add(policy(kV4, 0, RACOON_DIR_OUT)), RACOON_OK) << "it can be put back";
+    EXPECT_EQ(a.policy_dump().size(), 2u);
     net.run_in(0, "ip xfrm state flush");
     ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_SA_DELETED) == 2; }, 10s));
     EXPECT_TRUE(a.sa_dump().empty());
@@ -435,6 +440,27 @@ TEST_F(Stack, TellsWhenOthersDeleteWhatItInstalled) {
     ASSERT_EQ(b.sa_delete(id_of(sa(kV4, 0, RACOON_DIR_IN))), RACOON_OK);
     b.step(50ms);
     EXPECT_EQ(b.count(RACOON_KERNEL_SA_DELETED), 0u);
+}
+
+TEST_F(Stack, TellsWhenOthersPutAnotherPolicyInThePlaceOfItsOwn) {
+    policies(kV4);
+    const std::string place = " src 192.168.1.0/24 dst 192.168.2.0/24 dir out";
+    net.run_in(0, "ip xfrm policy update" + place + " action allow");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_POLICY_CHANGED) == 1; }, 10s));
+    EXPECT_EQ(a.last(RACOON_KERNEL_POLICY_CHANGED)->policy_id, 10 + RACOON_DIR_OUT);
+    EXPECT_EQ(a.policy_add(policy(kV4, 0, RACOON_DIR_OUT)), RACOON_STATE)
+        << "it is not ours to replace";
+    net.run_in(0, "ip xfrm policy delete" + place);
+    EXPECT_EQ(a.policy_add(policy(kV4, 0, RACOON_DIR_OUT)), RACOON_OK) << a.error();
+    // All at once, with the companion for forwarded packets.
+    net.run_in(0, "ip xfrm policy flush");
+    ASSERT_TRUE(a.run_until([&] { return a.count(RACOON_KERNEL_POLICY_CHANGED) == 3; }, 10s));
+    EXPECT_TRUE(a.policy_dump().empty());
+    for (const std::uint32_t direction : {RACOON_DIR_OUT, RACOON_DIR_IN})
+        EXPECT_EQ(a.policy_add(policy(kV4, 0, direction)), RACOON_OK) << a.error();
+    const std::string there = in_kernel(0);
+    for (const char* direction : {"dir out", "dir in", "dir fwd"})
+        EXPECT_NE(there.find(direction), std::string::npos) << there;
 }
 
 TEST_F(Stack, RemovesExactlyWhatARunThatCrashedHasLeft) {

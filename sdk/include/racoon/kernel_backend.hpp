@@ -298,4 +298,17 @@ inline bool same_place(const racoon_kernel_policy& a, const racoon_kernel_policy
            same_mark(a.mark, b.mark) && a.if_id == b.if_id;
 }
 
+/// Whether two policies ask for the same of their packets, as far as a kernel tells: `unique` reads as `require`.
+inline bool same_rules(const racoon_kernel_policy& a, const racoon_kernel_policy& b) noexcept {
+    bool same = a.action == b.action && a.template_count == b.template_count;
+    for (std::uint32_t i = 0; same && i < a.template_count; ++i) {
+        const racoon_kernel_template &x = a.templates[i], &y = b.templates[i];
+        const bool tunnel = x.mode == RACOON_MODE_TUNNEL;
+        same = x.protocol == y.protocol && x.mode == y.mode && x.reqid == y.reqid &&
+               (x.level == RACOON_LEVEL_USE) == (y.level == RACOON_LEVEL_USE) &&
+               (!tunnel || (same_address(x.local, y.local) && same_address(x.remote, y.remote)));
+    }
+    return same;
+}
+
 }  // namespace racoon::sdk
