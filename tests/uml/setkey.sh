@@ -92,6 +92,15 @@ check "what is wrong is told with its place" has 'input:1:1: unknown command "no
 check "what follows it is carried out, over two lines" has "10.6.0.1[any] 10.6.0.2[any] any" "$folder/spd"
 check "and to the end" has "10.6.0.2[any] 10.6.0.1[any] any" "$folder/spd"
 
+# The short dump that repeats, until somebody ends it.
+echo 'add 10.4.0.1 10.4.0.2 esp 0x4001 -lh 3600 -E aes-cbc 0x000102030405060708090a0b0c0d0e0f;' | "$setkey" -c
+timeout 3 "$setkey" -Dl >"$folder/out"
+check "-Dl has a head" has "time p      s spi      ltime   src -> dst" "$folder/out"
+check "and a line for each SA" grep -qE '^ *[0-9]+ esp +[A-Z] 00004001 +3[0-9]{3} +10\.4\.0\.1 -> 10\.4\.0\.2' "$folder/out" ||
+    cat "$folder/out"
+check "again and again" [ "$(grep -c '^time' "$folder/out")" -ge 2 ]
+echo 'delete 10.4.0.1 10.4.0.2 esp 0x4001;' | "$setkey" -c
+
 # -k: as it is written.
 echo 'spdadd 10.8.0.1 10.8.0.2 any -P in none;' | "$setkey" -k -f -
 "$setkey" -DP >"$folder/spd"; check "-k installs no fwd" hasnt "	fwd" "$folder/spd"
@@ -110,6 +119,14 @@ sleep 1
 kill "$watcher"
 check "-v shows messages" has "type=9(flush)" "$folder/out"
 check "-x shows those of others" has "type=9(flush)" "$folder/watched"
+# A file of messages as a socket carries them, here one FLUSH.
+printf '\2\11\0\3\2\0\0\0\1\0\0\0\0\0\0\0' >"$folder/messages"
+"$setkey" -H "$folder/messages" >"$folder/out"; equal "setkey FILE, status" $? 0
+check "shows the messages of a file" has "type=9(flush) errno=0 satype=3" "$folder/out"
+check "-H their bytes, too" has "0000: 02090003 02000000 01000000 00000000" "$folder/out"
+printf '\2\11\0' >>"$folder/messages"
+"$setkey" "$folder/messages" >"$folder/out" 2>"$folder/err"; equal "a file that breaks off, status" $? 1
+check "with the place" has "messages: byte 16: " "$folder/err"
 echo 'flush; dump esp;' | "$setkey" -n -f /dev/stdin >"$folder/out" 2>&1
 equal "-f /dev/stdin reads a pipe, status" $? 0
 "$setkey" -n -f "$folder/nowhere" 2>"$folder/out"
