@@ -112,7 +112,6 @@ class Backend final : public sdk::KernelBackend {
     void find_lost();
     int read_foreign();
     void tell_left_out();
-    void avoid_reqids(const racoon_kernel_policy& policy);
     std::vector<racoon_kernel_spi_request> read_larvals();
     void end_stale_larvals(const racoon_kernel_policy& policy, const std::uint32_t* reqids);
     int end_larval(pfkey::Message request);
@@ -132,7 +131,7 @@ class Backend final : public sdk::KernelBackend {
     pfkey::Socket event_socket_;
     std::uint64_t watch_ = 0;
     sdk::Journal journal_;
-    RequestIds reqids_;
+    RequestIds reqids_{[this](std::uint32_t reqid) { return foreign_.uses_reqid(reqid); }};
     std::map<SaKey, Sa> sas_;
     std::map<SaKey, Sa> keep_;  // what open() takes over of an earlier run
     bool overrun_ = false;      // events were lost, and the tables have not been looked at since

@@ -227,7 +227,6 @@ int Backend::read_foreign() {
     });
     if (error != 0 && error != ENOENT) return error;
     foreign_.replace(all);
-    foreign_.each([this](const racoon_kernel_policy& p) { avoid_reqids(p); });
     tell_left_out();
     return 0;
 }
@@ -239,13 +238,7 @@ void Backend::on_policy_changed(const Message& m) {
     on_policy_lost(m.policy()->id);  // another stands in its place, which is not ours
     if (!policy) return foreign_.remove(m.policy()->id);
     foreign_.put(m.policy()->id, *policy);
-    avoid_reqids(*policy);
     tell_left_out();
-}
-
-void Backend::avoid_reqids(const racoon_kernel_policy& policy) {
-    for (std::uint32_t i = 0; i < policy.template_count; ++i)
-        reqids_.avoid(policy.templates[i].reqid);
 }
 
 void Backend::tell_left_out() {

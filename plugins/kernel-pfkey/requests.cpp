@@ -17,7 +17,7 @@ std::uint32_t RequestIds::take(std::uint32_t wanted) {
         use.number = wanted;
     } else {
         for (std::uint32_t i = 0; i < kManualReqIdMax && use.number == 0; ++i) {
-            if (numbers_.count(next_) == 0 && avoided_.count(next_) == 0) use.number = next_;
+            if (numbers_.count(next_) == 0 && !others_(next_)) use.number = next_;
             next_ = next_ % kManualReqIdMax + 1;
         }
     }
@@ -34,10 +34,6 @@ void RequestIds::give_back(std::uint32_t wanted) {
     if (at == used_.end() || --at->second.users != 0) return;
     numbers_.erase(at->second.number);
     used_.erase(at);
-}
-
-void RequestIds::avoid(std::uint32_t number) {
-    if (number != 0 && number <= kManualReqIdMax) avoided_.insert(number);
 }
 
 std::uint8_t satype_of(std::uint32_t protocol) {

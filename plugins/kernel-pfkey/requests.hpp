@@ -1,10 +1,12 @@
 // SAs and policies of the ABI as messages of PF_KEY, and back.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <racoon/plugin/kernel.h>
 
@@ -16,11 +18,14 @@ namespace racoon::kernel_pfkey {
 /// which begin above, get small ones of ours while a policy or an SA uses them.
 class RequestIds {
   public:
+    /// `others`: whether somebody else has a policy with this number now, so that none of the daemon's
+    /// becomes it.
+    using Others = std::function<bool(std::uint32_t)>;
+    explicit RequestIds(Others others) : others_(std::move(others)) {}
+
     /// 0: there is none left. 0 stays 0.
     std::uint32_t take(std::uint32_t wanted);
     void give_back(std::uint32_t wanted);
-    /// A number that others use: no other of the daemon's becomes this one.
-    void avoid(std::uint32_t number);
 
   private:
     struct Use {
@@ -28,7 +33,8 @@ class RequestIds {
         std::size_t users = 0;
     };
     std::map<std::uint32_t, Use> used_;
-    std::set<std::uint32_t> numbers_, avoided_;
+    std::set<std::uint32_t> numbers_;
+    Others others_;
     std::uint32_t next_ = 1;
 };
 

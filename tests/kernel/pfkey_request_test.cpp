@@ -1,6 +1,8 @@
 // SAs and policies of the daemon as kernel-pfkey asks for them.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "conformance.hpp"
 #include "requests.hpp"
 
@@ -82,7 +84,7 @@ TEST(PfkeyRequests, NamePoliciesFromTheKernelsView) {
 }
 
 TEST(PfkeyRequests, GiveSmallRequestIdsToLargeOnes) {
-    RequestIds ids;
+    RequestIds ids([](std::uint32_t) { return false; });
     EXPECT_EQ(ids.take(0), 0u);
     EXPECT_EQ(ids.take(7), 7u) << "a manual one stays";
     const std::uint32_t small = ids.take(0x10000);
@@ -99,14 +101,16 @@ TEST(PfkeyRequests, GiveSmallRequestIdsToLargeOnes) {
 }
 
 TEST(PfkeyRequests, KeepAwayFromTheRequestIdsOfOthers) {
-    RequestIds ids;
-    ids.avoid(1);
-    ids.avoid(3);
-    ids.avoid(0);
-    ids.avoid(20000);
+    std::set<std::uint32_t> others = {1, 3};
+    RequestIds ids([&](std::uint32_t number) { return others.count(number) != 0; });
     EXPECT_EQ(ids.take(0x10000), 2u);
     EXPECT_EQ(ids.take(0x10001), 4u);
     EXPECT_EQ(ids.take(3), 3u) << "what racoon.conf names is what it names";
+    // Whatever they have had: what counts is what they have when a number is wanted.
+    for (std::uint32_t i = 1; i <= kManualReqIdMax; ++i) others.insert(i);
+    EXPECT_EQ(ids.take(0x10002), 0u) << "they have all";
+    others = {5};
+    EXPECT_NE(ids.take(0x10002), 0u) << "and now they have one";
 }
 
 TEST(PfkeyRequests, APolicyOfOthersIsReadAsItWasWritten) {

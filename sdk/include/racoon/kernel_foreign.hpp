@@ -33,6 +33,7 @@ class ForeignPolicies {
     void forget() {
         listener_ = {};
         told_.clear();
+        reqids_.clear();
         left_out_ = 0;
     }
 
@@ -58,6 +59,7 @@ class ForeignPolicies {
         one.policy.struct_size = sizeof(one.policy);
         one.policy.id = number_for(text);
         one.contents = std::move(text);
+        for_reqids(one.policy, [this](std::uint32_t reqid) { ++reqids_[reqid]; });
         listener_.policy(listener_.arg, &one.policy);
     }
 
@@ -65,6 +67,10 @@ class ForeignPolicies {
         const auto at = told_.find(index);
         if (at == told_.end()) return;
         const std::uint32_t id = at->second.policy.id;
+        for_reqids(at->second.policy, [this](std::uint32_t reqid) {
+            const auto used = reqids_.find(reqid);
+            if (used != reqids_.end() && --used->second == 0) reqids_.erase(used);
+        });
         remember(std::move(at->second.contents), id);
         told_.erase(at);
         listener_.gone(listener_.arg, id);
@@ -94,6 +100,8 @@ class ForeignPolicies {
     void each(Each each) const {
         for (const auto& [index, one] : told_) each(one.policy);
     }
+    /// Whether a template of one that is there has this request id.
+    bool uses_reqid(std::uint32_t reqid) const { return reqids_.count(reqid) != 0; }
     std::size_t size() const { return told_.size(); }
     /// How many more there are than kMost, since the last replace().
     std::size_t left_out() const { return left_out_; }
@@ -144,6 +152,11 @@ class ForeignPolicies {
         return out;
     }
 
+    template <typename Each>
+    static void for_reqids(const racoon_kernel_policy& p, Each each) {
+        for (std::uint32_t i = 0; i < p.template_count && i < 4; ++i) each(p.templates[i].reqid);
+    }
+
     std::uint32_t number_for(const std::string& contents) {
         const auto known = gone_.find(contents);
         if (known != gone_.end()) {
@@ -170,7 +183,8 @@ class ForeignPolicies {
     }
 
     racoon_kernel_foreign listener_{};
-    std::map<std::uint32_t, One> told_;  // by index
+    std::map<std::uint32_t, One> told_;            // by index
+    std::map<std::uint32_t, std::size_t> reqids_;  // and how many templates have each
     // Numbers by contents, and the how many-th it was that went.
     std::map<std::string, std::pair<std::uint32_t, std::uint64_t>> gone_;
     std::deque<std::pair<std::string, std::uint64_t>> order_;

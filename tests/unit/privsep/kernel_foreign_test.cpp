@@ -123,6 +123,31 @@ TEST_F(KernelForeign, OnlyWhatAsksForIpsecIsTold) {
     EXPECT_EQ(gone.size(), 1u);
 }
 
+TEST_F(KernelForeign, KnowsTheRequestIdsThatAreThere) {
+    auto two = policy(2, 7);
+    two.template_count = 2;
+    two.templates[1] = two.templates[0];
+    two.templates[1].protocol = RACOON_IPPROTO_COMP;
+    foreign.put(8, policy(1, 7));
+    foreign.put(16, two);
+    foreign.put(24, policy(3, 9));
+    auto first = policy(1, 7);
+    first.priority = 3;
+    foreign.put(8, first);
+    EXPECT_TRUE(foreign.uses_reqid(7));
+    EXPECT_FALSE(foreign.uses_reqid(8));
+    foreign.remove(16);
+    EXPECT_TRUE(foreign.uses_reqid(7)) << "one of them has it still";
+    foreign.put(8, policy(1, 8));
+    EXPECT_FALSE(foreign.uses_reqid(7)) << "nobody has it any more";
+    EXPECT_TRUE(foreign.uses_reqid(8));
+    foreign.replace({{24, policy(3, 10)}});
+    for (const std::uint32_t gone : {8u, 9u}) EXPECT_FALSE(foreign.uses_reqid(gone)) << gone;
+    EXPECT_TRUE(foreign.uses_reqid(10));
+    foreign.forget();
+    EXPECT_FALSE(foreign.uses_reqid(10));
+}
+
 TEST_F(KernelForeign, ThereIsABoundAndAWordAboutIt) {
     std::vector<ForeignPolicies::Indexed> all;
     for (std::uint32_t i = 0; i < ForeignPolicies::kMost + 10; ++i)
