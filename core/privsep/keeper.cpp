@@ -1,5 +1,6 @@
 #include "privsep/keeper.hpp"
 
+#include <deque>
 #include <fmt/format.h>
 #include <optional>
 
@@ -23,7 +24,7 @@ using std::chrono::seconds;
 
 /// More than the control socket has clients.
 constexpr std::size_t kMaxReloadsAsked = 64;
-constexpr std::size_t kMaxLeftAlone = 1024;
+constexpr std::size_t kMaxLeftAlone = 16'384;
 
 }  // namespace
 
@@ -87,8 +88,8 @@ struct Keeper::Impl {
     std::optional<Ending> ending;
 
     std::uint64_t acquires_lost = 0;
-    std::vector<std::uint64_t> left_alone;  // acquires for policies of others, with no section
-    bool reconciling = false;               // is about to
+    std::deque<std::uint64_t> left_alone;  // acquires for policies of others, with no section
+    bool reconciling = false;              // is about to
 
     // --- the kernel
     // -------------------------------------------------------------------------------
@@ -136,8 +137,9 @@ struct Keeper::Impl {
                     foreign.flush();  // the engine knows it before its packet
                     // What is not for us stays with the kernel, which then need not ask again soon.
                     if (!follows(event)) {
-                        if (left_alone.size() < kMaxLeftAlone)
-                            left_alone.push_back(event.acquire_token);
+                        // The older ones die of age.
+                        if (left_alone.size() >= kMaxLeftAlone) left_alone.pop_front();
+                        left_alone.push_back(event.acquire_token);
                         return;
                     }
                 }

@@ -203,6 +203,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     if (!larval_lifetime_.raise(settings_.larval_lifetime_s, journal_, &text))
         log(RACOON_LOG_INFO, std::string(sdk::LarvalLifetime::kSetting) + " stays at " + text +
                                  " s; an SA whose SPI has died by then is added anew");
+    acquires_.live_for(larval_lifetime_.seconds());
     opened_ = true;
     return RACOON_OK;
 }
@@ -225,7 +226,7 @@ void Backend::close() {
         requests_.transact(m);
         forget(sas_.begin());
     }
-    while (!acquires_.empty()) acquire_done(acquires_.begin()->first, RACOON_CANCELLED);
+    while (acquires_.first() != 0) acquire_done(acquires_.first(), RACOON_CANCELLED);
     larval_lifetime_.lower(journal_);
     journal_.close();
     requests_.close();
@@ -676,11 +677,8 @@ racoon_status Backend::policy_dump(EachPolicy each, void* arg, racoon_error*) {
 // traffic meanwhile. GETSPI with the acquire's number gives it an SPI instead; deleting that lets the next
 // packet acquire at once.
 racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
-    const auto at = acquires_.find(token);
-    if (at == acquires_.end()) return RACOON_NOT_FOUND;
-    const Message larval = at->second.larval;
-    acquires_.erase(at);
-    return status_of_errno(end_larval(larval));
+    const std::optional<Acquire> acquire = acquires_.take(token);
+    return acquire ? status_of_errno(end_larval(acquire->larval)) : racoon_status{RACOON_NOT_FOUND};
 }
 
 int Backend::end_larval(Message m) {

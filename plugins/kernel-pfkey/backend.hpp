@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <racoon/kernel_acquires.hpp>
 #include <racoon/kernel_backend.hpp>
 #include <racoon/kernel_foreign.hpp>
 #include <racoon/kernel_journal.hpp>
@@ -121,6 +122,7 @@ class Backend final : public sdk::KernelBackend {
     /// One of ours that somebody else has set anew as it was.
     bool is_unchanged(std::uint32_t index, const std::optional<racoon_kernel_policy>& now) const;
     void emit(std::uint32_t type, const Sa* sa, std::uint32_t policy_id = 0);
+    std::int64_t now_ns() const { return host_.clock != nullptr ? host_.now_ns() : 0; }
     void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
 
     sdk::HostServices host_;
@@ -138,8 +140,7 @@ class Backend final : public sdk::KernelBackend {
     std::map<std::uint32_t, Policy> policies_;
     std::map<std::uint32_t, std::uint32_t> by_index_;  // kernel's index → policy
     sdk::ForeignPolicies foreign_;
-    std::map<std::uint64_t, Acquire> acquires_;  // by token
-    std::uint64_t tokens_ = 0;
+    sdk::Acquires<Acquire> acquires_;
     sdk::LarvalLifetime larval_lifetime_;
     std::vector<racoon_kernel_spi_request>
         stale_larvals_;  // whose policy is still to come, or nobody's

@@ -11,7 +11,6 @@ namespace racoon::kernel_pfkey {
 namespace {
 using namespace pfkey;
 constexpr int kMessagesAtOnce = 256;  // then the loop looks at others
-constexpr std::size_t kMaxAcquires = 1u << 14;
 }  // namespace
 
 void Backend::on_readable() {
@@ -137,8 +136,6 @@ void Backend::on_acquire(const Message& m) {
         reqids = policies_.at(at->second).reqids.data();
     }
     if (policy == nullptr) return;  // one that we know nothing of
-    if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
-    const std::uint64_t token = ++tokens_;
     // The larval SA that it made is found by the acquire's number, or by what it was made of.
     racoon_kernel_spi_request larval{};
     larval.protocol = protocol_of(m.satype);
@@ -156,8 +153,7 @@ void Backend::on_acquire(const Message& m) {
     }
     Message getspi = spi_message(larval, reqid);
     getspi.seq = m.seq;
-    acquires_[token] = {getspi};
-    tell_acquire(token, policy->id, larval);
+    tell_acquire(acquires_.add({getspi}, now_ns()), policy->id, larval);
 }
 
 void Backend::tell_acquire(std::uint64_t token, std::uint32_t policy_id,
@@ -261,19 +257,21 @@ void Backend::find_lost() {
     for (const std::uint32_t index : lost) {
         if (opened_) on_policy_lost(index);
     }
-    const auto same = [](const Acquire& a, std::uint32_t reqid,
-                         const racoon_kernel_spi_request& r) {
-        return a.larval.sa2 && a.larval.sa2->reqid == reqid && a.larval.src && a.larval.dst &&
-               sdk::same_address(a.larval.src->addr, r.src) &&
-               sdk::same_address(a.larval.dst->addr, r.dst);
+    const auto key = [](const racoon_addr& src, const racoon_addr& dst, std::uint32_t protocol,
+                        std::uint32_t reqid) {
+        return std::pair(key_of(dst, protocol, reqid), key_of(src, 0, 0));
     };
-    std::map<std::uint32_t, std::vector<const Acquire*>> known;
-    for (const auto& [token, acquire] : acquires_)
-        if (acquire.larval.sa2) known[acquire.larval.sa2->reqid].push_back(&acquire);
+    std::set<std::pair<SaKey, SaKey>> known;
+    acquires_.forget_dead(now_ns());
+    acquires_.each([&](const Acquire& a) {
+        if (a.larval.sa2 && a.larval.src && a.larval.dst)
+            known.insert(key(a.larval.src->addr, a.larval.dst->addr, protocol_of(a.larval.satype),
+                             a.larval.sa2->reqid));
+    });
     std::size_t found = 0;
     for (racoon_kernel_spi_request& r : larval) {
         const std::uint32_t reqid = r.reqid;
-        if (acquires_.size() >= kMaxAcquires) break;
+        if (acquires_.full()) break;
         std::uint32_t policy = 0;
         const auto owner = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
             const Policy& p = entry.second;
@@ -292,14 +290,9 @@ void Backend::find_lost() {
                     sdk::can_have_left(p, nullptr, &r))
                     policy = p.id;
             });
-        const auto& mine = known[reqid];
-        if (policy == 0 || std::any_of(mine.begin(), mine.end(),
-                                       [&](const Acquire* a) { return same(*a, reqid, r); }))
-            continue;
-        const std::uint64_t token = ++tokens_;
-        acquires_[token] = {spi_message(r, reqid)};
+        if (policy == 0 || !known.insert(key(r.src, r.dst, r.protocol, reqid)).second) continue;
         ++found;
-        tell_acquire(token, policy, r);
+        tell_acquire(acquires_.add({spi_message(r, reqid)}, now_ns()), policy, r);
         if (!opened_) return;
     }
     if (found != 0) log(RACOON_LOG_NOTIFY, std::to_string(found) + " acquires had been lost");

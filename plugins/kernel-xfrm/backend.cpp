@@ -261,6 +261,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         log(RACOON_LOG_INFO, std::string(sdk::LarvalLifetime::kSetting) + " stays at " + left +
                                  " s; an SA whose SPI has died by then is added anew");
     }
+    acquires_.live_for(larval_lifetime_.seconds());
     opened_ = true;
     return RACOON_OK;
 }
@@ -278,12 +279,7 @@ void Backend::close() {
         delete_in_kernel(sas_.begin()->second);
         forget(sas_.begin());
     }
-    std::map<std::uint64_t, Acquire> acquires;
-    acquires.swap(acquires_);
-    for (const auto& [token, acquire] : acquires) {
-        acquires_[token] = acquire;
-        acquire_done(token, RACOON_CANCELLED);
-    }
+    while (acquires_.first() != 0) acquire_done(acquires_.first(), RACOON_CANCELLED);
     policies_.clear();
     by_index_.clear();
     foreign_.forget();
@@ -737,11 +733,8 @@ racoon_status Backend::policy_dump(EachPolicy each, void* arg, racoon_error*) {
 // that lets the next packet acquire at once. If an SA has replaced it, the pair makes and removes a
 // state of its own.
 racoon_status Backend::acquire_done(std::uint64_t token, racoon_status) {
-    const auto at = acquires_.find(token);
-    if (at == acquires_.end()) return RACOON_NOT_FOUND;
-    const Acquire acquire = at->second;
-    acquires_.erase(at);
-    return status_of_errno(end_larval(acquire));
+    const std::optional<Acquire> acquire = acquires_.take(token);
+    return acquire ? status_of_errno(end_larval(*acquire)) : racoon_status{RACOON_NOT_FOUND};
 }
 
 int Backend::end_larval(const Acquire& of) {

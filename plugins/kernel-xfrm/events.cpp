@@ -10,7 +10,6 @@
 namespace racoon::kernel_xfrm {
 namespace {
 constexpr int kDatagramsAtOnce = 256;  // then the loop looks at others
-constexpr std::size_t kMaxAcquires = 1u << 14;
 }  // namespace
 
 void Backend::on_readable() {
@@ -121,9 +120,8 @@ void Backend::on_acquire(const KernelEvent& event) {
     const std::uint32_t policy =
         at != by_index_.end() ? at->second : foreign_.number_of(event.policy_index);
     if (policy == 0) return;  // one that we know nothing of
-    if (acquires_.size() >= kMaxAcquires) acquires_.erase(acquires_.begin());
-    const std::uint64_t token = ++tokens_;
-    acquires_[token] = {event.sequence, event.larval, event.larval_marks};
+    const std::uint64_t token =
+        acquires_.add({event.sequence, event.larval, event.larval_marks}, now_ns());
     tell_acquire(token, policy, event.protocol, event.src, event.dst);
 }
 
@@ -186,11 +184,12 @@ void Backend::find_lost_acquires() {
         return std::pair(to, key_of(r.src, r.mode, 0));
     };
     std::set<std::pair<SaKey, SaKey>> known;
-    for (const auto& [token, acquire] : acquires_) known.insert(key(acquire.larval));
+    acquires_.forget_dead(now_ns());
+    acquires_.each([&](const Acquire& acquire) { known.insert(key(acquire.larval)); });
     std::size_t found = 0;
     for (const Acquire& larval : larvals) {
         const racoon_kernel_spi_request& tuple = larval.larval;
-        if (known.count(key(tuple)) != 0 || acquires_.size() >= kMaxAcquires) continue;
+        if (known.count(key(tuple)) != 0 || acquires_.full()) continue;
         const auto own = by_reqid.find(tuple.reqid);
         std::uint32_t policy = own != by_reqid.end() ? own->second : 0;
         racoon_kernel_spi_request of = tuple;
@@ -202,8 +201,7 @@ void Backend::find_lost_acquires() {
             });
         if (policy == 0) continue;  // one that we know nothing of
         known.insert(key(tuple));
-        const std::uint64_t token = ++tokens_;
-        acquires_[token] = larval;
+        const std::uint64_t token = acquires_.add(larval, now_ns());
         ++found;
         tell_acquire(token, policy, tuple.protocol, tuple.src, tuple.dst);
         if (!opened_) return;

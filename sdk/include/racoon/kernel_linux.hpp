@@ -57,15 +57,24 @@ class LarvalLifetime {
     /// False: it may not be changed, and stays at `left_at`.
     bool raise(std::int64_t seconds, Journal& journal, std::string* left_at) {
         *left_at = read_line();
-        if (left_at->empty() || std::atoll(left_at->c_str()) >= seconds) return true;
+        lives_s_ = seconds;
+        if (left_at->empty()) return true;
+        const std::int64_t now = std::atoll(left_at->c_str());
+        if (now >= seconds) {
+            lives_s_ = now;
+            return true;
+        }
         before_ = *left_at;
         raised_ = std::to_string(seconds);
         journal.add(entry());
         if (write_line(raised_)) return true;
         journal.remove(entry());
         before_.clear();
+        lives_s_ = now;
         return false;
     }
+    /// What it is since raise().
+    std::int64_t seconds() const { return lives_s_; }
     void lower(Journal& journal) {
         if (before_.empty()) return;
         if (read_line() == raised_) write_line(before_);
@@ -107,6 +116,7 @@ class LarvalLifetime {
 
     std::string before_;
     std::string raised_;
+    std::int64_t lives_s_ = 30;
 };
 
 }  // namespace racoon::sdk
