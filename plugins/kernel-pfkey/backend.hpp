@@ -115,6 +115,7 @@ class Backend final : public sdk::KernelBackend {
     void tell_left_out();
     std::vector<racoon_kernel_spi_request> read_larvals();
     void end_stale_larvals(const racoon_kernel_policy& policy, const std::uint32_t* reqids);
+    void tell_stale_larvals();
     int end_larval(pfkey::Message request);
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id,
                       const racoon_kernel_spi_request& larval);

@@ -207,8 +207,19 @@ racoon_status Backend::watch_policies(const racoon_kernel_foreign& listener, rac
     foreign_.listen(listener);
     const int error = read_foreign();
     if (error != 0) return sdk::refuse_errno(err, "reading the policies of others", error);
-    foreign_.each([this](const racoon_kernel_policy& p) { end_stale_larvals(p, nullptr); });
+    tell_stale_larvals();
     return RACOON_OK;
+}
+
+// For a policy of others another daemon may be at work, and lose its own SA by what would be done to ours.
+void Backend::tell_stale_larvals() {
+    const std::vector<racoon_kernel_spi_request> larvals = stale_larvals_;
+    for (racoon_kernel_spi_request larval : larvals) {
+        const std::uint32_t policy = opened_ ? sdk::asked_for_by(foreign_, &larval) : 0;
+        if (policy == 0) continue;
+        Acquire acquire{spi_message(larval, larval.reqid)};
+        tell_acquire(acquires_.add(std::move(acquire), now_ns()), policy, larval);
+    }
 }
 
 int Backend::read_foreign() {
@@ -284,12 +295,7 @@ void Backend::find_lost() {
             return false;
         });
         if (owner != policies_.end()) policy = owner->first;
-        if (policy == 0)
-            foreign_.each([&](const racoon_kernel_policy& p) {
-                if (policy == 0 && p.direction == RACOON_DIR_OUT &&
-                    sdk::can_have_left(p, nullptr, &r))
-                    policy = p.id;
-            });
+        if (policy == 0) policy = sdk::asked_for_by(foreign_, &r);
         if (policy == 0 || !known.insert(key(r.src, r.dst, r.protocol, reqid)).second) continue;
         ++found;
         tell_acquire(acquires_.add({spi_message(r, reqid)}, now_ns()), policy, r);

@@ -127,6 +127,7 @@ class Backend final : public sdk::KernelBackend {
     void find_lost_acquires();
     std::vector<Acquire> read_larvals();
     void end_stale_larvals(const racoon_kernel_policy& policy);
+    void tell_stale_larvals();
     int end_larval(const Acquire& of);
     void tell_acquire(std::uint64_t token, std::uint32_t policy_id, std::uint32_t protocol,
                       const racoon_addr& src, const racoon_addr& dst);

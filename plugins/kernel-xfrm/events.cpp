@@ -193,12 +193,7 @@ void Backend::find_lost_acquires() {
         const auto own = by_reqid.find(tuple.reqid);
         std::uint32_t policy = own != by_reqid.end() ? own->second : 0;
         racoon_kernel_spi_request of = tuple;
-        if (policy == 0)
-            foreign_.each([&](const racoon_kernel_policy& p) {
-                if (policy == 0 && p.direction == RACOON_DIR_OUT &&
-                    sdk::can_have_left(p, nullptr, &of))
-                    policy = p.id;
-            });
+        if (policy == 0) policy = sdk::asked_for_by(foreign_, &of);
         if (policy == 0) continue;  // one that we know nothing of
         known.insert(key(tuple));
         const std::uint64_t token = acquires_.add(larval, now_ns());
@@ -227,8 +222,20 @@ racoon_status Backend::watch_policies(const racoon_kernel_foreign& listener, rac
     foreign_.listen(listener);
     const int error = read_foreign();
     if (error != 0) return sdk::refuse_errno(err, "reading the policies of others", error);
-    foreign_.each([this](const racoon_kernel_policy& p) { end_stale_larvals(p); });
+    tell_stale_larvals();
     return RACOON_OK;
+}
+
+// For a policy of others another daemon may be at work, and lose its own SA by what would be done to ours.
+void Backend::tell_stale_larvals() {
+    const std::vector<Acquire> larvals = stale_larvals_;
+    for (const Acquire& left : larvals) {
+        racoon_kernel_spi_request larval = left.larval;
+        const std::uint32_t policy = opened_ ? sdk::asked_for_by(foreign_, &larval) : 0;
+        if (policy == 0) continue;
+        const std::uint64_t token = acquires_.add(left, now_ns());
+        tell_acquire(token, policy, larval.protocol, larval.src, larval.dst);
+    }
 }
 
 int Backend::read_foreign() {

@@ -820,6 +820,33 @@ TEST_F(Stack, AsksAnewForWhatARunThatCrashedWasAskedFor) {
     again.close();
 }
 
+// It may be another daemon's to answer, which works with a larval SA of its own.
+TEST_F(Stack, TellsWhatPoliciesOfOthersHadAskedForAndEndsItWhenItIsTold) {
+    ASSERT_EQ(net.run_in(0,
+                         "ip xfrm policy add src 192.168.1.0/24 dst 192.168.2.0/24 dir out tmpl "
+                         "src 10.9.0.1 dst 10.9.0.2 proto esp mode tunnel"),
+              0);
+    EXPECT_NE(ping(kV4.inner[1], "-c 1 -W 1"), 0);
+    EXPECT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 0u) << "nobody watches policies of others";
+    a.close();
+    const std::string larval = "proto esp spi 0x00000000";
+    ASSERT_NE(in_kernel(0).find(larval), std::string::npos) << in_kernel(0);
+    net.enter(0);
+    ASSERT_TRUE(a.open()) << a.error();
+    racoon_kernel_foreign listener{};
+    listener.struct_size = sizeof listener;
+    listener.policy = [](void*, const racoon_kernel_policy*) noexcept {};
+    listener.gone = [](void*, std::uint32_t) noexcept {};
+    ASSERT_EQ(a.table().watch_policies(a.impl(), &listener, a.err()), RACOON_OK) << a.error();
+    ASSERT_EQ(a.count(RACOON_KERNEL_ACQUIRE), 1u);
+    const racoon_kernel_event asked = *a.last(RACOON_KERNEL_ACQUIRE);
+    EXPECT_EQ(asked.policy_id, RACOON_FOREIGN_POLICY_FIRST);
+    EXPECT_TRUE(sdk::same_address(asked.dst, address("10.9.0.2")));
+    EXPECT_NE(in_kernel(0).find(larval), std::string::npos) << "it is not ended unasked";
+    EXPECT_EQ(a.table().acquire_done(a.impl(), asked.acquire_token, RACOON_TIMEOUT), RACOON_OK);
+    EXPECT_EQ(in_kernel(0).find(larval), std::string::npos) << in_kernel(0);
+}
+
 TEST_F(Stack, PutsBackTheLifeOfLarvalSasThatARunBeforeItHadRaised) {
     net.run_in(0, "mkdir -p " + journal + "/after && cp " + journal + "/xfrm-*.journal " + journal +
                       "/after/");

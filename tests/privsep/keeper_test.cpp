@@ -19,6 +19,7 @@ namespace {
 
 using namespace exchange;
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr const char* kConfig = R"(
@@ -704,21 +705,37 @@ class KeeperForeign : public KeeperTest {
     void modules_started() override {
         const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
         auto& table = const_cast<racoon_kernel&>(*provider->as<racoon_kernel>());
-        original_ = table.watch_policies;
+        if (original_.open == nullptr) original_ = table;
+        answered_.clear();
+        table.open = [](void* impl, const racoon_kernel_events* events,
+                        racoon_error* err) noexcept {
+            events_ = *events;
+            return original_.open(impl, events, err);
+        };
+        table.acquire_done = [](void*, std::uint64_t token, racoon_status) noexcept {
+            answered_.push_back(token);
+            return racoon_status{RACOON_OK};
+        };
         table.watch_policies = [](void*, const racoon_kernel_foreign* listener,
                                   racoon_error*) noexcept {
             listener_ = *listener;
             tell(RACOON_DIR_OUT, 0, 16385);
             tell(RACOON_DIR_IN, 1, 16386);
+            // What a run before this one was asked for.
+            acquire(1, "10.9.0.2");
+            tell(RACOON_DIR_OUT, 2, 0, "10.9.0.77");
+            acquire(2, "10.9.0.77", 2);
             return racoon_status{RACOON_OK};
         };
     }
     void TearDown() override {
         const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
-        const_cast<racoon_kernel&>(*provider->as<racoon_kernel>()).watch_policies = original_;
+        const_cast<racoon_kernel&>(*provider->as<racoon_kernel>()) = original_;
+        original_ = {};
         KeeperTest::TearDown();
     }
-    static void tell(std::uint32_t direction, std::uint32_t number, std::uint32_t reqid) {
+    static void tell(std::uint32_t direction, std::uint32_t number, std::uint32_t reqid,
+                     const char* peer = "10.9.0.2") {
         racoon_kernel_policy p{};
         p.struct_size = sizeof p;
         p.id = RACOON_FOREIGN_POLICY_FIRST + number;
@@ -733,8 +750,19 @@ class KeeperForeign : public KeeperTest {
         p.templates[0].level = RACOON_LEVEL_UNIQUE;
         p.templates[0].reqid = reqid;
         p.templates[0].local = to_abi(ip("10.9.0.1"));
-        p.templates[0].remote = to_abi(ip("10.9.0.2"));
+        p.templates[0].remote = to_abi(ip(peer));
         listener_.policy(listener_.arg, &p);
+    }
+    static void acquire(std::uint64_t token, const char* peer, std::uint32_t number = 0) {
+        racoon_kernel_event event{};
+        event.struct_size = sizeof event;
+        event.type = RACOON_KERNEL_ACQUIRE;
+        event.acquire_token = token;
+        event.policy_id = RACOON_FOREIGN_POLICY_FIRST + number;
+        event.protocol = RACOON_IPPROTO_ESP;
+        event.src = to_abi(ip("10.9.0.1"));
+        event.dst = to_abi(ip(peer));
+        events_.event(events_.arg, &event);
     }
     SpiGet foreign_spi(std::uint64_t use) const {
         SpiGet get = spi_request(use);
@@ -756,8 +784,14 @@ class KeeperForeign : public KeeperTest {
         return out;
     }
     static inline racoon_kernel_foreign listener_;
-    static inline decltype(racoon_kernel::watch_policies) original_;
+    static inline racoon_kernel_events events_;
+    static inline std::vector<std::uint64_t> answered_;
+    static inline racoon_kernel original_;
 };
+
+TEST_F(KeeperForeign, WhatWasAskedForBeforeIsGivenBackWhereItsPeerIsOurs) {
+    EXPECT_THAT(answered_, ElementsAre(1u)) << "the other one may be another daemon's";
+}
 
 TEST_F(KeeperForeign, TheEngineIsToldBeforeItServesAndAtEveryChange) {
     keeper_->hand_over({}, {});
@@ -766,7 +800,7 @@ TEST_F(KeeperForeign, TheEngineIsToldBeforeItServesAndAtEveryChange) {
     auto lists = told();
     ASSERT_EQ(lists.size(), 1u);
     EXPECT_TRUE(lists[0].anew);
-    ASSERT_EQ(lists[0].policies.size(), 1u);
+    ASSERT_EQ(lists[0].policies.size(), 2u);
     EXPECT_EQ(lists[0].policies[0].id.value, RACOON_FOREIGN_POLICY_FIRST);
     EXPECT_EQ(lists[0].policies[0].templates[0].reqid_of(true), ReqId{16386});
     listener_.gone(listener_.arg, RACOON_FOREIGN_POLICY_FIRST);

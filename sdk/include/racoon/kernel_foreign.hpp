@@ -227,4 +227,16 @@ inline bool can_have_left(const racoon_kernel_policy& policy, const std::uint32_
     return false;
 }
 
+/// The number of a policy of others whose packet can have made this larval SA, which then gets the mode of its
+/// template; 0: none.
+inline std::uint32_t asked_for_by(const ForeignPolicies& policies,
+                                  racoon_kernel_spi_request* larval) {
+    std::uint32_t id = 0;
+    policies.each([&](const racoon_kernel_policy& p) {
+        if (id == 0 && p.direction == RACOON_DIR_OUT && can_have_left(p, nullptr, larval))
+            id = p.id;
+    });
+    return id;
+}
+
 }  // namespace racoon::sdk

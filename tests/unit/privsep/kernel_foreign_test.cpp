@@ -187,5 +187,20 @@ TEST_F(KernelForeign, ALarvalSaIsFoundByItsTemplate) {
     EXPECT_TRUE(can_have_left(open, nullptr, &larval));
 }
 
+TEST_F(KernelForeign, ALarvalSaIsOfTheOutboundPolicyWithItsTemplate) {
+    racoon_kernel_spi_request larval{};
+    larval.protocol = RACOON_IPPROTO_ESP;
+    larval.src = v4(192, 0, 2, 1);
+    larval.dst = v4(192, 0, 2, 2);
+    EXPECT_EQ(asked_for_by(foreign, &larval), 0u);
+    auto in = policy(1);
+    in.direction = RACOON_DIR_IN;
+    foreign.put(8, in);
+    EXPECT_EQ(asked_for_by(foreign, &larval), 0u);
+    foreign.put(16, policy(2, 7));
+    foreign.put(24, policy(3));
+    EXPECT_EQ(asked_for_by(foreign, &larval), foreign.number_of(24));
+}
+
 }  // namespace
 }  // namespace racoon::sdk

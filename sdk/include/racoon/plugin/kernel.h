@@ -297,7 +297,8 @@ typedef struct racoon_kernel {
                                          racoon_error* err) RACOON_NOEXCEPT;
     /* Optional, after open, once: tells the policies of the system that this daemon did not install and that
      * ask for IPsec, of the directions in and out; all of them from within this call, then each one that comes
-     * or goes, until close. Acquires for an outbound one carry its number. A policy that comes back as it
+     * or goes, until close. Acquires for an outbound one carry its number; what was asked for before, and may
+     * be another daemon's to answer, is told as an acquire, too, from within this call. A policy that comes back as it
      * was has its old number, and no other policy ever gets that. Request ids are the kernel's own: 0 is one
      * like others, and SAs and SPI requests for such a policy (`policy_id`) have them just so. Not told are
      * policies of single sockets, and what the struct cannot express. The daemon never asks to change or
