@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 
 #include "conf/check.hpp"
@@ -131,8 +130,7 @@ class PolicyCheck {
         : whole_(whole), index_(whole.config), sections_(whole.config) {
         for (const Remote& r : whole.config.remotes) hosts_ = hosts_ || !r.host.empty();
         for (const Policy& p : whole.config.policies)
-            if (p.direction == Direction::In && p.action == PolicyAction::Ipsec)
-                inbound_.emplace(p.selector, p.marks.if_id, p.marks.mark);
+            if (p.direction == Direction::In && p.action == PolicyAction::Ipsec) ways_back_.add(p);
         for (const Policy& p : whole.config.policies)
             if (const PolicyTemplate* t = tunnel_of(p); t && p.direction == Direction::Out)
                 gateways_.try_emplace(p.selector, t->local, t->remote);
@@ -141,9 +139,7 @@ class PolicyCheck {
     void judge(const Policy& p) {
         if (p.direction == Direction::In) judge_gateways(p);
         if (p.direction != Direction::Out || p.action != PolicyAction::Ipsec) return;
-        // Without a mark it is for what a marked policy brings in, too.
-        if (!inbound_.contains({p.selector, p.marks.if_id, p.marks.mark}) &&
-            !inbound_.contains({p.selector, p.marks.if_id, Mark{}}))
+        if (ways_back_.of(p) == nullptr)
             whole_.diagnostics.warning(
                 Warning::OneWay, p.where,
                 "no \"in\" policy is for the same traffic in the other direction: what comes back is "
@@ -236,7 +232,7 @@ class PolicyCheck {
     std::unordered_map<IpAddr, Candidates, IpAddrHash> candidates_;
     std::size_t lookups_ = 0;
     bool hosts_ = false;
-    std::set<std::tuple<TrafficSelector, std::uint32_t, Mark>> inbound_;
+    WaysBack ways_back_;
     std::map<TrafficSelector, std::pair<IpAddr, IpAddr>> gateways_;  // of `out` policies
 };
 

@@ -163,4 +163,49 @@ std::string why_not_negotiable(const Policy& policy) {
     return {};
 }
 
+namespace {
+
+bool same_rules(const Policy& a, const Policy& b) {
+    return std::equal(a.templates.begin(), a.templates.end(), b.templates.begin(),
+                      b.templates.end(), [](const PolicyTemplate& x, const PolicyTemplate& y) {
+                          return x.protocol == y.protocol && x.tunnel == y.tunnel &&
+                                 x.local == y.local && x.remote == y.remote;
+                      });
+}
+
+}  // namespace
+
+void WaysBack::add(const Policy& in) {
+    auto& list = all_[{in.selector, in.marks.if_id, in.marks.mark}];
+    const auto before = [](const Policy* a, const Policy* b) { return a->id.value < b->id.value; };
+    list.insert(std::upper_bound(list.begin(), list.end(), &in, before), &in);
+}
+
+void WaysBack::remove(const Policy& in) {
+    const auto at = all_.find({in.selector, in.marks.if_id, in.marks.mark});
+    if (at == all_.end()) return;
+    std::erase(at->second, &in);
+    if (at->second.empty()) all_.erase(at);
+}
+
+template <typename Fits>
+const Policy* WaysBack::find(const Policy& out, Fits fits) const {
+    for (const Mark& mark : {out.marks.mark, Mark{}}) {
+        const auto at = all_.find({out.selector, out.marks.if_id, mark});
+        if (at == all_.end()) continue;
+        const auto in = std::find_if(at->second.begin(), at->second.end(),
+                                     [&](const Policy* p) { return fits(*p); });
+        if (in != at->second.end()) return *in;
+    }
+    return nullptr;
+}
+
+const Policy* WaysBack::of(const Policy& out) const {
+    return find(out, [](const Policy&) { return true; });
+}
+
+const Policy* WaysBack::with_rules_of(const Policy& out) const {
+    return find(out, [&](const Policy& in) { return same_rules(in, out); });
+}
+
 }  // namespace racoon::conf

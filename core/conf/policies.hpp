@@ -4,6 +4,11 @@
 //     assign_policy_ids(running.get(), *fresh);   // load() has done so already
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <vector>
+
 #include "conf/config.hpp"
 
 namespace racoon::conf {
@@ -23,5 +28,24 @@ IpAddr local_of(const Policy& policy);
 /// "": its SAs can be negotiated in one quick mode; else why not: its templates lead to different peers
 /// (nested tunnels), or two of them are of one protocol.
 std::string why_not_negotiable(const Policy& policy);
+
+/// Inbound ipsec policies, found by the outbound one whose answers they take: for the same traffic and if_id, and
+/// its mark, or none: packets have no mark yet when they are opened.
+class WaysBack {
+  public:
+    /// Until it is removed, `in` stays where it is and as it is.
+    void add(const Policy& in);
+    void remove(const Policy& in);
+    /// Null: what comes back is taken unprotected.
+    const Policy* of(const Policy& out) const;
+    /// The same, with rules of the same protocols and modes between the same hosts.
+    const Policy* with_rules_of(const Policy& out) const;
+
+  private:
+    using Key = std::tuple<TrafficSelector, std::uint32_t, Mark>;
+    template <typename Fits>
+    const Policy* find(const Policy& out, Fits fits) const;
+    std::map<Key, std::vector<const Policy*>> all_;  // by number
+};
 
 }  // namespace racoon::conf
