@@ -108,6 +108,7 @@ std::unique_ptr<SaPair> Core::pair_of(const Phase2& x) const {
     out->settings = x.settings_ptr();
     out->policy = x.policy();
     out->made = x.made();
+    out->kept = x.kept();
     out->section = sa.section().name;
     out->local = sa.local();
     out->remote = sa.remote();

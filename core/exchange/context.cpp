@@ -12,18 +12,31 @@ KeyedHash::Key fresh_key(Output& output) {
 }
 }  // namespace
 
+Sections::Sections(const conf::Config& config, const conf::HostAddresses& hosts)
+    : index(config, hosts) {
+    for (const auto& r : config.remotes)
+        for (const auto& p : r.proposals)
+            if (p.group != nullptr) groups.emplace(p.group->number, p.group);
+    for (const auto& i : config.sainfos)
+        if (i.pfs_group != nullptr) groups.emplace(i.pfs_group->number, i.pfs_group);
+}
+
 Settings::Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts,
                    ForeignPolicies foreign)
     : config(std::move(c)),
-      index(*config, hosts),
+      sections(std::make_shared<const Sections>(*config, hosts)),
+      index(sections->index),
+      groups(sections->groups),
       policies(*config, std::move(foreign)),
-      generation(g) {
-    for (const auto& r : config->remotes)
-        for (const auto& p : r.proposals)
-            if (p.group != nullptr) groups.emplace(p.group->number, p.group);
-    for (const auto& i : config->sainfos)
-        if (i.pfs_group != nullptr) groups.emplace(i.pfs_group->number, i.pfs_group);
-}
+      generation(g) {}
+
+Settings::Settings(const Settings& before, ForeignPolicies foreign)
+    : config(before.config),
+      sections(before.sections),
+      index(sections->index),
+      groups(sections->groups),
+      policies(before.policies, std::move(foreign)),
+      generation(before.generation) {}
 
 Context::Context(SettingsPtr s, Output& o)
     : settings(std::move(s)), output(o), hash(fresh_key(o)), ops(o) {}

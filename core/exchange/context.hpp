@@ -22,14 +22,27 @@ namespace racoon::exchange {
 /// Diffie-Hellman groups by number, as far as the configuration names them.
 using GroupMap = std::unordered_map<std::uint16_t, const conf::GroupInfo*>;
 
+/// What is made of a configuration alone, and of where its hosts' names point.
+struct Sections {
+    Sections(const conf::Config& config, const conf::HostAddresses& hosts);
+    conf::SectionIndex index;
+    GroupMap groups;
+};
+
 /// A configuration with the indices that search it; SAs keep theirs alive.
 struct Settings {
     Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts = {},
              ForeignPolicies foreign = {});
+    /// The same with other policies of others, which come and go often: all else is shared.
+    Settings(const Settings& before, ForeignPolicies foreign);
+    Settings(const Settings&) = delete;
+    Settings& operator=(const Settings&) = delete;
+
     conf::ConfigPtr config;
-    conf::SectionIndex index;
+    std::shared_ptr<const Sections> sections;
+    const conf::SectionIndex& index;
+    const GroupMap& groups;
     PolicyIndex policies;
-    GroupMap groups;
     std::uint32_t generation;
 };
 using SettingsPtr = std::shared_ptr<const Settings>;

@@ -1,5 +1,6 @@
 // Policies that others have in the kernel, setkey(8) most of all: they are served like the configuration's, and
-// come and go at any time. The settings have them, so that what points to one keeps it alive.
+// come and go at any time. The settings have them, so that what points to one keeps it alive. But nothing keeps
+// those settings that were before: each would have all the policies of its time.
 #include <memory>
 #include <vector>
 
@@ -10,20 +11,22 @@ namespace racoon::exchange {
 void Core::set_foreign(ForeignPolicies foreign) {
     foreign_ = std::move(foreign);
     const SettingsPtr before = ctx_.settings;
-    const SettingsPtr next =
-        std::make_shared<const Settings>(before->config, before->generation, hosts_, foreign_);
+    const SettingsPtr next = std::make_shared<const Settings>(*before, foreign_);
     ctx_.settings = next;
     // Null: it is not there any more. All others are where they were, or the same with another address.
     const auto now = [&](const conf::Policy& p) -> const conf::Policy* {
         return is_foreign(p) ? next->policies.same(p) : &p;
     };
-    for (Phase1* sa : sas_.all())
+    for (Phase1* sa : sas_.all()) {
         if (sa->settings_ptr() == before) sa->adopt_settings(next, &sa->section());
+        for (const auto& x : sa->children)
+            if (x->settings().config == next->config) x->adopt_settings(next, now);
+    }
     for (SaPair* pair : pairs_.all()) {
         if (pair->settings->config != next->config) continue;
         const conf::Policy* p = now(*pair->policy);
         if (p == nullptr) {
-            // Not the old settings for the sake of it, which have all the others. It may come back.
+            // It may come back.
             if (pair->kept.get() != pair->policy)
                 pair->kept = std::make_shared<const conf::Policy>(*pair->policy);
             p = pair->kept.get();

@@ -28,8 +28,12 @@ void Core::set_hosts(conf::HostAddresses hosts) {
     ctx_.settings =
         std::make_shared<const Settings>(before->config, before->generation, hosts_, foreign_);
     // It is the same configuration: what pointed into it still does.
-    for (Phase1* sa : sas_.all())
+    for (Phase1* sa : sas_.all()) {
         if (sa->settings_ptr() == before) sa->adopt_settings(ctx_.settings, &sa->section());
+        for (const auto& x : sa->children)
+            if (x->settings_ptr() == before)
+                x->adopt_settings(ctx_.settings, [](const conf::Policy& p) { return &p; });
+    }
     for (SaPair* pair : pairs_.all())
         if (pair->settings == before) pair->settings = ctx_.settings;
     for (const auto& [key, r] : requests_)

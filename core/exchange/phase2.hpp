@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exchange/exchange.hpp"
@@ -66,6 +67,20 @@ class Phase2 final : public Exchange {
     bool established() const { return established_; }
     /// A policy that was made for the peer, which this keeps alive; null: it is one of the configuration's.
     const std::shared_ptr<const conf::Policy>& made() const { return made_; }
+    /// The policy, if others have removed it meanwhile; null: it is where the settings have it.
+    const std::shared_ptr<const conf::Policy>& kept() const { return kept_; }
+    /// Those of the same configuration; `find` says where a policy of the settings before is in them, null:
+    /// not any more.
+    template <typename Find>
+    void adopt_settings(SettingsPtr next, Find find) {
+        const SettingsPtr before = std::exchange(settings_, std::move(next));  // has the policy
+        if (policy_ == nullptr || made_ != nullptr) return;
+        const conf::Policy* const now = find(*policy_);
+        if (now == nullptr && kept_ == nullptr)
+            kept_ = std::make_shared<const conf::Policy>(*policy_);
+        if (now != nullptr) kept_ = nullptr;
+        policy_ = now != nullptr ? now : kept_.get();
+    }
     bool awaits_connected = false;
     /// A responder's: message 3 came, so the SAs are as good as up, and what asks for them waits here.
     bool confirmed = false;
@@ -130,7 +145,7 @@ class Phase2 final : public Exchange {
     std::uint16_t fragment_id_ = 0;  // 0: nothing was sent in pieces yet
     SettingsPtr settings_;
     const conf::Policy* policy_;
-    std::shared_ptr<const conf::Policy> made_;
+    std::shared_ptr<const conf::Policy> made_, kept_;
     TrafficSelector selector_;
     Phase2Params params_;
     std::vector<SaDelete> owned_;

@@ -38,26 +38,39 @@ bool contains(const TrafficSelector& outer, const TrafficSelector& inner) {
 
 PolicyIndex::PolicyIndex(const conf::Config& config, ForeignPolicies foreign)
     : foreign_(std::move(foreign)) {
-    for (const conf::Policy& p : config.policies) add(p);
-    if (foreign_ == nullptr) return;
-    for (const auto& p : *foreign_) add(*p);
+    const auto own = std::make_shared<Table>();
+    for (const conf::Policy& p : config.policies) own->add(p);
+    own_ = own;
+    add_foreign();
 }
 
-void PolicyIndex::add(const conf::Policy& p) {
+PolicyIndex::PolicyIndex(const PolicyIndex& configured, ForeignPolicies foreign)
+    : foreign_(std::move(foreign)), own_(configured.own_) {
+    add_foreign();
+}
+
+void PolicyIndex::add_foreign() {
+    if (foreign_ == nullptr) return;
+    others_.by_id.reserve(foreign_->size());
+    for (const auto& p : *foreign_) others_.add(*p);
+}
+
+void PolicyIndex::Table::add(const conf::Policy& p) {
     if (p.direction != conf::Direction::Out || p.action != conf::PolicyAction::Ipsec ||
         p.templates.empty() || !conf::why_not_negotiable(p).empty())
         return;
-    by_id_.emplace(p.id, &p);
+    by_id.emplace(p.id, &p);
     const IpAddr peer = peer_of(p);
     if (peer.is_any())
-        any_peer_.push_back(&p);
+        any_peer.push_back(&p);
     else
-        by_peer_[peer].push_back(&p);
+        by_peer[peer].push_back(&p);
 }
 
 const conf::Policy* PolicyIndex::find(PolicyId id) const {
-    const auto it = by_id_.find(id);
-    return it == by_id_.end() ? nullptr : it->second;
+    for (const Table* table : {own_.get(), &others_})
+        if (const auto it = table->by_id.find(id); it != table->by_id.end()) return it->second;
+    return nullptr;
 }
 
 const conf::Policy* PolicyIndex::same(const conf::Policy& other) const {
@@ -85,17 +98,21 @@ PolicyHit PolicyIndex::match(const TrafficSelector& ts, const IpAddr& local,
                 best.policy = p;
         }
     };
-    if (const auto it = by_peer_.find(peer); it != by_peer_.end()) consider(it->second);
-    if (best.policy == nullptr) consider(any_peer_);
+    for (const Table* table : {own_.get(), &others_})
+        if (const auto it = table->by_peer.find(peer); it != table->by_peer.end())
+            consider(it->second);
+    if (best.policy != nullptr) return best;
+    for (const Table* table : {own_.get(), &others_}) consider(table->any_peer);
     return best;
 }
 
 const conf::Policy* PolicyIndex::covering(const TrafficSelector& ts) const {
     const conf::Policy* best = nullptr;
-    for (const auto& [id, p] : by_id_)
-        if (contains(p->selector, ts) &&
-            (best == nullptr || narrowness(p->selector) > narrowness(best->selector)))
-            best = p;
+    for (const Table* table : {own_.get(), &others_})
+        for (const auto& [id, p] : table->by_id)
+            if (contains(p->selector, ts) &&
+                (best == nullptr || narrowness(p->selector) > narrowness(best->selector)))
+                best = p;
     return best;
 }
 

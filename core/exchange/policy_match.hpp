@@ -32,17 +32,20 @@ class PolicyIndex {
   public:
     /// `foreign`: none, or kept alive by this.
     explicit PolicyIndex(const conf::Config& config, ForeignPolicies foreign = {});
+    /// The same configuration's policies, with others of others.
+    PolicyIndex(const PolicyIndex& configured, ForeignPolicies foreign);
 
     /// By number; null: no outbound IPsec policy has it.
     const conf::Policy* find(PolicyId id) const;
     /// The narrowest outbound policy towards `peer` that contains `ts`; exact matches are narrowest.
     PolicyHit match(const TrafficSelector& ts, const IpAddr& local, const IpAddr& peer) const;
     /// Whether a policy is with just this peer.
-    bool names_peer(const IpAddr& peer) const { return by_peer_.contains(peer); }
+    bool names_peer(const IpAddr& peer) const {
+        return own_->by_peer.contains(peer) || others_.by_peer.contains(peer);
+    }
     /// How many policies are with this peer, or may be.
     std::size_t with_peer(const IpAddr& peer) const {
-        const auto it = by_peer_.find(peer);
-        return any_peer_.size() + (it == by_peer_.end() ? 0 : it->second.size());
+        return own_->with_peer(peer) + others_.with_peer(peer);
     }
     /// The policy of this configuration that is the same as one of another; null: there is none.
     const conf::Policy* same(const conf::Policy& other) const;
@@ -50,12 +53,21 @@ class PolicyIndex {
     const conf::Policy* covering(const TrafficSelector& ts) const;
 
   private:
-    void add(const conf::Policy& policy);
+    struct Table {
+        void add(const conf::Policy& policy);
+        std::size_t with_peer(const IpAddr& peer) const {
+            const auto it = by_peer.find(peer);
+            return any_peer.size() + (it == by_peer.end() ? 0 : it->second.size());
+        }
+        std::unordered_map<PolicyId, const conf::Policy*> by_id;
+        std::unordered_map<IpAddr, std::vector<const conf::Policy*>, IpAddrHash> by_peer;
+        std::vector<const conf::Policy*> any_peer;
+    };
+    void add_foreign();
 
     ForeignPolicies foreign_;
-    std::unordered_map<PolicyId, const conf::Policy*> by_id_;
-    std::unordered_map<IpAddr, std::vector<const conf::Policy*>, IpAddrHash> by_peer_;
-    std::vector<const conf::Policy*> any_peer_;
+    std::shared_ptr<const Table> own_;  // the configuration's
+    Table others_;
 };
 
 /// Whether every packet of `inner` is a packet of `outer`.

@@ -249,7 +249,7 @@ bool Core::settle_phase1(Phase1& sa) {
 /// The same for a pair.
 void Core::settle_pair(PairId id) {
     SaPair* pair = pairs_.find(id);
-    if (pair == nullptr || pair->settings == ctx_.settings) return;
+    if (pair == nullptr || (pair->settings == ctx_.settings && pair->kept == nullptr)) return;
     Comparison compared;
     const std::string why = rematch_pair(*pair, ctx_.settings, compared);
     if (!why.empty()) delete_pair(*pair, Tell::Peer, true, why);

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <racoon/plugin.h>
 
+#include <algorithm>
+
 #include "simulation/world.hpp"
 #include "support/log_capture.hpp"
 
@@ -17,13 +19,21 @@ constexpr PolicyId kOther{RACOON_FOREIGN_POLICY_FIRST + 1};
 
 /// Two hosts whose configurations have no policies, while their kernels have.
 struct Hosts {
-    explicit Hosts(ConfigOptions o = {}) : options(o) {
-        ConfigOptions none = o;
-        none.policies = 0;
+    /// `start`: a's section says `start on`.
+    explicit Hosts(ConfigOptions o = {}, bool start = false) : options(o) {
         const IpAddr a = ip("192.0.2.1"), b = ip("192.0.2.2");
-        w = std::make_unique<World>(1, make_config(a, b, none), make_config(b, a, none));
+        auto of_a = std::make_shared<conf::Config>(*bare(a, b));
+        of_a->remotes[0].start = start;
+        w = std::make_unique<World>(1, of_a, bare(b, a));
+        if (start) w->a->engine->start_tunnels(w->now);
         tell(*w->a, {policy(*w->a)});
         tell(*w->b, {policy(*w->b)});
+    }
+    /// What a host is configured for: everything but policies.
+    conf::ConfigPtr bare(const IpAddr& own, const IpAddr& peer) const {
+        ConfigOptions none = options;
+        none.policies = 0;
+        return make_config(own, peer, none);
     }
     std::shared_ptr<conf::Policy> policy(const SimHost& of, PolicyId id = kForeign,
                                          unsigned index = 0) const {
@@ -154,16 +164,45 @@ TEST(ForeignPolicy, GoesWhileItIsNegotiated) {
     }
 }
 
+TEST(ForeignPolicy, OfAnEarlierTimeIsKeptByNothing) {
+    // Each list has all that there were, and changes may come twenty times in a second: before, while and after
+    // quick modes run, of which each goes on for a while when it has ended.
+    Hosts p;
+    World& w = *p.w;
+    std::vector<std::weak_ptr<const Policies>> lists;
+    const auto alive = [&] {
+        return std::count_if(lists.begin(), lists.end(),
+                             [](const auto& l) { return !l.expired(); });
+    };
+    for (unsigned round = 0; round < 3; ++round) {
+        w.acquire(*w.a, kForeign, 7 + round);
+        for (unsigned i = 0; i < 100; ++i) {
+            for (SimHost* host : {w.a.get(), w.b.get()}) {
+                Policies list = {p.policy(*host)};
+                if (i % 2 == 0) list.push_back(p.policy(*host, kOther, 1));
+                auto whole = std::make_shared<const Policies>(std::move(list));
+                lists.push_back(whole);
+                host->engine->foreign_policies(std::move(whole), w.now);
+            }
+            w.run_for(4ms);
+            ASSERT_LE(alive(), 2) << "one for each host, after " << i * 4 << " ms";
+        }
+        w.run_for(1s);
+        EXPECT_EQ(w.pairs(*w.a), 1u);
+        EXPECT_EQ(w.compare(), "");
+        w.b->engine->flush_phase2(0, w.now);
+        w.run_for(1s);
+    }
+    EXPECT_EQ(w.end_and_find_leaks(), "");
+}
+
 TEST(ForeignPolicy, OutlivesAReloadAndAnotherEngine) {
     LogCapture log;
     Hosts p;
     World& w = *p.w;
     w.acquire(*w.a, kForeign);
     w.run_for(3s);
-    ConfigOptions none = p.options;
-    none.policies = 0;
-    const auto config = make_config(w.addr_a, w.addr_b, none);
-    const auto counts = w.a->engine->reconfigure(config, 2, w.now);
+    const auto counts = w.a->engine->reconfigure(p.bare(w.addr_a, w.addr_b), 2, w.now);
     EXPECT_EQ(counts.phase2_kept, 1u) << log.all();
     EXPECT_EQ(counts.phase2_deleted, 0u);
     w.acquire(*w.a, kForeign, 9);
@@ -174,16 +213,8 @@ TEST(ForeignPolicy, OutlivesAReloadAndAnotherEngine) {
 }
 
 TEST(ForeignPolicy, StartsWithItsSection) {
-    ConfigOptions none;
-    none.policies = 0;
-    const IpAddr a = ip("192.0.2.1"), b = ip("192.0.2.2");
-    auto starting = std::make_shared<conf::Config>(*make_config(a, b, none));
-    starting->remotes[0].start = true;
-    Hosts p;
-    p.w = std::make_unique<World>(1, starting, make_config(b, a, none));
+    Hosts p({}, true);
     World& w = *p.w;
-    w.a->engine->start_tunnels(w.now);
-    for (SimHost* host : {w.a.get(), w.b.get()}) p.tell(*host, {p.policy(*host)});
     w.run_for(10s);
     EXPECT_EQ(w.pairs(*w.a), 1u);
     EXPECT_EQ(w.compare(), "");
