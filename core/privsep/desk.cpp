@@ -383,10 +383,7 @@ struct Desk::Impl {
     }
 
     std::vector<const conf::Policy*> foreign_list() const {
-        std::vector<const conf::Policy*> out;
-        if (foreign != nullptr)
-            for (const auto& [id, p] : foreign->served()) out.push_back(&p);
-        return out;
+        return foreign != nullptr ? foreign->served() : std::vector<const conf::Policy*>();
     }
 
     Result<PolicyMake::Reply> make_policy(const PolicyMake& request) {

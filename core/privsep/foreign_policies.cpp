@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 #include <racoon/plugin.h>
 
+#include <algorithm>
 #include <chrono>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "conf/policies.hpp"
 #include "log/log.hpp"
 
 namespace racoon::privsep {
@@ -16,25 +15,10 @@ namespace racoon::privsep {
 namespace {
 
 constexpr auto kTogether = std::chrono::milliseconds(50);
+/// For each policy that is served, so long is between two messages.
+constexpr auto kForEach = std::chrono::microseconds(100);
 /// Of one message to the engine.
 constexpr std::size_t kAtOnce = 256;
-
-/// What an outbound policy and the one for the way back have in common.
-using MirrorKey = std::tuple<TrafficSelector, std::uint32_t, Mark,
-                             std::vector<std::tuple<std::uint8_t, bool, IpAddr, IpAddr>>>;
-MirrorKey mirror_key(const conf::Policy& p, const Mark& mark) {
-    MirrorKey key{p.selector, p.marks.if_id, mark, {}};
-    for (const conf::PolicyTemplate& t : p.templates)
-        std::get<3>(key).emplace_back(t.protocol, t.tunnel, t.local, t.remote);
-    return key;
-}
-
-bool same(const conf::Policy& a, const conf::Policy& b) {
-    if (a.priority != b.priority || a.templates.size() != b.templates.size()) return false;
-    for (std::size_t i = 0; i < a.templates.size(); ++i)
-        if (a.templates[i].reqid_in != b.templates[i].reqid_in) return false;
-    return true;  // the rest is what its number stands for
-}
 
 }  // namespace
 
@@ -51,70 +35,125 @@ bool ForeignPolicies::is_foreign(PolicyId id) {
 
 void ForeignPolicies::put(conf::Policy policy) {
     if (!is_foreign(policy.id) || policy.templates.empty()) return;
-    all_.insert_or_assign(policy.id.value, std::move(policy));
+    const auto [at, fresh] = all_.try_emplace(policy.id.value);
+    One& one = at->second;
+    if (fresh) {
+        one.policy = std::move(policy);
+        add(one);
+    } else {
+        // The rest is what its number stands for.
+        if (one.policy.priority == policy.priority) return;
+        one.policy.priority = policy.priority;
+        if (one.policy.direction == conf::Direction::Out) changed_.insert(at->first);
+    }
     changed();
+}
+
+void ForeignPolicies::add(One& one) {
+    conf::Policy& p = one.policy;
+    if (p.direction != conf::Direction::Out) {
+        ways_back_.add(p);
+        return way_back_changed(p);
+    }
+    outbound_[traffic_of(p)].insert(p.id.value);
+    changed_.insert(p.id.value);
+    const auto was = gone_.find(p.id.value);
+    if (was == gone_.end()) return;
+    for (std::size_t i = 0; i < p.templates.size() && i < was->second.back.size(); ++i)
+        p.templates[i].reqid_in = was->second.back[i];
+    set_told(one, std::move(was->second));
+    gone_.erase(was);
 }
 
 void ForeignPolicies::gone(PolicyId id) {
-    if (all_.erase(id.value) == 0) return;
-    for (auto* list : {&refused_, &lonely_, &warned_}) list->erase(id.value);
+    const auto at = all_.find(id.value);
+    if (at == all_.end()) return;
+    One& one = at->second;
+    const conf::Policy& p = one.policy;
+    if (p.direction != conf::Direction::Out) {
+        ways_back_.remove(p);
+        way_back_changed(p);
+    } else {
+        const auto same = outbound_.find(traffic_of(p));
+        same->second.erase(id.value);
+        if (same->second.empty()) outbound_.erase(same);
+        changed_.erase(id.value);
+        if (one.told) gone_.emplace(id.value, *one.told);
+        set_told(one, {});
+    }
+    all_.erase(at);
     changed();
 }
 
+void ForeignPolicies::way_back_changed(const conf::Policy& in) {
+    const auto same = outbound_.find(traffic_of(in));
+    if (same != outbound_.end()) changed_.insert(same->second.begin(), same->second.end());
+}
+
 const conf::Policy* ForeignPolicies::find(PolicyId id) const {
-    const auto found = served_.find(id.value);
-    return found == served_.end() || !all_.contains(id.value) ? nullptr : &found->second;
+    const auto found = all_.find(id.value);
+    return found == all_.end() || !found->second.told ? nullptr : &found->second.policy;
+}
+
+std::vector<const conf::Policy*> ForeignPolicies::served() const {
+    std::vector<const conf::Policy*> out;
+    out.reserve(served_);
+    for (const auto& [id, one] : all_)
+        if (one.told) out.push_back(&one.policy);
+    return out;
 }
 
 void ForeignPolicies::changed() {
     if (pending_) return;
     pending_ = true;
-    timer_ = loop_.arm(kTogether, [this] { flush(); });
+    const Duration since = loop_.now() - last_;
+    const Duration work = kForEach * static_cast<std::int64_t>(served_);
+    timer_ = loop_.arm(std::max<Duration>(kTogether, work - since), [this] { flush(); });
 }
 
-std::map<std::uint32_t, conf::Policy> ForeignPolicies::judge() {
-    std::map<MirrorKey, const conf::Policy*> inbound;
-    for (const auto& [id, p] : all_)
-        if (p.direction == conf::Direction::In) inbound.emplace(mirror_key(p, p.marks.mark), &p);
-    std::map<std::uint32_t, conf::Policy> out;
-    lonely_.clear();
-    for (const auto& [id, p] : all_) {
-        if (p.direction != conf::Direction::Out) continue;
-        if (const std::string why = conf::why_not_negotiable(p); !why.empty()) {
-            if (refused_.insert(id).second)
-                LOGN("", fmt::format("the policy {} in the kernel, which is not of racoon.conf, "
-                                     "is not served: it has {}",
-                                     p.selector.text(), why));
-            continue;
-        }
-        conf::Policy& served = out.emplace(id, p).first->second;
-        // Without a mark it takes what a marked policy has brought in, too.
-        auto mirror = inbound.find(mirror_key(p, p.marks.mark));
-        if (mirror == inbound.end()) mirror = inbound.find(mirror_key(p, {}));
-        if (mirror == inbound.end()) {
-            lonely_.insert(id);
-            continue;
-        }
-        for (std::size_t i = 0; i < served.templates.size(); ++i) {
-            const ReqId in = mirror->second->templates[i].reqid;
-            if (in != served.templates[i].reqid) served.templates[i].reqid_in = in;
-        }
+void ForeignPolicies::set_told(One& one, std::optional<Told> told) {
+    if (one.told) --served_;
+    one.told = std::move(told);
+    if (one.told) ++served_;
+}
+
+/// Nothing: it is not served.
+std::optional<ForeignPolicies::Told> ForeignPolicies::judge(One& one) {
+    conf::Policy& p = one.policy;
+    if (const std::string why = conf::why_not_negotiable(p); !why.empty()) {
+        if (!std::exchange(one.refused, true))
+            LOGN("", fmt::format("the policy {} in the kernel, which is not of racoon.conf, "
+                                 "is not served: it has {}",
+                                 p.selector.text(), why));
+        return {};
+    }
+    const conf::Policy* back = ways_back_.with_rules_of(p);
+    one.lonely = back == nullptr;
+    Told out;
+    out.priority = p.priority;
+    for (std::size_t i = 0; i < p.templates.size(); ++i) {
+        conf::PolicyTemplate& t = p.templates[i];
+        t.reqid_in.reset();
+        if (back != nullptr && back->templates[i].reqid != t.reqid)
+            t.reqid_in = back->templates[i].reqid;
+        out.back.push_back(t.reqid_in);
     }
     return out;
 }
 
 bool ForeignPolicies::follows(PolicyId id, const IpAddr& peer, bool stranger) {
-    const conf::Policy* policy = find(id);
-    if (policy == nullptr) return false;
-    if ((stranger || lonely_.contains(id.value)) && warned_.insert(id.value).second)
+    const auto found = all_.find(id.value);
+    if (found == all_.end() || !found->second.told) return false;
+    One& one = found->second;
+    if ((stranger || one.lonely) && !std::exchange(one.warned, true))
         LOGN(peer.text(),
              stranger
                  ? fmt::format("traffic of the policy {} in the kernel wants SAs, and no remote "
                                "section is for its peer",
-                               policy->selector.text())
+                               one.policy.selector.text())
                  : fmt::format("no inbound policy in the kernel is for the same traffic as "
                                "{}: what comes back may be unprotected",
-                               policy->selector.text()));
+                               one.policy.selector.text()));
     return !stranger;
 }
 
@@ -122,17 +161,20 @@ void ForeignPolicies::flush() {
     if (!pending_) return;
     loop_.cancel(timer_);
     pending_ = false;
-    const auto before = std::exchange(served_, judge());
+    last_ = loop_.now();
     ForeignList change;
-    for (const auto& [id, p] : before)
-        if (!served_.contains(id)) change.gone.push_back(PolicyId{id});
-    for (const auto& [id, p] : served_)
-        if (const auto was = before.find(id); was == before.end() || !same(was->second, p))
-            change.policies.push_back(p);
+    for (const auto& [id, told] : std::exchange(gone_, {})) change.gone.push_back(PolicyId{id});
+    for (const std::uint32_t id : std::exchange(changed_, {})) {
+        One& one = all_.at(id);
+        std::optional<Told> now = judge(one);
+        if (now && now != one.told) change.policies.push_back(one.policy);
+        if (!now && one.told) change.gone.push_back(PolicyId{id});
+        set_told(one, std::move(now));
+    }
     if (change.gone.empty() && change.policies.empty()) return;
     LOGI("", fmt::format("policies in the kernel that are not of racoon.conf: {} are served "
                          "({} new or changed, {} gone)",
-                         served_.size(), change.policies.size(), change.gone.size()));
+                         served_, change.policies.size(), change.gone.size()));
     tell(change);
 }
 
@@ -141,7 +183,7 @@ void ForeignPolicies::tell_all() {
     telling_ = true;
     ForeignList list;
     list.anew = true;
-    for (const auto& [id, p] : served_) list.policies.push_back(p);
+    for (const conf::Policy* p : served()) list.policies.push_back(*p);
     tell(list);
 }
 

@@ -7,15 +7,21 @@
 //     foreign.tell_all();                   // to a new engine
 //     foreign.find(id)                      // null: no such policy, or none that is served
 //
-// Changes go out together, 50 ms after the first of them. Nothing here changes a policy. Main thread only.
+// Changes go out together, 50 ms after the first of them, and later where there are many policies and the last ones
+// have just gone out: the engine's work is for all of them. Here a change costs what it touches: the outbound
+// policies for the same traffic. Nothing here changes a policy. Main thread only.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "conf/config.hpp"
+#include "conf/policies.hpp"
 #include "loop/event_loop.hpp"
 #include "privsep/protocol.hpp"
 
@@ -38,7 +44,7 @@ class ForeignPolicies {
 
     /// Outbound and negotiable.
     const conf::Policy* find(PolicyId id) const;
-    const std::map<std::uint32_t, conf::Policy>& served() const { return served_; }
+    std::vector<const conf::Policy*> served() const;
     static bool is_foreign(PolicyId id);
     /// Of an acquire: whether it is followed. One for a policy that cannot be served, or whose peer is a
     /// `stranger`, may be another daemon's to answer. Says once of each policy why not, or that nothing takes
@@ -53,15 +59,37 @@ class ForeignPolicies {
     void flush();
 
   private:
+    /// What may differ from one time to the next in what the engine is told of a policy.
+    struct Told {
+        std::int32_t priority = 0;
+        std::vector<std::optional<ReqId>> back;  // of each template, the way back's
+        friend bool operator==(const Told&, const Told&) = default;
+    };
+    struct One {
+        conf::Policy policy;
+        std::optional<Told> told;  // it is served, and the engine has it so
+        bool refused = false, lonely = false, warned = false;
+    };
+    using Traffic = std::pair<TrafficSelector, std::uint32_t>;  // and the if_id
+    static Traffic traffic_of(const conf::Policy& p) { return {p.selector, p.marks.if_id}; }
+
+    void add(One& one);
+    void way_back_changed(const conf::Policy& in);
     void changed();
-    std::map<std::uint32_t, conf::Policy> judge();
+    std::optional<Told> judge(One& one);
+    void set_told(One& one, std::optional<Told> told);
     void tell(const ForeignList& list);
 
     loop::EventLoop& loop_;
     Tell tell_;
-    std::map<std::uint32_t, conf::Policy> all_, served_;
-    std::set<std::uint32_t> refused_, lonely_, warned_;
+    std::map<std::uint32_t, One> all_;
+    conf::WaysBack ways_back_;
+    std::map<Traffic, std::set<std::uint32_t>> outbound_;
+    std::set<std::uint32_t> changed_;     // outbound ones that have to be judged
+    std::map<std::uint32_t, Told> gone_;  // that the engine still has
+    std::size_t served_ = 0;
     bool telling_ = false, pending_ = false;
+    TimePoint last_{};  // when changes went out
     loop::TimerToken timer_;
 };
 

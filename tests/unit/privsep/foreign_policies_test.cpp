@@ -91,6 +91,24 @@ TEST_F(ForeignPoliciesTest, WhatComesTogetherIsToldTogether) {
     EXPECT_THAT(take(), IsEmpty());
 }
 
+TEST_F(ForeignPoliciesTest, ManyThatChangeAllTheTimeAreToldOfLessOften) {
+    for (std::uint32_t i = 0; i < 10'000; ++i) foreign_->put(policy(i, conf::Direction::Out));
+    foreign_->tell_all();
+    take();
+    foreign_->put(policy(20'000, conf::Direction::Out));
+    wait(200ms);
+    EXPECT_THAT(take(), IsEmpty()) << "the engine has just had all of them";
+    wait(1200ms);
+    EXPECT_THAT(take(), SizeIs(1));
+    wait(1200ms);
+    foreign_->put(policy(20'001, conf::Direction::Out));
+    wait(300ms);
+    EXPECT_THAT(take(), SizeIs(1)) << "after a quiet time at once";
+    foreign_->put(policy(20'002, conf::Direction::Out));
+    foreign_->flush();
+    EXPECT_THAT(take(), SizeIs(1)) << "and for a packet, whenever";
+}
+
 TEST_F(ForeignPoliciesTest, ManyTakeSeveralMessages) {
     for (std::uint32_t i = 0; i < 600; ++i) foreign_->put(policy(i, conf::Direction::Out));
     foreign_->tell_all();
@@ -122,6 +140,11 @@ TEST_F(ForeignPoliciesTest, InboundSasHaveTheRequestIdOfTheWayBack) {
     EXPECT_EQ(read->policies[0].selector, out->selector);
     EXPECT_EQ(read->policies[0].id, out->id);
     EXPECT_TRUE(read->more && !read->anew);
+
+    // A file that is loaded anew: what the engine asks for meanwhile is judged as before.
+    foreign_->gone(PolicyId{kFirst + 1});
+    foreign_->put(policy(1, conf::Direction::Out, 16385));
+    EXPECT_EQ(foreign_->find(PolicyId{kFirst + 1})->templates[0].reqid_of(true), ReqId{16386});
 
     foreign_->gone(PolicyId{kFirst + 2});
     foreign_->flush();
