@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "conf/peer_sections.hpp"
 #include "conf/policies.hpp"
@@ -14,25 +15,6 @@ namespace racoon::conf {
 namespace {
 
 constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
-
-/// Whoever the peer turns out to be: the sainfo that its identity selects may be another one.
-const SaInfo* sainfo_of(const Policy& p, const SectionIndex& index, const PeerSections& sections,
-                        bool hosts) {
-    std::vector<std::uint32_t> ids;
-    const IpAddr peer = peer_of(p);
-    if (!peer.is_any())
-        for (const Remote* r : sections.of(peer))
-            if (std::find(ids.begin(), ids.end(), r->ph1id) == ids.end()) ids.push_back(r->ph1id);
-    if (ids.empty() || hosts) ids.push_back(0);  // addresses of hosts are not known here
-    for (const std::uint32_t id : ids) {
-        SaInfoQuery query;
-        query.selector = p.selector;
-        query.ph1id = id;
-        query.client = peer;
-        if (const SaInfo* found = index.sainfo(query)) return found;
-    }
-    return nullptr;
-}
 
 void tell_void(const Policy& p, const SaInfo& info, const Marks& theirs, Diagnostics& diagnostics) {
     const auto tell = [&](std::string_view word, const std::string& ours,
@@ -75,17 +57,52 @@ std::optional<MarkFault> judge_mark(std::string_view word, std::uint64_t value,
     return std::nullopt;
 }
 
+struct SainfoMarks::Sections {
+    explicit Sections(const Config& config)
+        : index(config),
+          peers(config),
+          hosts(std::any_of(config.remotes.begin(), config.remotes.end(),
+                            [](const Remote& r) { return !r.host.empty(); })) {}
+    SectionIndex index;
+    PeerSections peers;
+    bool hosts;
+};
+
+SainfoMarks::SainfoMarks(const Config& config) {
+    if (std::any_of(config.sainfos.begin(), config.sainfos.end(),
+                    [](const SaInfo& info) { return info.marks.any(); }))
+        sections_ = std::make_unique<const Sections>(config);
+}
+
+SainfoMarks::~SainfoMarks() = default;
+
+/// Whoever the peer turns out to be: the sainfo that its identity selects may be another one.
+const SaInfo* SainfoMarks::of(const Policy& p) const {
+    if (sections_ == nullptr) return nullptr;
+    std::vector<std::uint32_t> ids;
+    const IpAddr peer = peer_of(p);
+    if (!peer.is_any())
+        for (const Remote* r : sections_->peers.of(peer))
+            if (std::find(ids.begin(), ids.end(), r->ph1id) == ids.end()) ids.push_back(r->ph1id);
+    // Addresses of hosts are not known here.
+    if (ids.empty() || sections_->hosts) ids.push_back(0);
+    for (const std::uint32_t id : ids) {
+        SaInfoQuery query;
+        query.selector = p.selector;
+        query.ph1id = id;
+        query.client = peer;
+        if (const SaInfo* found = sections_->index.sainfo(query))
+            return found->marks.any() ? found : nullptr;
+    }
+    return nullptr;
+}
+
 void inherit_marks(Config& config, Diagnostics& diagnostics) {
-    const auto says = [](const SaInfo& info) { return info.marks.any(); };
-    if (std::none_of(config.sainfos.begin(), config.sainfos.end(), says)) return;
-    const SectionIndex index(config);
-    const PeerSections sections(config);
-    const bool hosts = std::any_of(config.remotes.begin(), config.remotes.end(),
-                                   [](const Remote& r) { return !r.host.empty(); });
+    const SainfoMarks marks(config);
     for (Policy& p : config.policies) {
         if (p.action != PolicyAction::Ipsec) continue;
-        const SaInfo* info = sainfo_of(p, index, sections, hosts);
-        if (info == nullptr || !says(*info)) continue;
+        const SaInfo* info = marks.of(p);
+        if (info == nullptr) continue;
         Marks theirs = info->marks;
         if (p.direction != Direction::Out) theirs.output_mark = {};
         if (!p.copied) tell_void(p, *info, theirs, diagnostics);

@@ -24,6 +24,12 @@ void Core::set_foreign(ForeignPolicies foreign) {
     }
     for (SaPair* pair : pairs_.all()) {
         if (pair->settings->config != next->config) continue;
+        const conf::Policy* there = next->policies.find(pair->policy->id);
+        if (is_foreign(*pair->policy) && there != nullptr && there->marks != pair->policy->marks) {
+            // By another configuration, which has another sainfo for it.
+            delete_pair(*pair, Tell::Peer, false, "its SAs have other marks now");
+            continue;
+        }
         const conf::Policy* p = now(*pair->policy);
         if (p == nullptr) {
             // It may come back.

@@ -33,6 +33,15 @@ bool ForeignPolicies::is_foreign(PolicyId id) {
     return id.value >= RACOON_FOREIGN_POLICY_FIRST && id.value <= RACOON_FOREIGN_POLICY_LAST;
 }
 
+void ForeignPolicies::use(conf::ConfigPtr config) {
+    marks_.reset();
+    config_ = std::move(config);
+    marks_.emplace(*config_);
+    for (const auto& [id, one] : all_)
+        if (one.policy.direction == conf::Direction::Out) changed_.insert(id);
+    if (!changed_.empty()) changed();
+}
+
 void ForeignPolicies::put(conf::Policy policy) {
     if (!is_foreign(policy.id) || policy.templates.empty()) return;
     const auto [at, fresh] = all_.try_emplace(policy.id.value);
@@ -59,6 +68,7 @@ void ForeignPolicies::add(One& one) {
     changed_.insert(p.id.value);
     const auto was = gone_.find(p.id.value);
     if (was == gone_.end()) return;
+    p.marks.output_mark = was->second.output_mark;
     for (std::size_t i = 0; i < p.templates.size() && i < was->second.back.size(); ++i)
         p.templates[i].reqid_in = was->second.back[i];
     set_told(one, std::move(was->second));
@@ -129,8 +139,11 @@ std::optional<ForeignPolicies::Told> ForeignPolicies::judge(One& one) {
     }
     const conf::Policy* back = ways_back_.with_rules_of(p);
     one.lonely = back == nullptr;
+    const conf::SaInfo* info = marks_ ? marks_->of(p) : nullptr;
+    p.marks.output_mark = info != nullptr ? info->marks.output_mark : Mark{};
     Told out;
     out.priority = p.priority;
+    out.output_mark = p.marks.output_mark;
     for (std::size_t i = 0; i < p.templates.size(); ++i) {
         conf::PolicyTemplate& t = p.templates[i];
         t.reqid_in.reset();

@@ -9,7 +9,9 @@
 //
 // Changes go out together, 50 ms after the first of them, and later where there are many policies and the last ones
 // have just gone out: the engine's work is for all of them. Here a change costs what it touches: the outbound
-// policies for the same traffic. Nothing here changes a policy. Main thread only.
+// policies for the same traffic. Nothing here changes a policy in the kernel; to its SAs the sainfo gives its
+// output_mark, as to those of the configuration's policies, but no mark that the policy has not: they would never be
+// found. Main thread only.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "conf/config.hpp"
+#include "conf/marks.hpp"
 #include "conf/policies.hpp"
 #include "loop/event_loop.hpp"
 #include "privsep/protocol.hpp"
@@ -36,6 +39,9 @@ class ForeignPolicies {
     ~ForeignPolicies();
     ForeignPolicies(const ForeignPolicies&) = delete;
     ForeignPolicies& operator=(const ForeignPolicies&) = delete;
+
+    /// The configuration in force.
+    void use(conf::ConfigPtr config);
 
     // --- the backend's word ---
     /// An ipsec policy of direction in or out. A number stands for the same policy for ever, but for its priority.
@@ -62,6 +68,7 @@ class ForeignPolicies {
     /// What may differ from one time to the next in what the engine is told of a policy.
     struct Told {
         std::int32_t priority = 0;
+        Mark output_mark = {};
         std::vector<std::optional<ReqId>> back;  // of each template, the way back's
         friend bool operator==(const Told&, const Told&) = default;
     };
@@ -82,6 +89,8 @@ class ForeignPolicies {
 
     loop::EventLoop& loop_;
     Tell tell_;
+    conf::ConfigPtr config_;
+    std::optional<conf::SainfoMarks> marks_;
     std::map<std::uint32_t, One> all_;
     conf::WaysBack ways_back_;
     std::map<Traffic, std::set<std::uint32_t>> outbound_;

@@ -107,6 +107,7 @@ struct Keeper::Impl {
         if (const Status served = kernel->can_serve(*parsed.config); !served)
             return done(fail(served.error()));
         kernel->learn(*parsed.config);
+        foreign.use(parsed.config);
         // Before our own ones come: so nothing of theirs is taken by us.
         if (const Status watched = kernel->watch_policies(foreign); !watched)
             LOGW("", "policies of others are not served: " + watched.error().text());
@@ -400,6 +401,7 @@ struct Keeper::Impl {
         desk.use(book, previous_book);
         end_left_alone();
         parsed = std::move(taken.parsed);
+        foreign.use(parsed.config);
         follow_saved();
         // The engine must not offer by the new configuration what the backend cannot do.
         if (kernel && kernel->learn(*parsed.config))

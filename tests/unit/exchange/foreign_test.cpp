@@ -212,6 +212,28 @@ TEST(ForeignPolicy, OutlivesAReloadAndAnotherEngine) {
     EXPECT_EQ(w.end_and_find_leaks(), "");
 }
 
+TEST(ForeignPolicy, WhoseSasShallHaveAnotherOutputMarkGetsOthers) {
+    LogCapture log;
+    Hosts p;
+    World& w = *p.w;
+    w.acquire(*w.a, kForeign);
+    w.run_for(3s);
+    ASSERT_EQ(w.pairs(*w.a), 1u);
+    auto marked = p.policy(*w.a);
+    marked->marks.output_mark = {7, 0xff};
+    p.tell(*w.a, {marked});
+    w.run_for(1s);
+    EXPECT_EQ(w.pairs(*w.a), 0u);
+    EXPECT_EQ(w.pairs(*w.b), 0u) << "the peer is told";
+    w.acquire(*w.a, kForeign, 8);
+    w.run_for(3s);
+    EXPECT_TRUE(w.a->acquires.at(8)) << log.all();
+    ASSERT_EQ(w.a->sas.size(), 2u);
+    for (const auto& [key, sa] : w.a->sas)
+        EXPECT_EQ(sa.marks.output_mark.given(), !sa.inbound) << "of what goes out";
+    EXPECT_EQ(w.end_and_find_leaks(), "");
+}
+
 TEST(ForeignPolicy, StartsWithItsSection) {
     Hosts p({}, true);
     World& w = *p.w;

@@ -167,6 +167,42 @@ TEST_F(ForeignPoliciesTest, InboundSasHaveTheRequestIdOfTheWayBack) {
         << "one without a mark takes what a marked one brings in";
 }
 
+TEST_F(ForeignPoliciesTest, ItsSasHaveTheOutputMarkOfItsSainfo) {
+    const auto config = [](std::uint32_t mark) {
+        auto out = std::make_shared<conf::Config>();
+        conf::SaInfo info;
+        info.local.selector.emplace();
+        info.local.selector->net = Prefix::make(ip("192.168.1.0"), 24).value();
+        info.remote.selector.emplace();
+        info.remote.selector->net = Prefix::make(ip("192.168.2.0"), 24).value();
+        info.marks.output_mark = {mark, 0xff};
+        info.marks.mark = {9, 0xff};
+        info.marks.if_id = 9;
+        out->sainfos.push_back(info);
+        return out;
+    };
+    foreign_->use(config(7));
+    foreign_->put(policy(1, conf::Direction::Out));
+    foreign_->put(policy(2, conf::Direction::In));
+    auto other = policy(3, conf::Direction::Out);
+    other.selector.remote.net = Prefix::make(ip("192.168.3.0"), 24).value();
+    foreign_->put(other);
+    foreign_->tell_all();
+    EXPECT_EQ(take().at(0).policies.at(0).marks, (Marks{.output_mark = {7, 0xff}}))
+        << "and no mark that the policy itself has not";
+    EXPECT_FALSE(foreign_->find(PolicyId{kFirst + 3})->marks.any());
+    // Another configuration, and the same once more.
+    foreign_->use(config(8));
+    wait(80ms);
+    auto told = take();
+    ASSERT_THAT(told, SizeIs(1));
+    ASSERT_THAT(told[0].policies, SizeIs(1));
+    EXPECT_EQ(told[0].policies[0].marks.output_mark, (Mark{8, 0xff}));
+    foreign_->use(config(8));
+    wait(80ms);
+    EXPECT_THAT(take(), IsEmpty());
+}
+
 TEST_F(ForeignPoliciesTest, AnAcquireWithAStrangerIsLeftToOthers) {
     foreign_->put(policy(1, conf::Direction::Out));
     foreign_->put(policy(2, conf::Direction::In));
