@@ -86,7 +86,7 @@ std::shared_ptr<Config> Builder::run(std::string file) {
             case Word::PfkeyBuffer:
                 if (const auto n = number(s))
                     config_->pfkey_buffer = static_cast<std::uint32_t>(*n);
-                if (config_->pfkey_buffer != 0) offer_only(s, "the buffer is left as it is");
+                config_->pfkey_buffer_where = location(s.where);
                 break;
             case Word::GssIdEnc:
                 config_->gss_id_enc =

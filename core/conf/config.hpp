@@ -317,7 +317,8 @@ struct Config {
     Listen listen;
     std::optional<Privsep> privsep;
     bool complex_bundle = true;      // each protocol of a bundle in the mode of its own rule
-    std::uint32_t pfkey_buffer = 0;  // KiB; 0: the system's
+    std::uint32_t pfkey_buffer = 0;  // KiB; 0: the backend's own choice
+    Location pfkey_buffer_where;
     GssIdEncoding gss_id_enc = GssIdEncoding::Utf16Le;
     std::optional<ModeCfg> mode_cfg;
     std::optional<RadiusCfg> radius;  // unset: the library's own file

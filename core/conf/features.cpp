@@ -31,8 +31,7 @@ constexpr std::array kFeatures = {
     Row{Feature::Scripts, false, "hook scripts"},
     Row{Feature::StringSelectors, true, "phase 2 identities other than addresses and nets"},
     Row{Feature::BundleModes, true, "one mode for all protocols of a bundle"},
-    Row{Feature::PfkeyBuffer, false,
-        "a size for the PF_KEY socket's buffer, which is large as it is"},
+    Row{Feature::PfkeyBuffer, true, "a size for the PF_KEY sockets' buffers"},
     Row{Feature::BackupSa, true, "a backup of SAs"},
 };
 

@@ -175,7 +175,7 @@ const Directive kRows[] = {
      .unit = "KiB",
      .since = "0.8",
      .help =
-         "Receive buffer to ask for at the PF_KEY socket, for hosts with thousands of SAs. 0 leaves it as it is.",
+         "Receive buffer to ask for at the PF_KEY sockets, for hosts with thousands of SAs or policies; read when racoon starts. It is never made smaller: 2048 is asked for by itself, and 0 leaves it at that. With a kernel backend that does not speak PF_KEY it has no effect.",
      .least = 0,
      .most = 1048576,
      .feature = Feature::PfkeyBuffer,

@@ -99,7 +99,8 @@ struct Keeper::Impl {
         if (!restore) return done(fail(restore.error()));
         auto opened = Kernel::open(
             host, parsed.config->kernel, [this](const KernelEvent& e) { kernel_event(e); },
-            *restore ? (*restore)->keep() : std::vector<const SaInstall*>());
+            *restore ? (*restore)->keep() : std::vector<const SaInstall*>(),
+            parsed.config->pfkey_buffer * 1024);
         if (!opened) return done(fail(opened.error()));
         kernel = std::move(*opened);
         desk.set_kernel(kernel.get());

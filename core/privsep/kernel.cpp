@@ -134,7 +134,8 @@ std::string others_that_work(const std::vector<const plugin::Provider*>& backend
 
 Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std::string& wanted,
                                              Events events,
-                                             const std::vector<const exchange::SaInstall*>& keep) {
+                                             const std::vector<const exchange::SaInstall*>& keep,
+                                             std::uint32_t event_buffer) {
     const auto backends = host.registry().ranked(RACOON_POINT_KERNEL);
     std::string rejected;
     BackendList fates;
@@ -154,7 +155,7 @@ Result<std::unique_ptr<Kernel>> Kernel::open(plugin::PluginHost& host, const std
         std::string why = unable(*provider);
         if (why.empty()) {
             std::unique_ptr<Kernel> kernel(new Kernel(host, *provider, events));
-            Status started = kernel->start(keep);
+            Status started = kernel->start(keep, event_buffer);
             if (started) {
                 LOGI("", "kernel backend " + key + " (module " + provider->module + ")");
                 chosen = std::move(kernel);
@@ -232,7 +233,8 @@ racoon_kernel_sa outline_of(const exchange::SaInstall& request, std::uint64_t ca
 
 }  // namespace
 
-Status Kernel::start(const std::vector<const exchange::SaInstall*>& keep) {
+Status Kernel::start(const std::vector<const exchange::SaInstall*>& keep,
+                     std::uint32_t event_buffer) {
     auto caps = stamped<racoon_kernel_caps>();
     racoon_error error = plugin::empty_error();
     if (table_.keep != nullptr && !keep.empty()) {
@@ -247,6 +249,7 @@ Status Kernel::start(const std::vector<const exchange::SaInstall*>& keep) {
         auto events = stamped<racoon_kernel_events>();
         events.arg = this;
         events.event = on_event;
+        events.event_buffer = event_buffer;
         const Callout callout(provider_.module, "open", Callout::Budget::None);
         const racoon_status status =
             plugin::known_status(table_.open(provider_.impl, &events, &error));

@@ -33,9 +33,10 @@ class Kernel {
     /// it can work here; the log says which were rejected and why. Errors: Config, Plugin; the text
     /// has the remedy.
     /// `keep`: SAs of an earlier run that are not cleared away where the kernel still has them.
+    /// `event_buffer`: bytes to ask for where the system tells of events; 0: the backend knows.
     static Result<std::unique_ptr<Kernel>> open(
         plugin::PluginHost& host, const std::string& wanted, Events events,
-        const std::vector<const exchange::SaInstall*>& keep = {});
+        const std::vector<const exchange::SaInstall*>& keep = {}, std::uint32_t event_buffer = 0);
     ~Kernel();
     Kernel(const Kernel&) = delete;
     Kernel& operator=(const Kernel&) = delete;
@@ -83,7 +84,7 @@ class Kernel {
 
   private:
     Kernel(plugin::PluginHost& host, const plugin::Provider& provider, Events events);
-    Status start(const std::vector<const exchange::SaInstall*>& keep);
+    Status start(const std::vector<const exchange::SaInstall*>& keep, std::uint32_t event_buffer);
     void try_algorithm(std::uint8_t protocol, const conf::TransformInfo& info,
                        const racoon_kernel_alg& alg, const std::string& where);
     /// `about`: the SA or policy, for what is told of a failure.

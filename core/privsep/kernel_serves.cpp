@@ -1,5 +1,6 @@
 // Whether the active backend has what the configuration asks for beside algorithms: if_id, mark and
-// output_mark, without which nothing is started, and esp_frag, without which packets stay whole.
+// output_mark, without which nothing is started, and esp_frag and pfkey_buffer, without which packets stay whole
+// and buffers as they are.
 #include <racoon/plugin.h>
 
 #include "log/log.hpp"
@@ -31,6 +32,10 @@ Status Kernel::can_serve(const conf::Config& config) const {
         RACOON_TRY_STATUS(judge(info.marks, info.marks_where));
     for (const conf::Policy& policy : config.policies)
         RACOON_TRY_STATUS(judge(policy.marks, policy.where));
+    if (config.pfkey_buffer != 0 && (caps_.flags & RACOON_CAP_EVENT_BUFFER) == 0)
+        LOGW("", config.pfkey_buffer_where.text() +
+                     ": pfkey_buffer has no effect: the kernel backend " + caps_.backend +
+                     " has no such buffer");
     if ((caps_.flags & RACOON_CAP_ESP_FRAG) != 0) return ok();
     for (const conf::Remote& remote : config.remotes)
         if (remote.esp_frag != 0 && remote.nat_traversal != conf::Offer::Off)

@@ -122,7 +122,8 @@ void Backend::capabilities(racoon_kernel_caps* out) {
             out->max_replay_window = 0;
             return;
         }
-        std::uint64_t flags = RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_BYTE_LIFETIME;
+        std::uint64_t flags =
+            RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_EVENT_BUFFER;
         if (requests_.dialect().forward) flags |= RACOON_CAP_FWD_POLICY;
         if (try_sa(6, RACOON_IPPROTO_ESP) == 0) flags |= RACOON_CAP_IPV6;
         if (try_sa(4, RACOON_IPPROTO_AH) == 0) flags |= RACOON_CAP_AH;
@@ -167,8 +168,8 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
         journal_.close();
         return sdk::fail(err, status, text, error);
     };
-    int error = requests_.open();
-    if (error == 0) error = event_socket_.open();
+    int error = requests_.open(events.event_buffer);
+    if (error == 0) error = event_socket_.open(events.event_buffer);
     if (error != 0)
         return refuse(status_of_errno(error), std::string("PF_KEY socket: ") + std::strerror(error),
                       error);

@@ -247,6 +247,7 @@ bool FakeHost::open() {
     racoon_kernel_events sink{};
     sink.struct_size = sizeof(sink);
     sink.arg = this;
+    sink.event_buffer = event_buffer;
     sink.event = [](void* arg, const racoon_kernel_event* event) noexcept {
         self(arg).events.push_back(*event);
         if (self(arg).on_event) self(arg).on_event(*event);

@@ -38,6 +38,7 @@ class FakeHost {
     /// Loads RACOON_BUILD_DIR/lib/racoon/modules/NAME.so, runs init, configure, commit and start.
     /// False: error() says why.
     bool load(const std::string& name);
+    std::uint32_t event_buffer = 0;  // what open() asks for
     bool open();
     void close();
     /// Ends the helpers at once and forgets the backend, as if the daemon had been killed.

@@ -770,6 +770,38 @@ TEST_F(Stack, DoesNotTakeWhatItWouldTruncateWrongly) {
     EXPECT_NE(in_kernel(0).find("hmac(sha256)"), std::string::npos);
 }
 
+/// The receive buffers of this process's PF_KEY sockets.
+std::multiset<int> pfkey_buffers() {
+    std::multiset<int> out;
+    for (int fd = 0; fd < 256; ++fd) {
+        int value = 0;
+        socklen_t size = sizeof value;
+        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &value, &size) != 0 || value != PF_KEY)
+            continue;
+        if (::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &size) == 0) out.insert(value);
+    }
+    return out;
+}
+
+TEST_F(Stack, AsksForTheEventBufferThatItIsToldOfIfItIsLarger) {
+    if (!kPfkey) return;
+    b.close();
+    const std::uint32_t asked[] = {0, 64 << 10, 12 << 20};
+    for (const std::uint32_t bytes : asked) {
+        a.close();
+        a.event_buffer = bytes;
+        net.enter(0);
+        ASSERT_TRUE(a.open()) << a.error();
+        // The kernel doubles what it is asked for.
+        const int expected = 2 * std::max(2 << 20, static_cast<int>(bytes));
+        EXPECT_EQ(pfkey_buffers(), (std::multiset<int>{expected, expected})) << bytes;
+    }
+    racoon_kernel_caps caps{};
+    caps.struct_size = sizeof(caps);
+    ASSERT_EQ(a.table().capabilities(a.impl(), &caps), RACOON_OK);
+    EXPECT_NE(caps.flags & RACOON_CAP_EVENT_BUFFER, 0u);
+}
+
 // The daemon's request ids begin above those that PF_KEY takes from outside.
 TEST_F(Stack, TiesSasToPoliciesByLargeRequestIds) {
     for (int i = 0; i < 2; ++i)

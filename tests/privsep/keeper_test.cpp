@@ -852,6 +852,17 @@ sainfo address 192.168.11.0/24 any address 192.168.12.0/24 any {
     EXPECT_EQ(keeper_->counters().refused, before);
 }
 
+TEST_F(KeeperForeign, TheBackendIsToldOfTheBufferForItsEvents) {
+    EXPECT_EQ(events_.event_buffer, 0u);
+    write_config(std::string(kConfig) + "pfkey_buffer 4096;\n");
+    engine_.reset();
+    keeper_.reset();
+    host_->destroy();
+    begin(false);
+    EXPECT_EQ(events_.event_buffer, 4096u * 1024);
+    EXPECT_EQ(log_.count("pfkey_buffer has no effect: the kernel backend sim"), 1u) << log_.all();
+}
+
 TEST_F(KeeperForeign, OnlyAPeerOfASectionIsNegotiatedWith) {
     const Book book(keeper_->parsed().config, 1);
     EXPECT_TRUE(book.may_initiate_to(ip("10.9.0.2")));

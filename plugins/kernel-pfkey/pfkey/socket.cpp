@@ -18,12 +18,13 @@ bool is_dump(const Message& m) {
 }
 }  // namespace
 
-int Socket::open() {
+int Socket::open(std::uint32_t receive_buffer) {
     close();
     fd_ = ::socket(PF_KEY, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, kVersion);
     if (fd_ < 0) return errno;
     pid_ = static_cast<std::uint32_t>(::getpid());
-    const int size = kReceiveBuffer;
+    constexpr std::uint32_t kMost = 0x7fffffff;
+    const int size = std::max(kReceiveBuffer, static_cast<int>(std::min(receive_buffer, kMost)));
 #ifdef SO_RCVBUFFORCE
     if (::setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
 #endif

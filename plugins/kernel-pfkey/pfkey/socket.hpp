@@ -22,8 +22,8 @@ class Socket {
     Socket(const Socket&) = delete;
     Socket& operator=(const Socket&) = delete;
 
-    /// 0, or errno.
-    int open();
+    /// 0, or errno. `receive_buffer`: bytes to ask for, if they are more than it asks for by itself.
+    int open(std::uint32_t receive_buffer = 0);
     void close();
     int fd() const { return fd_; }
     std::uint32_t pid() const { return pid_; }

@@ -42,6 +42,7 @@ extern "C" {
 #define RACOON_CAP_MARK (UINT64_C(1) << 10) /* mark and output_mark */
 #define RACOON_CAP_IF_ID (UINT64_C(1) << 11)
 #define RACOON_CAP_ESP_FRAG (UINT64_C(1) << 12)
+#define RACOON_CAP_EVENT_BUFFER (UINT64_C(1) << 13)
 
 typedef struct racoon_kernel_caps {
     uint32_t struct_size;
@@ -204,6 +205,10 @@ typedef struct racoon_kernel_events {
     uint32_t struct_size;
     void* arg;
     void (*event)(void* arg, const racoon_kernel_event* event) RACOON_NOEXCEPT; /* [M] */
+    /* With RACOON_CAP_EVENT_BUFFER: bytes of receive buffer to ask for at the sockets by which the system tells of
+     * events; never fewer than the backend asks for by itself. 0: those. Set whether or not it has the capability,
+     * which is known only later. */
+    uint32_t event_buffer;
 } racoon_kernel_events;
 
 /* Numbers of policies that are not the daemon's, but setkey's or another tool's. Its own never lie here. */
