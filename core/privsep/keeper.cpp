@@ -117,7 +117,8 @@ struct Keeper::Impl {
         policies->prepare(
             [this, done = std::move(done), restore = std::move(*restore)](Status status) {
                 if (!status || !restore) return done(std::move(status));
-                restore->run(*kernel, desk, [done] { done(ok()); });
+                foreign.flush();
+                restore->run(*kernel, desk, *book, foreign, [done] { done(ok()); });
             });
     }
 

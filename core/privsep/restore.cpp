@@ -1,8 +1,10 @@
 #include "privsep/restore.hpp"
 
 #include <fmt/format.h>
+#include <racoon/plugin.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "exchange/policy_match.hpp"
@@ -19,35 +21,47 @@ constexpr std::uint64_t kPacketsPerSecond = std::uint64_t{1} << 20;
 constexpr std::uint64_t kMostPackets = std::uint64_t{1} << 31;
 /// Without extended numbers the last ones are left to a renewal.
 constexpr std::uint64_t kLastSequence = 0xffffffffu - (1u << 28);
+/// A policy of others, but none that a backend has told of.
+constexpr PolicyId kNobodys{RACOON_FOREIGN_POLICY_LAST};
 
 std::int64_t age_of(const SavedSas::Sa& sa) {
     return std::max<std::int64_t>(0, wall_seconds() - sa.installed);
 }
 
-/// As it stands in the configuration now: the number may be another, the request ids may not, since SAs
-/// and policies find each other by them.
+/// The request ids are those of then, since SAs and policies find each other by them.
+bool fits(const conf::Policy& p, const PairKeep& record) {
+    return p.direction == conf::Direction::Out && p.action == conf::PolicyAction::Ipsec &&
+           contains(p.selector, record.selector) &&
+           std::equal(p.templates.begin(), p.templates.end(), record.sas.begin(), record.sas.end(),
+                      [](const conf::PolicyTemplate& t, const PairKeep::Sa& sa) {
+                          return t.protocol == sa.protocol && t.tunnel == sa.tunnel &&
+                                 t.reqid == sa.reqid;
+                      });
+}
+
+/// As it stands in the configuration now: the number may be another.
 const conf::Policy* policy_for(const Book& book, const PairKeep& record) {
-    const auto fits = [&](const conf::Policy& p) {
-        return p.direction == conf::Direction::Out && p.action == conf::PolicyAction::Ipsec &&
-               contains(p.selector, record.selector) &&
-               std::equal(p.templates.begin(), p.templates.end(), record.sas.begin(),
-                          record.sas.end(),
-                          [](const conf::PolicyTemplate& t, const PairKeep::Sa& sa) {
-                              return t.protocol == sa.protocol && t.tunnel == sa.tunnel &&
-                                     t.reqid == sa.reqid;
-                          });
-    };
-    if (const conf::Policy* same = book.policy(record.policy); same != nullptr && fits(*same))
+    if (const conf::Policy* same = book.policy(record.policy); same && fits(*same, record))
         return same;
     for (const conf::Policy& p : book.config().policies)
-        if (fits(p)) return &p;
+        if (fits(p, record)) return &p;
     return nullptr;
 }
 
-Status judge(const Book& book, SavedSas::Pair& pair) {
+/// As it stands in the kernel, where its number says nothing: each run gives others.
+const conf::Policy* policy_for(const ForeignPolicies& foreign, const PairKeep& record) {
+    const conf::Policy* wider = nullptr;
+    for (const conf::Policy* p : foreign.served()) {
+        if (!fits(*p, record)) continue;
+        if (p->selector == record.selector) return p;
+        wider = p;
+    }
+    return wider;
+}
+
+Status judge(const Book& book, SavedSas::Pair& pair, const conf::Policy* policy) {
     PairKeep& record = pair.record;
     if (record.made) return fail(Errc::Unsupported, "its policy was made for the peer");
-    const conf::Policy* policy = policy_for(book, record);
     if (policy == nullptr) return fail(Errc::NotFound, "its policy is gone or changed");
     const conf::Remote* section = book.remote(record.section);
     if (section == nullptr) return fail(Errc::NotFound, "its remote section is gone");
@@ -61,12 +75,17 @@ Status judge(const Book& book, SavedSas::Pair& pair) {
     facts.peer = record.remote;
     for (SavedSas::Sa& sa : pair.sas) {
         sa.request.policy = policy->id;
-        RACOON_TRY_STATUS(book.check_sa_install(sa.request, facts));
+        RACOON_TRY_STATUS(book.check_sa_install(sa.request, facts, policy));
         const std::uint64_t life = sa.request.hard_seconds;
         if (life != 0 && static_cast<std::uint64_t>(age_of(sa)) >= life)
             return fail(Errc::Timeout, "its time is over");
     }
     return ok();
+}
+
+void tell_judged(const SavedSas::Pair& pair, const Status& status) {
+    LOGI(pair.record.remote.addr.text(),
+         "SAs for " + pair.record.selector.text() + " do not come back: " + status.error().text());
 }
 
 /// Empty: there is no number left that is surely new.
@@ -132,29 +151,47 @@ Result<std::shared_ptr<Restore>> Restore::make(SavedSas& saved, const Book& book
     // What stays is written again, so that nothing else is left in the store.
     saved.clear();
     for (SavedSas::Pair& pair : pairs) {
-        if (const Status judged = judge(book, pair); !judged) {
-            LOGI(pair.record.remote.addr.text(), "SAs for " + pair.record.selector.text() +
-                                                     " do not come back: " + judged.error().text());
-            continue;
+        if (ForeignPolicies::is_foreign(pair.record.policy)) {
+            for (SavedSas::Sa& sa : pair.sas) sa.request.policy = kNobodys;
+            out->of_others_.push_back(std::move(pair));
+        } else if (const Status judged = judge(book, pair, policy_for(book, pair.record)); judged) {
+            out->take(std::move(pair));
+        } else {
+            tell_judged(pair, judged);
         }
-        for (const SavedSas::Sa& sa : pair.sas) saved.sa(sa.request, sa.installed, sa.sequence);
-        saved.pair(pair.record);
-        out->pairs_.push_back(std::move(pair));
     }
     return out;
 }
 
+void Restore::take(SavedSas::Pair pair) {
+    for (const SavedSas::Sa& sa : pair.sas) saved_.sa(sa.request, sa.installed, sa.sequence);
+    saved_.pair(pair.record);
+    pairs_.push_back(std::move(pair));
+}
+
 std::vector<const SaInstall*> Restore::keep() const {
     std::vector<const SaInstall*> out;
-    for (const SavedSas::Pair& pair : pairs_)
-        for (const SavedSas::Sa& sa : pair.sas) out.push_back(&sa.request);
+    for (const auto* list : {&pairs_, &of_others_})
+        for (const SavedSas::Pair& pair : *list)
+            for (const SavedSas::Sa& sa : pair.sas) out.push_back(&sa.request);
     return out;
 }
 
-void Restore::run(Kernel& kernel, Desk& desk, std::function<void()> done) {
+void Restore::run(Kernel& kernel, Desk& desk, const Book& book, const ForeignPolicies& foreign,
+                  std::function<void()> done) {
     kernel_ = &kernel;
     desk_ = &desk;
     done_ = std::move(done);
+    for (SavedSas::Pair& pair : std::exchange(of_others_, {})) {
+        const Status judged = judge(book, pair, policy_for(foreign, pair.record));
+        if (judged) {
+            take(std::move(pair));
+            continue;
+        }
+        tell_judged(pair, judged);
+        for (const SavedSas::Sa& sa : pair.sas)
+            kernel_->sa_delete(deletion(sa.request), [](const Status&) {});
+    }
     go_on();
 }
 

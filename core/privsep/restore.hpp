@@ -4,7 +4,9 @@
 //
 //     auto restore = Restore::make(*saved, *book);             // what may come back
 //     … Kernel::open(…, restore->keep()) …                     // and is not cleared away
-//     restore->run(*kernel, desk, [] { … });                   // after the policies are there
+//     restore->run(*kernel, desk, *book, foreign, [] { … });   // after the policies are there
+//
+// Whether the policy of others that an SA is for is still there, is known last: until then it may come back.
 //
 // An SA that is made anew begins with a sequence number that no packet of the old one can have had, since
 // the peer refuses what it has seen, and a number that comes twice breaks a cipher like AES-GCM. The
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "privsep/desk.hpp"
+#include "privsep/foreign_policies.hpp"
 #include "privsep/kernel.hpp"
 #include "privsep/rules.hpp"
 #include "privsep/saved_sas.hpp"
@@ -31,10 +34,12 @@ class Restore : public std::enable_shared_from_this<Restore> {
     /// The SAs that may come back.
     std::vector<const exchange::SaInstall*> keep() const;
     /// `done` may be called before this returns.
-    void run(Kernel& kernel, Desk& desk, std::function<void()> done);
+    void run(Kernel& kernel, Desk& desk, const Book& book, const ForeignPolicies& foreign,
+             std::function<void()> done);
 
   private:
     explicit Restore(SavedSas& saved) : saved_(saved) {}
+    void take(SavedSas::Pair pair);
     void go_on();
     void begin(SavedSas::Sa& sa);
     void found(SavedSas::Sa& sa, const Status& status);
@@ -44,7 +49,7 @@ class Restore : public std::enable_shared_from_this<Restore> {
     void finish_pair();
 
     SavedSas& saved_;
-    std::vector<SavedSas::Pair> pairs_;
+    std::vector<SavedSas::Pair> pairs_, of_others_;
     Kernel* kernel_ = nullptr;
     Desk* desk_ = nullptr;
     std::function<void()> done_;

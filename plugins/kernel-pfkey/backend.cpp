@@ -254,7 +254,7 @@ void Backend::remove_leftovers(const std::vector<std::string>& entries) {
             const auto kept = keep_.find(key_of(id.dst, id.protocol, id.spi));
             if (ours && kept != keep_.end() && sdk::same_address(kept->second.id.src, id.src)) {
                 Sa taken = kept->second;
-                taken.kernel_reqid = reqids_.take(taken.reqid);
+                if (taken.reqid != 0) taken.kernel_reqid = reqids_.take(taken.reqid);
                 if (taken.kernel_reqid == reqid) {
                     sas_[kept->first] = taken;
                     continue;  // it stays in the journal, too
@@ -364,6 +364,7 @@ Backend::Sa Backend::entry_of(const racoon_kernel_sa& sa) {
     entry.direction = sa.direction;
     entry.mode = sa.mode;
     entry.reqid = is_foreign(sa.policy_id) ? 0 : sa.reqid;
+    if (entry.reqid == 0) entry.kernel_reqid = sa.reqid;
     entry.policy_id = sa.policy_id;
     return entry;
 }
@@ -382,7 +383,7 @@ racoon_status Backend::install(std::uint8_t type, const racoon_kernel_sa& sa, ra
                          "PF_KEY cannot say where the sequence numbers of an SA begin");
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     Sa entry = entry_of(sa);
-    entry.kernel_reqid = is_foreign(sa.policy_id) ? sa.reqid : reqids_.take(sa.reqid);
+    if (entry.reqid != 0) entry.kernel_reqid = reqids_.take(entry.reqid);
     if (entry.kernel_reqid == 0 && sa.reqid != 0)
         return sdk::fail(err, RACOON_NO_MEMORY, "PF_KEY has no request id left");
     const std::string line = sdk::sa_entry(entry.id, entry.kernel_reqid);

@@ -7,6 +7,8 @@
 suite=()
 # Through PF_KEY Linux cuts HMAC-SHA2-256 to 96 bits, so that only the other can come about.
 [ "$kernel" != pfkey ] || suite=(esp_auth="hmac_sha256, hmac_sha1")
+marked="output_mark 0x7/0xff;"
+[ "$kernel" != pfkey ] || marked=
 
 setkey() { enter "$1" "$racoon_home/sbin/setkey" "${@:2}"; }
 policies() { ip -n "$1" xfrm policy | grep -v '^ *socket' | grep -cE '^src'; }
@@ -30,7 +32,8 @@ spdadd $peer_net $own_net any -P in ipsec esp/tunnel/$peer-$own/$2;
 BOOT
 }
 for host in l r; do
-    racoon_configure $host kernel="$kernel" families=4 policies= "${suite[@]}" top="
+    racoon_configure $host kernel="$kernel" families=4 policies= "${suite[@]}" sainfo="$marked" top="
+path backupsa \"$work/$host/racoon/sa\";
 sainfo anonymous {
     lifetime time 1 hour; encryption_algorithm aes 256; authentication_algorithm hmac_sha1;
     compression_algorithm deflate;
@@ -57,6 +60,8 @@ for direction in out in; do
     at_least "request id of the $direction policy" "${wanted:-0}" 1
     equal "SAs of l with it" "$(ip -n l xfrm state list src $from | grep -c "reqid $wanted ")" 1
 done
+[ "$kernel" = pfkey ] || equal "its SA has the output_mark of the sainfo" \
+    "$(ip -n l xfrm state list src 10.9.0.1 | grep -c 'output-mark 0x7/0xff')" 1
 check "racoonctl finds the policy, too" racoon_ctl l establish-sa esp inet 192.168.1.0/24 192.168.2.0/24 any
 
 # --- while it runs: transport mode, between the hosts themselves ---
@@ -117,8 +122,20 @@ check "its policy goes" eval 'echo "spddelete 192.168.1.0/24 192.168.77.0/24 any
 stop_process "$pid_l" KILL
 check "racoon starts after a crash" racoon_start l && pid_l=$racoon_pid
 check "and a ping goes through" ping_once l 192.168.1.1 192.168.2.1 60
+wait_until 20 eval '[ "$(pairs_of l)" = 2 ]'
+before=$(racoon_spis l) made=$(established r)
+stop_process "$pid_l" KILL
+check "racoon -B starts after another" racoon_start l -B && pid_l=$racoon_pid
+check "its log tells of the SAs" wait_line "$(log_of l)" '1 pairs of IPsec SAs of an earlier run go on: 1 as the kernel' 5
+equal "SAs of l" "$(racoon_spis l)" "$before"
+check "pings through them" ping_all l 192.168.1.1 192.168.2.1 5
+check "and the other way" ping_all r 192.168.2.1 192.168.1.1 5
+equal "negotiations since then" "$(($(established r) - made))" 0
+stop_process "$pid_l" KILL
 check "without the policies" setkey l -FP
-racoon_ctl l flush-sa ipsec
+check "racoon -B starts without them" racoon_start l -B && pid_l=$racoon_pid
+check "the SAs do not come back" wait_line "$(log_of l)" 'do not come back: its policy is gone' 5
+equal "SAs in the kernel of l" "$(states l)" 0
 for host in l r; do setkey $host -FP; done
 
 # --- another tool's, with a mark ---

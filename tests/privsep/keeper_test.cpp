@@ -148,6 +148,17 @@ class KeeperTest : public ::testing::Test {
         send(*engine_, Kind::Serving);
         settle();
     }
+    std::string saved_file() const { return (dir_ / "sa").string(); }
+    /// As after a crash: another keeper takes the place of this one, which is not asked.
+    void start_again(bool restore, bool expect = true) {
+        // What kill -9 leaves of the file.
+        std::filesystem::copy_file(saved_file(), saved_file() + ".left");
+        engine_.reset();
+        keeper_.reset();
+        host_->destroy();
+        std::filesystem::rename(saved_file() + ".left", saved_file());
+        begin(restore, expect);
+    }
     void lose_engine() {
         engine_.reset();
         run();
@@ -699,6 +710,10 @@ TEST_F(MakePolicy, TakesNothingFromPoliciesOfOthers) {
 
 // --- policies of others
 
+constexpr const char* kForeignSainfo = R"(
+sainfo address 192.168.11.0/24 any address 192.168.12.0/24 any {
+  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; })";
+
 /// The backend tells of policies that are not the daemon's.
 class KeeperForeign : public KeeperTest {
   protected:
@@ -719,6 +734,7 @@ class KeeperForeign : public KeeperTest {
         table.watch_policies = [](void*, const racoon_kernel_foreign* listener,
                                   racoon_error*) noexcept {
             listener_ = *listener;
+            if (nothing_there_) return racoon_status{RACOON_OK};
             tell(RACOON_DIR_OUT, 0, 16385);
             tell(RACOON_DIR_IN, 1, 16386);
             // What a run before this one was asked for.
@@ -732,13 +748,15 @@ class KeeperForeign : public KeeperTest {
         const auto* provider = host_->registry().ranked(RACOON_POINT_KERNEL).front();
         const_cast<racoon_kernel&>(*provider->as<racoon_kernel>()) = original_;
         original_ = {};
+        first_ = 0;
+        nothing_there_ = false;
         KeeperTest::TearDown();
     }
     static void tell(std::uint32_t direction, std::uint32_t number, std::uint32_t reqid,
                      const char* peer = "10.9.0.2") {
         racoon_kernel_policy p{};
         p.struct_size = sizeof p;
-        p.id = RACOON_FOREIGN_POLICY_FIRST + number;
+        p.id = RACOON_FOREIGN_POLICY_FIRST + first_ + number;
         p.direction = direction;
         p.action = RACOON_POLICY_IPSEC;
         p.selector.local = to_abi(ip("192.168.11.0"));
@@ -758,7 +776,7 @@ class KeeperForeign : public KeeperTest {
         event.struct_size = sizeof event;
         event.type = RACOON_KERNEL_ACQUIRE;
         event.acquire_token = token;
-        event.policy_id = RACOON_FOREIGN_POLICY_FIRST + number;
+        event.policy_id = RACOON_FOREIGN_POLICY_FIRST + first_ + number;
         event.protocol = RACOON_IPPROTO_ESP;
         event.src = to_abi(ip("10.9.0.1"));
         event.dst = to_abi(ip(peer));
@@ -786,6 +804,8 @@ class KeeperForeign : public KeeperTest {
     static inline racoon_kernel_foreign listener_;
     static inline racoon_kernel_events events_;
     static inline std::vector<std::uint64_t> answered_;
+    static inline std::uint32_t first_ = 0;  // number of the first one
+    static inline bool nothing_there_ = false;
     static inline racoon_kernel original_;
 };
 
@@ -812,9 +832,7 @@ TEST_F(KeeperForeign, TheEngineIsToldBeforeItServesAndAtEveryChange) {
 }
 
 TEST_F(KeeperForeign, ItsSasAreInstalledWithTheRequestIdsOfTheKernelAndNoOthers) {
-    write_config(std::string(kConfig) + R"(
-sainfo address 192.168.11.0/24 any address 192.168.12.0/24 any {
-  encryption_algorithm aes 128; authentication_algorithm hmac_sha256; compression_algorithm deflate; })");
+    write_config(std::string(kConfig) + kForeignSainfo);
     engine_.reset();
     keeper_.reset();
     host_->destroy();
@@ -1094,17 +1112,8 @@ TEST_P(KeeperRefusedByKernel, TheEngineIsToldWhichCallWhichSaAndWhichErrno) {
 
 class KeeperRestore : public KeeperTest {
   protected:
-    void before_start() override { write_config("path backupsa \"" + file() + "\";\n" + kConfig); }
-    std::string file() const { return (dir_ / "sa").string(); }
-    /// As after a crash: another keeper takes the place of this one, which is not asked.
-    void start_again(bool restore, bool expect = true) {
-        // What kill -9 leaves of the file.
-        std::filesystem::copy_file(file(), file() + ".left");
-        engine_.reset();
-        keeper_.reset();
-        host_->destroy();
-        std::filesystem::rename(file() + ".left", file());
-        begin(restore, expect);
+    void before_start() override {
+        write_config("path backupsa \"" + saved_file() + "\";\n" + kConfig);
     }
 };
 
@@ -1126,10 +1135,10 @@ TEST_F(KeeperRestore, BringsBackWhatTheOneBeforeHadInstalled) {
 
 TEST_F(KeeperRestore, TakesNothingUpUnlessItIsTold) {
     install_pair(opened().use, Spi{0x5000});
-    EXPECT_GT(std::filesystem::file_size(file()), 0u);
+    EXPECT_GT(std::filesystem::file_size(saved_file()), 0u);
     start_again(false);
     EXPECT_EQ(keeper_->counters().sas, 0u);
-    EXPECT_EQ(std::filesystem::file_size(file()), 0u);
+    EXPECT_EQ(std::filesystem::file_size(saved_file()), 0u);
 }
 
 TEST_F(KeeperRestore, WhatHasEndedDoesNotComeBack) {
@@ -1149,6 +1158,47 @@ TEST_F(KeeperRestore, WhatHasEndedDoesNotComeBack) {
     EXPECT_EQ(told[0].record.sas[0].spi_in, second.sas[0].spi_in);
 }
 
+class KeeperForeignRestore : public KeeperForeign {
+  protected:
+    void before_start() override {
+        write_config("path backupsa \"" + saved_file() + "\";\n" + kConfig + kForeignSainfo);
+    }
+};
+
+TEST_F(KeeperForeignRestore, SasForPoliciesOfOthersComeBackIfThoseAreThere) {
+    keeper_->hand_over({}, {});
+    settle();
+    others_.clear();
+    const auto open = opened();
+    const auto spi = ask(foreign_spi(open.use));
+    ASSERT_TRUE(spi) << spi.error().text();
+    PairKeep record = pair_record(spi->spi, Spi{0x5000});
+    record.policy = PolicyId{RACOON_FOREIGN_POLICY_FIRST};
+    record.selector = nets("192.168.11.0", 24, "192.168.12.0", 24);
+    record.sas[0].reqid = ReqId{16385};
+    tell(record);
+    for (const bool inbound : {true, false}) {
+        SaInstall sa = foreign_sa(open.use, inbound ? spi->spi : Spi{0x5000}, inbound);
+        sa.hard_seconds = 3600;
+        const auto installed = ask(sa);
+        ASSERT_TRUE(installed) << installed.error().text();
+    }
+    // Numbers are of one run.
+    for (first_ = 8; first_ < 10; ++first_) {
+        start_again(true);
+        EXPECT_EQ(keeper_->counters().sas, 2u) << log_.all();
+        attach(false);
+        const auto told = hand_over();
+        ASSERT_EQ(told.size(), 1u);
+        EXPECT_EQ(told[0].record.policy.value, RACOON_FOREIGN_POLICY_FIRST + first_);
+        EXPECT_EQ(told[0].record.selector, record.selector);
+    }
+    nothing_there_ = true;
+    start_again(true);
+    EXPECT_EQ(keeper_->counters().sas, 0u);
+    EXPECT_EQ(log_.count("do not come back: its policy is gone or changed"), 1u) << log_.all();
+}
+
 TEST_F(KeeperRestore, AnOrderlyEndLeavesNothing) {
     install_pair(opened().use, Spi{0x5000});
     bool ended = false;
@@ -1161,7 +1211,7 @@ TEST_F(KeeperRestore, AnOrderlyEndLeavesNothing) {
     run();
     settle();
     EXPECT_TRUE(ended);
-    EXPECT_EQ(std::filesystem::file_size(file()), 0u);
+    EXPECT_EQ(std::filesystem::file_size(saved_file()), 0u);
 }
 
 TEST_F(KeeperRestore, ComesBackOnlyUnderAConfigurationThatAllowsIt) {
@@ -1169,7 +1219,7 @@ TEST_F(KeeperRestore, ComesBackOnlyUnderAConfigurationThatAllowsIt) {
     std::string other = kConfig;
     const auto at = other.find("encryption_algorithm aes 128; authentication");
     other.replace(at, sizeof("encryption_algorithm aes 128") - 1, "encryption_algorithm 3des");
-    write_config("path backupsa \"" + file() + "\";\n" + other);
+    write_config("path backupsa \"" + saved_file() + "\";\n" + other);
     start_again(true);
     EXPECT_EQ(keeper_->counters().sas, 0u);
     EXPECT_THAT(log_.all(), HasSubstr("do not come back"));
