@@ -1176,7 +1176,7 @@ TEST_F(KeeperForeignRestore, SasForPoliciesOfOthersComeBackIfThoseAreThere) {
     record.policy = PolicyId{RACOON_FOREIGN_POLICY_FIRST};
     record.selector = nets("192.168.11.0", 24, "192.168.12.0", 24);
     record.sas[0].reqid = ReqId{16385};
-    tell(record);
+    KeeperTest::tell(record);
     for (const bool inbound : {true, false}) {
         SaInstall sa = foreign_sa(open.use, inbound ? spi->spi : Spi{0x5000}, inbound);
         sa.hard_seconds = 3600;

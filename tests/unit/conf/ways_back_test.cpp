@@ -61,7 +61,8 @@ TEST(WaysBack, OfSeveralTheFirstWithTheSameRules) {
     longer.templates.push_back(longer.templates[0]);
     const Policy first = policy(5, Direction::In), second = policy(6, Direction::In);
     WaysBack ways;
-    for (const Policy* p : {&second, &first, &longer, &transport, &elsewhere}) ways.add(*p);
+    const Policy* const all[] = {&second, &first, &longer, &transport, &elsewhere};
+    for (const Policy* p : all) ways.add(*p);
     EXPECT_EQ(ways.of(out), &elsewhere);
     EXPECT_EQ(ways.with_rules_of(out), &first) << "whichever came first";
     ways.remove(first);
