@@ -226,12 +226,13 @@ void Core::adopt_pair(const KeptPair& kept) {
     // Of a pair that had not come up nothing is left, and the peer may already send with it.
     if (!kept.whole) {
         const conf::Policy* policy = ctx_.settings->policies.find(record.policy);
-        if (policy == nullptr || record.made || peer_of(*policy).is_any()) return;
+        if (policy == nullptr || record.made) return;
         LOGI(record.remote.addr.text(),
              "a negotiation that the end of the engine cut off begins "
              "anew: " +
                  policy->selector.text());
-        return request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, {});
+        const Between hosts = hosts_of(*policy, {record.local.addr, record.remote.addr});
+        return request(ctx_.settings, *policy, policy->selector, hosts, 0, {});
     }
     const conf::Policy* policy = adopt_policy(record);
     auto owned = std::make_unique<SaPair>();

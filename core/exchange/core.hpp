@@ -31,8 +31,9 @@ namespace racoon::exchange {
 
 using Done = Engine::Done;
 
-/// Whose traffic it is, and of several requests for the same traffic which one.
-using RequestKey = std::tuple<PolicyId, TrafficSelector, Bytes>;
+/// Whose traffic it is, with whom where the policy leaves that open, and of several requests for the same traffic
+/// which one.
+using RequestKey = std::tuple<PolicyId, IpAddr, TrafficSelector, Bytes>;
 
 /// With whom SAs are to be negotiated, of those that share an address.
 struct Wanted {
@@ -137,7 +138,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::size_t flush_phase1();
 
     // --- core_requests.cpp, core_pairs.cpp ---
-    void establish_policy(PolicyId policy, Done done);
+    /// `asked`: for a policy that leaves its hosts open.
+    void establish_policy(PolicyId policy, const Between& asked, Done done);
     void establish_selector(const TrafficSelector& selector, Done done);
     void kernel_event(const KernelEvent& event);
     std::size_t flush_phase2(std::uint8_t protocol);
@@ -206,11 +208,11 @@ class Core : public Phase1Owner, public Phase2Owner {
     void finish_waiters(Phase1& sa, const Status& status);
 
     // core_requests.cpp
-    void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& selector,
-                 const IpAddr& peer, std::uint64_t acquire, Done done,
+    void request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& asked,
+                 const Between& hosts, std::uint64_t acquire, Done done,
                  const SaPair* renews = nullptr);
-    Request* find_request(PolicyId policy, const TrafficSelector& selector,
-                          const PeerIdentity& who) const;
+    Request* find_request(const RequestKey& wanted, const PeerIdentity& who) const;
+    static bool carries_all(const SaPair& pair, const conf::Policy& policy, const Between& hosts);
     static std::vector<const conf::Remote*> sections_for(const Settings& settings,
                                                          const IpAddr& peer);
     static Wanted wanted_by(const Request& r);
@@ -223,9 +225,9 @@ class Core : public Phase1Owner, public Phase2Owner {
     void finish_request(Request& r, const Status& status);
     Request* request_of(const Phase2& x);
     void release_child(Phase2& x);
-    void acquire(PolicyId id, const IpAddr& dst, std::uint64_t token);
+    void acquire(PolicyId id, const Between& packet, std::uint64_t token);
     void acquired(std::uint64_t token, bool success);
-    Phase2* nearly_up(const conf::Policy& policy, const IpAddr& peer);
+    Phase2* nearly_up(const conf::Policy& policy, const Between& hosts);
     bool claim_traffic(const Phase2& x) override;
     bool outbound_taken(const Phase2& x) const override;
     const conf::Policy* policy_of(PolicyId id) const;
@@ -323,7 +325,14 @@ class Core : public Phase1Owner, public Phase2Owner {
     std::optional<Endpoint> host_endpoint(const conf::Remote& section) const;
 
     // starter.cpp
-    using StarterKey = std::pair<PolicyId, std::string>;  // policy, or 0 and a section
+    /// A policy and, where that leaves them open, hosts; or policy 0 and a section.
+    struct StarterKey {
+        PolicyId policy;
+        std::string section;
+        Between hosts = {};
+        friend auto operator<=>(const StarterKey&, const StarterKey&) = default;
+    };
+    static StarterKey starter_of(const SaPair& pair);
     struct Starter {
         Timer timer;
         unsigned failures = 0;

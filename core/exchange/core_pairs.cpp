@@ -115,13 +115,13 @@ void Core::phase2_failed(Phase2& x, const Error& error) {
     Request* r = request_of(x);
     const std::vector<std::uint64_t> acquires = std::move(x.acquires);
     const PolicyId wanted = acquires.empty() ? PolicyId{} : x.policy()->id;
-    const IpAddr remote = sa.remote().addr;
+    const Between hosts{sa.local().addr, sa.remote().addr};
     const PolicyId unused =
         x.made() != nullptr && x.policy()->id.value != 0 ? x.policy()->id : PolicyId{};
     release_child(x);
     if (unused.value != 0) drop_made(unused);
     // Who waited for these SAs asks once more, now for a negotiation of our own.
-    for (const std::uint64_t token : acquires) acquire(wanted, remote, token);
+    for (const std::uint64_t token : acquires) acquire(wanted, hosts, token);
     if (r == nullptr) return;
     r->running = nullptr;
     if (!sa.usable() && error.code() == Errc::Cancelled && !stopping_) {
@@ -172,7 +172,9 @@ void Core::rekey(SaPair& pair) {
         return;
     }
     LOGI(pair.remote.addr.text(), "renegotiating phase2, " + pair_text(pair));
-    request(pair.settings, *pair.policy, pair.selector, pair.remote.addr, 0, {}, &pair);
+    Between hosts = hosts_of(*pair.policy, {pair.local.addr, pair.remote.addr});
+    hosts.peer = pair.remote.addr;  // it may have moved
+    request(pair.settings, *pair.policy, pair.selector, hosts, 0, {}, &pair);
 }
 
 void Core::retire(SaPair& pair) {
@@ -224,7 +226,7 @@ void Core::delete_pair(SaPair& pair, Tell tell, bool insist, std::string_view wh
         announce_delete(pair.params.sas, pair.local, pair.remote, pair.peer_id, insist);
     if (pair.made != nullptr && !pair.keep_policy) drop_made(pair.policy->id);
     dead_pairs_.push_back(std::move(owned));
-    start_lost(StarterKey(pair.policy->id, ""), pair.established);
+    start_lost(starter_of(pair), pair.established);
 }
 
 void Core::lose_pair(SaPair& pair, Tell tell, bool dead, std::string_view why) {
@@ -324,7 +326,7 @@ std::size_t Core::delete_phase2_between(std::uint8_t protocol, const IpAddr& loc
 
 void Core::kernel_event(const KernelEvent& event) {
     if (event.type == RACOON_KERNEL_ACQUIRE)
-        return acquire(event.policy, event.dst.addr, event.acquire_token);
+        return acquire(event.policy, {event.src.addr, event.dst.addr}, event.acquire_token);
     SaPair* pair = pairs_.by_inbound(event.protocol, event.spi);
     if (pair == nullptr || pair->local.addr != event.dst.addr)
         pair = pairs_.by_outbound(event.protocol, event.spi, event.dst.addr);

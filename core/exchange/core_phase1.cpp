@@ -365,7 +365,7 @@ void Core::delete_phase1(Phase1& sa, Tell tell, std::string_view why) {
     LOGI(sa.peer_text(), fmt::format("ISAKMP-SA deleted {} ({})", sa.text(), why));
     ctx_.event(kEventPhase1Deleted, sa.local(), sa.remote(), sa.cookies().text());
     take_out(sa);
-    start_lost(StarterKey(PolicyId{}, sa.section().name), sa.established_at());
+    start_lost({{}, sa.section().name}, sa.established_at());
 }
 
 std::size_t Core::delete_phase1_between(const IpAddr& local, const IpAddr& remote) {

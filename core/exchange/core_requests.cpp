@@ -17,29 +17,43 @@ constexpr auto kPhase1Wait = seconds(75);
 constexpr auto kFreshPair = seconds(2);
 }  // namespace
 
-void Core::establish_policy(PolicyId id, Done done) {
+void Core::establish_policy(PolicyId id, const Between& asked, Done done) {
     const conf::Policy* policy = policy_of(id);
     if (policy == nullptr)
         return done(fail(Errc::NotFound, "no outbound ipsec policy " + std::to_string(id.value)));
-    for (SaPair* p : pairs_.with_policy(id))
-        if (!p->replaced && p->selector == policy->selector) return done(ok());
-    request(ctx_.settings, *policy, policy->selector, peer_of(*policy), 0, std::move(done));
+    const Between hosts = hosts_of(*policy, asked);
+    for (const SaPair* p : pairs_.with_policy(id))
+        if (!p->replaced && carries_all(*p, *policy, hosts)) return done(ok());
+    request(ctx_.settings, *policy, policy->selector, hosts, 0, std::move(done));
+}
+
+/// Whether what the policy lets pass between these hosts is a pair's.
+bool Core::carries_all(const SaPair& pair, const conf::Policy& policy, const Between& hosts) {
+    if (is_between_hosts(policy) && !hosts.local.is_any() && pair.local.addr != hosts.local)
+        return false;
+    if (peer_of(policy).is_any() && pair.remote.addr != hosts.peer) return false;
+    return pair.selector ==
+           traffic_between(policy, policy.selector, {pair.local.addr, pair.remote.addr});
 }
 
 void Core::establish_selector(const TrafficSelector& selector, Done done) {
     const conf::Policy* policy = ctx_.settings->policies.covering(selector);
     if (policy == nullptr)
         return done(fail(Errc::NotFound, "no suitable policy found for " + selector.text()));
-    establish_policy(policy->id, std::move(done));
+    const auto host = [](const Selector& s) { return s.net.is_host() ? s.net.addr : IpAddr{}; };
+    const Between asked{host(selector.local), host(selector.remote)};
+    establish_policy(policy->id, asked, std::move(done));
 }
 
 /// Null: nobody has asked for it yet. Whoever does not mind with whom shares any.
-Request* Core::find_request(PolicyId policy, const TrafficSelector& selector,
-                            const PeerIdentity& who) const {
-    for (auto it = requests_.lower_bound(RequestKey(policy, selector, Bytes()));
-         it != requests_.end() && std::get<0>(it->first) == policy &&
-         std::get<1>(it->first) == selector;
-         ++it) {
+Request* Core::find_request(const RequestKey& wanted, const PeerIdentity& who) const {
+    const auto traffic = [](const RequestKey& k) {
+        return std::tie(std::get<PolicyId>(k), std::get<IpAddr>(k), std::get<TrafficSelector>(k));
+    };
+    RequestKey first = wanted;
+    std::get<Bytes>(first).clear();
+    for (auto it = requests_.lower_bound(first);
+         it != requests_.end() && traffic(it->first) == traffic(wanted); ++it) {
         Request& r = *it->second;
         if (!who || (r.peer_id && same_peer(r.peer_id, who)) ||
             (r.running != nullptr && same_peer(r.running->phase1().peer_id(), who)))
@@ -48,14 +62,16 @@ Request* Core::find_request(PolicyId policy, const TrafficSelector& selector,
     return nullptr;
 }
 
-void Core::request(SettingsPtr settings, const conf::Policy& policy,
-                   const TrafficSelector& selector, const IpAddr& peer, std::uint64_t acquire,
-                   Done done, const SaPair* renews) {
+void Core::request(SettingsPtr settings, const conf::Policy& policy, const TrafficSelector& asked,
+                   const Between& hosts, std::uint64_t acquire, Done done, const SaPair* renews) {
     PeerIdentity who;
     const auto m = made_.find(policy.id);
     if (m != made_.end()) who = m->second.peer_id;
     if (renews != nullptr) who = renews->peer_id;
-    if (Request* same = find_request(policy.id, selector, who)) {
+    const TrafficSelector selector = traffic_between(policy, asked, hosts);
+    const RequestKey key(policy.id, peer_of(policy).is_any() ? hosts.peer : IpAddr{}, selector,
+                         peer_key(who));
+    if (Request* same = find_request(key, who)) {
         // One negotiation per traffic; everybody who asks hears how it ends.
         if (acquire != 0 && same->acquires.size() < 16) same->acquires.push_back(acquire);
         if (done) same->done.push_back(std::move(done));
@@ -64,14 +80,14 @@ void Core::request(SettingsPtr settings, const conf::Policy& policy,
     }
     auto owned = std::make_unique<Request>();
     Request& r = *owned;
-    r.key = RequestKey(policy.id, selector, peer_key(who));
+    r.key = key;
     r.settings = std::move(settings);
     r.policy = &policy;
     if (m != made_.end()) r.made = m->second.policy;
     r.peer_id = who;
     r.selector = selector;
-    r.local = local_of(policy);
-    r.peer = peer;
+    r.local = hosts.local;
+    r.peer = hosts.peer;
     if (acquire != 0) r.acquires.push_back(acquire);
     if (done) r.done.push_back(std::move(done));
     if (renews != nullptr) {
@@ -141,7 +157,7 @@ bool Core::start_quick_mode(Phase1& sa, Request& r) {
         std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, true, r.settings, r.policy));
     Phase2& x = *sa.children.back();
     if (r.made != nullptr) x.set_made(r.made);
-    x.set_selector(r.selector);
+    x.set_selector(traffic_between(*r.policy, r.selector, {sa.local().addr, sa.remote().addr}));
     r.running = &x;
     x.start_initiator(r.acquires.empty() ? 0 : r.acquires.front(), r.replaces.value != 0);
     return true;
@@ -208,22 +224,24 @@ void Core::finish_request(Request& r, const Status& status) {
 Request* Core::request_of(const Phase2& x) {
     if (!x.initiator() || x.policy() == nullptr) return nullptr;
     const PolicyId policy = x.policy()->id;
-    for (auto it = requests_.lower_bound(RequestKey(policy, x.selector(), Bytes()));
-         it != requests_.end() && std::get<0>(it->first) == policy &&
-         std::get<1>(it->first) == x.selector();
-         ++it)
+    for (auto it = requests_.lower_bound(RequestKey(policy, IpAddr{}, TrafficSelector{}, Bytes()));
+         it != requests_.end() && std::get<PolicyId>(it->first) == policy; ++it)
         if (it->second->running == &x) return it->second.get();
     return nullptr;
 }
 
 /// The peer's quick mode for a policy whose SAs are being installed: the answer to its first packet may
 /// ask for what is on its way.
-Phase2* Core::nearly_up(const conf::Policy& policy, const IpAddr& peer) {
-    for (const Phase1* sa : sas_.with_peer(peer))
+Phase2* Core::nearly_up(const conf::Policy& policy, const Between& hosts) {
+    for (const Phase1* sa : sas_.with_peer(hosts.peer)) {
+        const IpAddr& local = sa->local().addr;
+        if (is_between_hosts(policy) && !hosts.local.is_any() && local != hosts.local) continue;
+        const TrafficSelector all = traffic_between(policy, policy.selector, {local, hosts.peer});
         for (const auto& x : sa->children)
             if (x->confirmed && x->running() && x->policy() != nullptr &&
-                x->policy()->id == policy.id && x->selector() == policy.selector)
+                x->policy()->id == policy.id && x->selector() == all)
                 return x.get();
+    }
     return nullptr;
 }
 
@@ -237,8 +255,8 @@ void Core::release_child(Phase2& x) {
 }
 // --- of the kernel ---
 
-/// A packet wants SAs for a policy; `dst` is where it goes, for a policy that names no peer.
-void Core::acquire(PolicyId id, const IpAddr& dst, std::uint64_t token) {
+/// A packet between these hosts wants SAs for a policy.
+void Core::acquire(PolicyId id, const Between& packet, std::uint64_t token) {
     const conf::Policy* policy = policy_of(id);
     if (policy == nullptr || stopping_) {
         if (policy == nullptr)
@@ -246,18 +264,18 @@ void Core::acquire(PolicyId id, const IpAddr& dst, std::uint64_t token) {
                                  id.value));
         return acquired(token, false);
     }
+    const Between hosts = hosts_of(*policy, packet);
+    if (hosts.peer.is_multicast()) return acquired(token, false);  // is nobody to negotiate with
     // The packet may have been faster than the SAs that just came up, or are about to.
     for (const SaPair* p : pairs_.with_policy(id))
-        if (!p->replaced && p->selector == policy->selector &&
+        if (!p->replaced && carries_all(*p, *policy, hosts) &&
             ctx_.now - p->established < Duration(kFreshPair))
             return acquired(token, true);
-    IpAddr peer = peer_of(*policy);
-    if (peer.is_any()) peer = dst;
-    if (Phase2* x = nearly_up(*policy, peer); x != nullptr && x->acquires.size() < 16) {
+    if (Phase2* x = nearly_up(*policy, hosts); x != nullptr && x->acquires.size() < 16) {
         x->acquires.push_back(token);
         return;
     }
-    request(ctx_.settings, *policy, policy->selector, peer, token, {});
+    request(ctx_.settings, *policy, policy->selector, hosts, token, {});
 }
 
 void Core::acquired(std::uint64_t token, bool success) {

@@ -194,7 +194,7 @@ void Engine::establish_phase2(const TrafficSelector& selector, TimePoint now, Do
 
 void Engine::establish_policy(PolicyId policy, TimePoint now, Done done) {
     Core::Entry entry(*impl_, now);
-    impl_->establish_policy(policy, heard(std::move(done)));
+    impl_->establish_policy(policy, {}, heard(std::move(done)));
 }
 
 std::size_t Engine::delete_phase1(const IpAddr& local, const IpAddr& remote, TimePoint now) {

@@ -36,6 +36,40 @@ bool contains(const TrafficSelector& outer, const TrafficSelector& inner) {
            (outer.protocol == 0 || outer.protocol == inner.protocol);
 }
 
+bool is_between_hosts(const conf::Policy& policy) {
+    return std::none_of(policy.templates.begin(), policy.templates.end(),
+                        [](const conf::PolicyTemplate& t) { return t.tunnel; });
+}
+
+Between hosts_of(const conf::Policy& policy, const Between& packet) {
+    Between out{local_of(policy), peer_of(policy)};
+    if (out.peer.is_any()) out.peer = packet.peer;
+    if (out.local.is_any() && is_between_hosts(policy) && !packet.local.is_any())
+        out.local = packet.local;
+    return out;
+}
+
+TrafficSelector traffic_between(const conf::Policy& policy, const TrafficSelector& asked,
+                                const Between& hosts) {
+    TrafficSelector out = asked;
+    if (!is_between_hosts(policy)) return out;
+    const auto narrow = [](Prefix& net, const IpAddr& host) {
+        if (!host.is_any() && net.contains(host)) net = Prefix::host(host);
+    };
+    narrow(out.local.net, hosts.local);
+    narrow(out.remote.net, hosts.peer);
+    return out;
+}
+
+const conf::SaInfo* sainfo_for(const conf::SectionIndex& index, conf::SaInfoQuery query,
+                               const conf::Policy& policy, bool initiator) {
+    conf::SaInfoQuery wide = query;
+    wide.selector = policy.selector;
+    if (initiator && is_between_hosts(policy)) std::swap(query, wide);
+    const conf::SaInfo* found = index.sainfo(query);
+    return found != nullptr || query.selector == wide.selector ? found : index.sainfo(wide);
+}
+
 PolicyIndex::PolicyIndex(const conf::Config& config, ForeignPolicies foreign)
     : foreign_(std::move(foreign)) {
     const auto own = std::make_shared<Table>();

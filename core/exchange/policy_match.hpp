@@ -14,6 +14,7 @@
 #include "base/net_addr.hpp"
 #include "base/result.hpp"
 #include "conf/policies.hpp"
+#include "conf/select.hpp"
 #include "isakmp/message_views.hpp"
 
 namespace racoon::exchange {
@@ -72,6 +73,26 @@ class PolicyIndex {
 
 /// Whether every packet of `inner` is a packet of `outer`.
 bool contains(const TrafficSelector& outer, const TrafficSelector& inner);
+
+/// Between which hosts SAs are; family None: it is open.
+struct Between {
+    IpAddr local, peer;
+    friend auto operator<=>(const Between&, const Between&) = default;
+};
+/// Without a tunnel the SAs of a policy are between the packets' own addresses: such a policy may be for nets,
+/// and have other SAs for each two hosts of theirs.
+bool is_between_hosts(const conf::Policy& policy);
+/// Those of a policy's SAs; what it leaves open is the packet's.
+Between hosts_of(const conf::Policy& policy, const Between& packet);
+/// What SAs between these hosts can carry of `asked`, which is traffic of the policy.
+TrafficSelector traffic_between(const conf::Policy& policy, const TrafficSelector& asked,
+                                const Between& hosts);
+
+/// The section for a quick mode; null: there is none. What was asked for decides, and where no section is for that,
+/// the policy that allows it. Who begins for two hosts of a policy for nets looks for the policy first
+/// (reference 2.8).
+const conf::SaInfo* sainfo_for(const conf::SectionIndex& index, conf::SaInfoQuery query,
+                               const conf::Policy& policy, bool initiator);
 
 /// An ID of quick mode that no selector can express, as a sainfo names it.
 struct LiteralId {

@@ -100,21 +100,14 @@ Result<Phase2Choice> plan(Phase2& x) {
         if (!wanted) return tl::unexpected<Error>(wanted.error());
         x.set_made(std::move(*wanted));
     }
-    auto info = find_sainfo(x);
-    if (!info && !(ts == x.policy()->selector)) {
-        // A narrower request is served by the sainfo of the policy that allows it.
-        x.set_selector(x.policy()->selector);
-        auto wider = find_sainfo(x);
-        x.set_selector(ts);
-        if (wider) info = wider;
-    }
-    if (!info) return tl::unexpected<Error>(info.error());
-    n.sainfo = *info;
-    if (x.made() && x.made()->marks != (*info)->marks) {
+    RACOON_TRY(n.sainfo, find_sainfo(x));
+    if (x.made() && x.made()->marks != n.sainfo->marks) {
         auto marked = std::make_shared<conf::Policy>(*x.made());
-        marked->marks = (*info)->marks;
+        marked->marks = n.sainfo->marks;
         x.set_made(std::move(marked));
     }
+    // Who names all of a policy for nets means the two hosts, too, and has an SA for them alone.
+    if (ts == x.policy()->selector) x.set_selector(traffic_between(*x.policy(), ts, {local, peer}));
     RACOON_TRY(Phase2Choice choice,
                choose_phase2(x.ctx(), x.rules(), x.phase1().section().proposal_check,
                              x.settings().groups, m.sa));

@@ -170,7 +170,8 @@ Result<const conf::SaInfo*> find_sainfo(Phase2& x) {
     };
     query.local_id = literal(x.local_id);
     query.remote_id = literal(x.remote_id);
-    if (const conf::SaInfo* found = x.settings().index.sainfo(query)) {
+    if (const conf::SaInfo* found =
+            sainfo_for(x.settings().index, query, *x.policy(), x.initiator())) {
         const std::string why = conf::refusal(*found, x.initiator());
         if (why.empty()) return found;
         return refusal(Errc::Unsupported, NotifyType::NoProposalChosen, why);

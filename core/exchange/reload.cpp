@@ -28,8 +28,7 @@ bool same_dpd(const conf::Dpd& a, const conf::Dpd& b) {
            a.max_fail == b.max_fail;
 }
 
-/// The section of a quick mode as it was chosen: a narrower request is served by the sainfo of the policy
-/// that allows it.
+/// The section of a quick mode as it was chosen.
 const conf::SaInfo* sainfo_of(const Settings& settings, const SaPair& pair, std::uint32_t ph1id,
                               const std::optional<conf::PeerId>& peer) {
     conf::SaInfoQuery query;
@@ -39,9 +38,7 @@ const conf::SaInfo* sainfo_of(const Settings& settings, const SaPair& pair, std:
     if (!pair.initiator) query.peer_id = peer;
     if (pair.local_id) query.local_id = conf::PeerId{pair.local_id->type, pair.local_id->data};
     if (pair.remote_id) query.remote_id = conf::PeerId{pair.remote_id->type, pair.remote_id->data};
-    if (const conf::SaInfo* found = settings.index.sainfo(query)) return found;
-    query.selector = pair.policy->selector;
-    return settings.index.sainfo(query);
+    return sainfo_for(settings.index, query, *pair.policy, pair.initiator);
 }
 
 std::optional<conf::PeerId> peer_id_of(const Phase1* sa, Bytes& storage) {

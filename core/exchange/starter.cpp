@@ -43,7 +43,7 @@ void Core::update_starters(bool now) {
             query.initiating = true;
             const conf::Remote* section = ctx_.settings->index.choose(query).remote;
             if (section == nullptr || !section->start) return;
-            wanted.emplace(StarterKey(policy.id, ""), true);
+            wanted.emplace(StarterKey{policy.id, ""}, true);
             with_policy.emplace(section->name, true);
         };
         for (const conf::Policy& policy : config.policies) consider(policy);
@@ -51,11 +51,11 @@ void Core::update_starters(bool now) {
             for (const auto& policy : *foreign_) consider(*policy);
         for (const conf::Remote& r : config.remotes)
             if (r.start && (r.address || !r.host.empty()) && !with_policy.contains(r.name))
-                wanted.emplace(StarterKey(PolicyId{}, r.name), true);
+                wanted.emplace(StarterKey{{}, r.name}, true);
     }
     for (auto it = starters_.begin(); it != starters_.end();) {
         // What is to come up once more does, unless a reload says otherwise, or its policy has gone.
-        const bool once = !now && it->second->once && policy_of(it->first.first) != nullptr;
+        const bool once = !now && it->second->once && policy_of(it->first.policy) != nullptr;
         if (once || wanted.contains(it->first)) {
             ++it;
             continue;
@@ -77,16 +77,21 @@ void Core::update_starters(bool now) {
     }
 }
 
+Core::StarterKey Core::starter_of(const SaPair& pair) {
+    StarterKey key{pair.policy->id, ""};
+    if (peer_of(*pair.policy).is_any()) key.hosts = {pair.local.addr, pair.remote.addr};
+    return key;
+}
+
 bool Core::is_up(const StarterKey& key) const {
-    const auto& [id, section] = key;
-    if (id.value != 0) {
-        const conf::Policy* policy = policy_of(id);
-        const std::vector<SaPair*> list = pairs_.with_policy(id);
+    if (key.policy.value != 0) {
+        const conf::Policy* policy = policy_of(key.policy);
+        const std::vector<SaPair*> list = pairs_.with_policy(key.policy);
         return policy != nullptr && std::any_of(list.begin(), list.end(), [&](const SaPair* p) {
-                   return !p->replaced && p->selector == policy->selector;
+                   return !p->replaced && carries_all(*p, *policy, key.hosts);
                });
     }
-    const conf::Remote* remote = ctx_.settings->index.named(section);
+    const conf::Remote* remote = ctx_.settings->index.named(key.section);
     if (remote == nullptr) return false;
     const std::optional<Endpoint> to = remote->address ? remote->address : host_endpoint(*remote);
     if (!to) return false;
@@ -100,9 +105,9 @@ void Core::start_one(const StarterKey& key) {
     if (is_up(key)) return started(key);
     found->second->asked = true;
     Done done = [this, key](const Status& status) { start_ended(key, status); };
-    if (key.first.value != 0) return establish_policy(key.first, std::move(done));
-    const conf::Remote* remote = ctx_.settings->index.named(key.second);
-    establish_phase1(remote->address.value_or(Endpoint{}), key.second, std::move(done));
+    if (key.policy.value != 0) return establish_policy(key.policy, key.hosts, std::move(done));
+    const conf::Remote* remote = ctx_.settings->index.named(key.section);
+    establish_phase1(remote->address.value_or(Endpoint{}), key.section, std::move(done));
 }
 
 void Core::start_ended(const StarterKey& key, const Status& status) {
@@ -122,7 +127,7 @@ void Core::started(const StarterKey& key) {
 
 /// What a pair served is wanted again, after a moment in which what belongs to its peer is cleared away.
 void Core::restart(const SaPair& pair) {
-    const StarterKey key(pair.policy->id, "");
+    const StarterKey key = starter_of(pair);
     auto& slot = starters_[key];
     if (slot == nullptr) {
         slot = std::make_unique<Starter>();

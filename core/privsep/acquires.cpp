@@ -24,9 +24,9 @@ Acquires::~Acquires() {
     for (const auto& [token, timer] : resting_) loop_.cancel(timer);
 }
 
-bool Acquires::add(std::uint64_t token, PolicyId policy) {
+bool Acquires::add(std::uint64_t token, const Tunnel& tunnel) {
     if (open_.size() + resting_.size() >= kMaxAcquires) return false;
-    if (token != 0) open_.insert_or_assign(token, policy);
+    if (token != 0) open_.insert_or_assign(token, tunnel);
     return true;
 }
 
@@ -34,12 +34,13 @@ bool Acquires::contains(std::uint64_t token) const {
     return open_.contains(token);
 }
 
-Duration Acquires::pause(PolicyId policy) {
+Duration Acquires::pause(const Tunnel& tunnel) {
     const TimePoint now = loop_.now();
-    // Policies of others may come and go under ever new numbers.
+    // Policies of others may come and go under ever new numbers, and packets may be for very many hosts.
     if (failing_.size() >= kMaxAcquires)
         std::erase_if(failing_, [&](const auto& f) { return now - f.second.last > kForgotten; });
-    Failing& f = failing_[policy.value];
+    if (failing_.size() >= kMaxAcquires && !failing_.contains(tunnel)) return seconds(1);
+    Failing& f = failing_[tunnel];
     if (f.times != 0 && now - f.last > kForgotten) f.times = 0;
     f.last = now;
     if (++f.times == 1) return Duration(0);
@@ -49,10 +50,10 @@ Duration Acquires::pause(PolicyId policy) {
 void Acquires::done(std::uint64_t token, bool success) {
     const auto found = open_.find(token);
     if (found == open_.end()) return;
-    const PolicyId policy = found->second;
+    const Tunnel tunnel = found->second;
     open_.erase(found);
-    if (success) failing_.erase(policy.value);
-    const Duration wait = success ? Duration(0) : pause(policy);
+    if (success) failing_.erase(tunnel);
+    const Duration wait = success ? Duration(0) : pause(tunnel);
     if (wait == Duration(0)) return give_back_(token, success);
     resting_[token] = loop_.arm(wait, [this, token] {
         resting_.erase(token);
@@ -70,7 +71,7 @@ void Acquires::forget_failures() {
 
 void Acquires::forget_all() {
     forget_failures();
-    for (const auto& [token, policy] : std::exchange(open_, {})) give_back_(token, false);
+    for (const auto& [token, tunnel] : std::exchange(open_, {})) give_back_(token, false);
 }
 
 }  // namespace racoon::privsep

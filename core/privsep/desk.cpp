@@ -790,8 +790,8 @@ void Desk::malformed(const char* what, const Error& error) {
     impl_->malformed(what, error);
 }
 
-bool Desk::hand_out_acquire(std::uint64_t token, PolicyId policy) {
-    return impl_->acquires.add(token, policy);
+bool Desk::hand_out_acquire(std::uint64_t token, const conf::Policy& policy, const IpAddr& dst) {
+    return impl_->acquires.add(token, {policy.id, peer_of(policy).is_any() ? dst : IpAddr{}});
 }
 
 void Desk::sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst) {

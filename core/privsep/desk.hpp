@@ -63,8 +63,8 @@ class Desk {
     /// Counts and, not too often, logs what cannot be read.
     void malformed(const char* what, const Error& error);
 
-    /// Remembers an acquire that the engine is told of; false: too many are open.
-    bool hand_out_acquire(std::uint64_t token, PolicyId policy);
+    /// Remembers an acquire that the engine is told of, for a packet to `dst`; false: too many are open.
+    bool hand_out_acquire(std::uint64_t token, const conf::Policy& policy, const IpAddr& dst);
     /// The kernel says that an SA is no more.
     void sa_gone(std::uint8_t protocol, Spi spi, const IpAddr& dst);
     /// Events of the kernel were lost, and these SAs are what it has: forgets those of ours that are not

@@ -146,9 +146,9 @@ struct Keeper::Impl {
                         return;
                     }
                 }
-                if (!serving || !book ||
-                    !(book->policy(event.policy) || foreign.find(event.policy)) ||
-                    !desk.hand_out_acquire(event.acquire_token, event.policy)) {
+                if (const conf::Policy* policy = negotiated(event.policy);
+                    policy == nullptr ||
+                    !desk.hand_out_acquire(event.acquire_token, *policy, event.dst.addr)) {
                     ++acquires_lost;
                     LOGD("", fmt::format("an acquire for policy {} is not followed ({} so far)",
                                          event.policy.value, acquires_lost));
@@ -188,6 +188,13 @@ struct Keeper::Impl {
     std::optional<conf::Policy> installed(PolicyId id) const {
         if (auto policy = installed_policy(*parsed.config, id)) return policy;
         return desk.made_policy(id);
+    }
+
+    /// Null: there is none whose acquires the engine can be told of.
+    const conf::Policy* negotiated(PolicyId id) const {
+        if (!serving || !book) return nullptr;
+        const conf::Policy* own = book->policy(id);
+        return own != nullptr ? own : foreign.find(id);
     }
 
     bool follows(const KernelEvent& event) {

@@ -388,25 +388,27 @@ Status Book::check_sa_install(const exchange::SaInstall& request, const Phase1Fa
                                   request.marks.text(), request.policy.value, marks.text()));
     if (request.spi.value < 256)
         return denied(fmt::format("the reserved SPI {}", request.spi.value));
-    return check_algorithms(request, phase1);
+    return check_algorithms(request, phase1, wide);
 }
 
-Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1) const {
+Status Book::check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1,
+                              const TrafficSelector& of_policy) const {
     conf::SaInfoQuery query;
     query.selector = request.selector;
     query.ph1id = phase1.section->ph1id;
     query.client = phase1.peer.addr;
     if (const conf::SaInfo* info = index_.sainfo(query); info != nullptr && names(*info, request))
         return check_keys(*info, request);
-    // Several sections may fit, and which one depends on an identity that only the engine has seen.
-    for (const auto& info : config_->sainfos) {
-        if (!may_serve(info, phase1)) continue;
-        const std::uint8_t protocol = request.selector.protocol;
-        if (!side_fits(info.local, request.selector.local, protocol, request.local) ||
-            !side_fits(info.remote, request.selector.remote, protocol, request.peer))
-            continue;
-        if (names(info, request)) return check_keys(info, request);
-    }
+    // Several sections may fit, and which one depends on an identity that only the engine has seen. What is
+    // narrower than its policy may have the policy's.
+    const auto fits = [&](const conf::SaInfo& info, const TrafficSelector& ts) {
+        return side_fits(info.local, ts.local, ts.protocol, request.local) &&
+               side_fits(info.remote, ts.remote, ts.protocol, request.peer);
+    };
+    for (const auto& info : config_->sainfos)
+        if (may_serve(info, phase1) && (fits(info, request.selector) || fits(info, of_policy)) &&
+            names(info, request))
+            return check_keys(info, request);
     return denied(fmt::format("no sainfo for {} names {}{}{}{}", request.selector.text(),
                               request.encryption, request.integrity.empty() ? "" : " with ",
                               request.integrity, request.compression));

@@ -94,7 +94,8 @@ class Book {
     Result<const conf::Policy*> check_place(const Place& place, const Phase1Facts& phase1,
                                             const conf::Policy* made) const;
     bool may_serve(const conf::SaInfo& info, const Phase1Facts& phase1) const;
-    Status check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1) const;
+    Status check_algorithms(const exchange::SaInstall& request, const Phase1Facts& phase1,
+                            const TrafficSelector& of_policy) const;
 
     conf::ConfigPtr config_;
     std::uint32_t generation_;

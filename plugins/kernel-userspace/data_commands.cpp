@@ -94,18 +94,18 @@ void DataPath::set_sa(const Frame& frame, std::int64_t now) {
     reply(frame.number, RACOON_OK, {});
     if (!outbound) return;
     // Those that wait may be of any policy with this request id.
-    std::vector<std::uint32_t> waiting;
+    std::vector<Wanted> waiting;
     for (const auto& p : policies_.all()) {
         const auto* const rules = p.templates;
         const bool ours = std::any_of(rules, rules + p.template_count, [&](const auto& t) {
             return t.reqid == 0 || t.reqid == facts->reqid;
         });
-        if (p.direction != RACOON_DIR_OUT || !ours || !served(p)) continue;
-        acquires_.erase(p.id);
-        waiting.push_back(p.id);
+        if (p.direction != RACOON_DIR_OUT || !ours || !served(p, *facts)) continue;
+        waiting.push_back(wanted(p, facts->src, facts->dst));
+        acquires_.erase(waiting.back());
     }
     if (held_.empty()) return;
-    for (const std::uint32_t id : waiting) release(id, now, true);
+    for (const Wanted& which : waiting) release(which, now, true);
 }
 
 void DataPath::delete_sa(const Frame& frame) {
@@ -167,8 +167,7 @@ void DataPath::update_policy(const Frame& frame) {
     }
     if (!policies_.erase(id)) return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
     policies_.insert(*policy);
-    acquires_.erase(id);
-    release(id, 0, false);
+    forget(id);
     reply(frame.number, RACOON_OK, {});
 }
 
@@ -178,8 +177,7 @@ void DataPath::delete_policy(const Frame& frame) {
     if (!in.ok() || !policies_.erase(id)) {
         return refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
     }
-    acquires_.erase(id);
-    release(id, 0, false);
+    forget(id);
     reply(frame.number, RACOON_OK, {});
 }
 
@@ -190,9 +188,9 @@ void DataPath::acquire_done(const Frame& frame, std::int64_t now) {
     const auto at = std::find_if(acquires_.begin(), acquires_.end(),
                                  [&](const auto& a) { return a.second.token == token; });
     if (!in.ok() || at == acquires_.end()) return;
-    const std::uint32_t policy_id = at->first;
+    const Wanted which = at->first;
     acquires_.erase(at);
-    release(policy_id, now, success);
+    release(which, now, success);
 }
 
 }  // namespace racoon::kernel_userspace

@@ -12,11 +12,29 @@ std::int64_t after(std::int64_t now, std::int64_t delay) {
 
 }  // namespace
 
+DataPath::Wanted DataPath::wanted(const racoon_kernel_policy& policy, const racoon_addr& src,
+                                  const racoon_addr& dst) {
+    Wanted out;
+    out.policy_id = policy.id;
+    const auto* const rules = policy.templates;
+    if (std::any_of(rules, rules + policy.template_count,
+                    [](const auto& t) { return t.mode == RACOON_MODE_TUNNEL; }))
+        return out;
+    out.src = key_of(src, 0, 0);
+    out.dst = key_of(dst, 0, 0);
+    return out;
+}
+
 void DataPath::acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now) {
-    const auto at = acquires_.find(policy.id);
+    const Wanted which = wanted(policy, flow.source, flow.destination);
+    const auto at = acquires_.find(which);
     if (at != acquires_.end() && at->second.ends > now) return;
+    if (at == acquires_.end() && acquires_.size() >= kMaxAcquires) {
+        std::erase_if(acquires_, [&](const auto& a) { return a.second.ends <= now; });
+        if (acquires_.size() >= kMaxAcquires) return;
+    }
     const std::uint64_t token = ++tokens_;
-    acquires_[policy.id] = {token, after(now, kAcquireNs)};
+    acquires_[which] = {token, after(now, kAcquireNs)};
     racoon_kernel_event event{};
     event.type = RACOON_KERNEL_ACQUIRE;
     event.policy_id = policy.id;
@@ -27,9 +45,10 @@ void DataPath::acquire(const racoon_kernel_policy& policy, const Flow& flow, std
     to_keeper(event);
 }
 
-// Whether there may be an SA for each rule that must have one. Those of a bundle come one by one, and what
-// waits for all of them waits on until the last.
-bool DataPath::served(const racoon_kernel_policy& policy) const {
+// Whether there may be an SA for each rule that must have one, with the newest one's hosts where they are the
+// packets' own. Those of a bundle come one by one, and what waits for all of them waits on until the last.
+bool DataPath::served(const racoon_kernel_policy& policy, const racoon_kernel_sa& newest) const {
+    const Wanted which = wanted(policy, newest.src, newest.dst);
     for (std::uint32_t i = 0; i < policy.template_count; ++i) {
         const racoon_kernel_template& t = policy.templates[i];
         if (t.level == RACOON_LEVEL_USE) continue;
@@ -38,15 +57,16 @@ bool DataPath::served(const racoon_kernel_policy& policy) const {
         const bool there = std::any_of(range.first, range.second, [&](const auto& entry) {
             const auto at = sas_.find(entry.second);
             return at != sas_.end() && at->second.facts.protocol == t.protocol &&
-                   at->second.facts.mode == t.mode;
+                   at->second.facts.mode == t.mode &&
+                   wanted(policy, at->second.facts.src, at->second.facts.dst) == which;
         });
         if (!there) return false;
     }
     return true;
 }
 
-void DataPath::hold(std::uint32_t policy_id, ByteView packet) {
-    const auto waits = [&](const Held& h) { return h.policy_id == policy_id; };
+void DataPath::hold(const Wanted& which, ByteView packet) {
+    const auto waits = [&](const Held& h) { return h.wanted == which; };
     const auto mine = std::count_if(held_.begin(), held_.end(), waits);
     if (static_cast<std::size_t>(mine) >= kHeldPerPolicy) {
         ++drops_.held_too_many;
@@ -56,13 +76,19 @@ void DataPath::hold(std::uint32_t policy_id, ByteView packet) {
         held_.pop_front();
         ++drops_.held_too_many;
     }
-    held_.push_back({policy_id, Bytes(packet.begin(), packet.end())});
+    held_.push_back({which, Bytes(packet.begin(), packet.end())});
 }
 
-void DataPath::release(std::uint32_t policy_id, std::int64_t now, bool send) {
+// The policy is gone, or another one.
+void DataPath::forget(std::uint32_t policy_id) {
+    std::erase_if(acquires_, [&](const auto& a) { return a.first.policy_id == policy_id; });
+    std::erase_if(held_, [&](const Held& h) { return h.wanted.policy_id == policy_id; });
+}
+
+void DataPath::release(const Wanted& which, std::int64_t now, bool send) {
     std::vector<Bytes> mine;
     for (auto it = held_.begin(); it != held_.end();) {
-        if (it->policy_id != policy_id) {
+        if (!(it->wanted == which)) {
             ++it;
             continue;
         }

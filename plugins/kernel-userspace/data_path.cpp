@@ -101,7 +101,7 @@ void DataPath::outbound(ByteView packet, const Flow& flow, std::int64_t now) {
     }
     bool lacking = false;
     const auto layers = layers_for(*policy, flow, &lacking);
-    if (!layers) hold(policy->id, packet);
+    if (!layers) hold(wanted(*policy, flow.source, flow.destination), packet);
     if (lacking) acquire(*policy, flow, now);
     if (!layers) return;
     if (!layers->empty()) return protect(*layers, packet, flow, now);

@@ -18,6 +18,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -34,10 +35,11 @@
 
 namespace racoon::kernel_userspace {
 
-/// How long an acquire that nobody answers keeps others of its policy back, as in Linux.
+/// How long an acquire that nobody answers keeps others for the same SAs back, as in Linux.
 inline constexpr std::int64_t kAcquireNs = 30'000'000'000;
+inline constexpr std::size_t kMaxAcquires = 1u << 14;
 inline constexpr std::size_t kMaxSas = 1u << 17;
-inline constexpr std::size_t kHeldPerPolicy = 8;
+inline constexpr std::size_t kHeldPerPolicy = 8;  // and hosts, where its SAs are theirs
 inline constexpr std::size_t kHeldInAll = 1024;
 
 class Output {
@@ -106,12 +108,25 @@ class DataPath {
         std::uint64_t token;
         std::int64_t ends;
     };
+    /// The SAs that are wanted: a policy's, and without a tunnel in it those of two hosts.
+    struct Wanted {
+        std::uint32_t policy_id = 0;
+        SaKey src{}, dst{};
+        friend bool operator<(const Wanted& a, const Wanted& b) {
+            return std::tie(a.policy_id, a.src, a.dst) < std::tie(b.policy_id, b.src, b.dst);
+        }
+        friend bool operator==(const Wanted& a, const Wanted& b) {
+            return a.policy_id == b.policy_id && a.src == b.src && a.dst == b.dst;
+        }
+    };
     struct Held {
-        std::uint32_t policy_id;
+        Wanted wanted;
         Bytes packet;
     };
 
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
+    static Wanted wanted(const racoon_kernel_policy& policy, const racoon_addr& src,
+                         const racoon_addr& dst);
     static SaKey key_of(const Sa& sa) {
         return key_of(sa.facts.dst, sa.facts.protocol, sa.facts.spi);
     }
@@ -167,9 +182,10 @@ class DataPath {
 
     // data_events.cpp: acquires, and the lives of SAs
     void acquire(const racoon_kernel_policy& policy, const Flow& flow, std::int64_t now);
-    bool served(const racoon_kernel_policy& policy) const;
-    void hold(std::uint32_t policy_id, ByteView packet);
-    void release(std::uint32_t policy_id, std::int64_t now, bool send);
+    bool served(const racoon_kernel_policy& policy, const racoon_kernel_sa& newest) const;
+    void hold(const Wanted& which, ByteView packet);
+    void release(const Wanted& which, std::int64_t now, bool send);
+    void forget(std::uint32_t policy_id);
     bool count(Sa& sa, std::size_t bytes, std::int64_t now);
     bool count(const Layers& layers, std::size_t bytes, std::int64_t now);
     void end_sa(const SaKey& key, bool tell);
@@ -182,8 +198,8 @@ class DataPath {
     std::set<SaKey> comp_tunnels_;                  // inbound ones
     std::set<Deadline> deadlines_;
     Policies policies_;
-    std::map<std::uint32_t, Acquire> acquires_;  // by policy id
-    std::deque<Held> held_;                      // oldest first
+    std::map<Wanted, Acquire> acquires_;
+    std::deque<Held> held_;  // oldest first
     Reassembly fragments_;
     PathMtus path_mtus_;
     PathSettings settings_;

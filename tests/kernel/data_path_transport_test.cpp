@@ -82,6 +82,37 @@ struct TransportTest : DataPathTest {
     }
 };
 
+// A policy for nets has SAs for each two hosts of theirs.
+TEST_F(TransportTest, WhoDoesNotAnswerHoldsBackNoPacketsForOthers) {
+    racoon_kernel_policy p = esp_policy(1, RACOON_DIR_OUT, selector("10.9.0.0/24", "10.9.0.0/24"),
+                                        "10.9.0.1", "10.9.0.2", 1);
+    p.templates[0].mode = RACOON_MODE_TRANSPORT;
+    p.templates[0].local = p.templates[0].remote = {};
+    Writer out = begin_frame(Message::PolicySet, 1);
+    write_policy(out, p);
+    path.command(out.view(), 0);
+    for (int i = 0; i < 20; ++i) path.from_tun(ping_packet("10.9.0.1", "10.9.0.3"), 5);
+    path.from_tun(ping_packet("10.9.0.1", "10.9.0.2"), 5);
+    ASSERT_EQ(sink.events.size(), 2u);
+    EXPECT_TRUE(sdk::same_address(sink.events[0].dst, address("10.9.0.3")));
+    EXPECT_TRUE(sdk::same_address(sink.events[1].dst, address("10.9.0.2")));
+    EXPECT_EQ(path.held(), kHeldPerPolicy + 1);
+    set_sa(sa(RACOON_DIR_OUT, 9, 3));
+    EXPECT_EQ(sink.wire.size(), 1u);
+    EXPECT_EQ(path.held(), kHeldPerPolicy) << "those for the other still wait";
+    path.from_tun(ping_packet("10.9.0.1", "10.9.0.3"), 6);
+    EXPECT_EQ(sink.events.size(), 2u) << "the other is being asked for";
+    Writer done = begin_frame(Message::AcquireDone, 0);
+    done.u64(sink.events[0].acquire_token);
+    done.u8(0);
+    path.command(done.view(), 7);
+    EXPECT_EQ(path.held(), 0u);
+    path.from_tun(ping_packet("10.9.0.1", "10.9.0.3"), 8);
+    EXPECT_EQ(sink.events.size(), 3u);
+    path.from_tun(ping_packet("10.9.0.1", "10.9.0.2"), 8);
+    EXPECT_EQ(sink.wire.size(), 2u) << "both live side by side";
+}
+
 TEST_F(TransportTest, KeepsThePayloadAndWhatTheHeaderSays) {
     for (const bool v6 : {false, true}) {
         if (v6) use_v6();

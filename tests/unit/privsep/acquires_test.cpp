@@ -19,8 +19,8 @@ using ::testing::UnorderedElementsAre;
 class AcquiresTest : public ::testing::Test {
   protected:
     void SetUp() override { loop_ = std::move(*loop::EventLoop::make()); }
-    void fail(std::uint64_t token, std::uint32_t policy = 1) {
-        ASSERT_TRUE(acquires().add(token, PolicyId{policy}));
+    void fail(std::uint64_t token, std::uint32_t policy = 1, const IpAddr& peer = {}) {
+        ASSERT_TRUE(acquires().add(token, {PolicyId{policy}, peer}));
         acquires().done(token, false);
     }
     Acquires& acquires() {
@@ -64,9 +64,24 @@ TEST_F(AcquiresTest, OtherPoliciesDoNotWait) {
     EXPECT_THAT(take(), ElementsAre(Pair(3, false)));
 }
 
+TEST_F(AcquiresTest, OtherHostsOfAPolicyForNetsDoNotWait) {
+    const IpAddr dead = *IpAddr::parse("192.0.2.3"), other = *IpAddr::parse("192.0.2.2");
+    fail(1, 1, dead);
+    fail(2, 1, dead);
+    EXPECT_THAT(take(), ElementsAre(Pair(1, false)));
+    fail(3, 1, other);
+    EXPECT_THAT(take(), ElementsAre(Pair(3, false)));
+    acquires().add(4, {PolicyId{1}, other});
+    acquires().done(4, true);
+    fail(5, 1, other);
+    EXPECT_THAT(take(), ElementsAre(Pair(4, true), Pair(5, false)));
+    fail(6, 1, dead);
+    EXPECT_THAT(take(), IsEmpty()) << "another's success is not its";
+}
+
 TEST_F(AcquiresTest, SuccessMakesUpForFailures) {
     fail(1);
-    acquires().add(2, PolicyId{1});
+    acquires().add(2, {PolicyId{1}});
     EXPECT_TRUE(acquires().contains(2));
     acquires().done(2, true);
     fail(3);
@@ -88,7 +103,7 @@ TEST_F(AcquiresTest, AnotherConfigurationIsTriedAtOnce) {
 TEST_F(AcquiresTest, NothingIsLostWithTheEngine) {
     fail(1);
     fail(2);
-    acquires().add(3, PolicyId{2});
+    acquires().add(3, {PolicyId{2}});
     take();
     acquires().forget_all();
     EXPECT_THAT(take(), UnorderedElementsAre(Pair(2, false), Pair(3, false)));
@@ -101,7 +116,7 @@ TEST_F(AcquiresTest, AreBoundedIncludingThoseThatRest) {
     fail(1);
     fail(2);
     std::uint64_t token = 3;
-    while (acquires().add(token, PolicyId{2})) ++token;
+    while (acquires().add(token, {PolicyId{2}})) ++token;
     EXPECT_EQ(token, 3u + 16'384 - 1);
     acquires_.reset();
     wait(1200ms);  // a timer of what is gone would call back now

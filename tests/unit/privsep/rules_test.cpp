@@ -75,5 +75,71 @@ TEST_F(Moves, NobodyGoesToTheAddressOfAPolicysPeer) {
     EXPECT_FALSE(book->check_move(there, facts, list)) << "a policy that setkey installed";
 }
 
+/// A transport policy between the hosts of 192.0.2.0/24, and a sainfo for these nets.
+class Nets : public ::testing::Test {
+  protected:
+    Nets() {
+        cipher.kind = conf::TransformKind::Encryption;
+        cipher.name = "aes";
+        cipher.key.min = cipher.key.max = 128;
+        mac.kind = conf::TransformKind::Integrity;
+        mac.name = "hmac_sha256";
+        mac.key_bytes = 32;
+        auto c = std::make_shared<conf::Config>();
+        conf::Remote r;
+        r.name = "anonymous";
+        c->remotes.push_back(r);
+        conf::Policy p;
+        p.id = PolicyId{1};
+        p.direction = conf::Direction::Out;
+        p.selector.local.net = p.selector.remote.net = *Prefix::make(ip("192.0.2.0"), 24);
+        conf::PolicyTemplate t;
+        t.protocol = 50;
+        t.reqid = ReqId{7};
+        p.templates.push_back(t);
+        c->policies.push_back(p);
+        conf::SaInfo info;
+        info.local.selector = info.remote.selector = p.selector.local;
+        info.encryption.push_back({&cipher, 128});
+        info.integrity.push_back(&mac);
+        c->sainfos.push_back(info);
+        book = std::make_unique<Book>(c, 1);
+    }
+    bool may(const char* peer, const Prefix& for_whom) {
+        Phase1Facts facts;
+        facts.section = book->remote("anonymous");
+        facts.local = Endpoint{ip("192.0.2.1"), 500};
+        facts.peer = Endpoint{ip(peer), 500};
+        exchange::SaInstall sa;
+        sa.policy = PolicyId{1};
+        sa.protocol = 50;
+        sa.tunnel = false;
+        sa.reqid = ReqId{7};
+        sa.spi = Spi{1000};
+        sa.local = facts.local.addr;
+        sa.peer = facts.peer.addr;
+        sa.selector.local.net = Prefix::host(sa.local);
+        sa.selector.remote.net = for_whom;
+        sa.encryption = "aes";
+        sa.key_bits = 128;
+        sa.encryption_key = Secret(16);
+        sa.integrity = "hmac_sha256";
+        sa.integrity_key = Secret(32);
+        const Status status = book->check_sa_install(sa, facts);
+        why = status ? "" : status.error().text();
+        return status.has_value();
+    }
+    conf::TransformInfo cipher, mac;
+    std::unique_ptr<Book> book;
+    std::string why;
+};
+
+TEST_F(Nets, TheSasOfTwoHostsHaveTheSainfoOfTheirPolicy) {
+    EXPECT_TRUE(may("192.0.2.2", Prefix::host(ip("192.0.2.2")))) << why;
+    EXPECT_TRUE(may("192.0.2.3", Prefix::host(ip("192.0.2.3")))) << why;
+    EXPECT_FALSE(may("198.51.100.1", Prefix::host(ip("198.51.100.1")))) << "not of the policy";
+    EXPECT_FALSE(may("192.0.2.2", *Prefix::make(ip("192.0.0.0"), 16))) << "wider than it";
+}
+
 }  // namespace
 }  // namespace racoon::privsep
