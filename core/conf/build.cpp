@@ -333,6 +333,7 @@ void Builder::policy(const Statement& s) {
 
 void Builder::check_whole() {
     config_->natt = in_.catalog.natt();
+    config_->groups = in_.catalog.groups();
     for (const Remote& r : config_->remotes)
         if (r.start && !r.address && r.host.empty() && !parents_.contains(r.name))
             diagnostics_.warning(

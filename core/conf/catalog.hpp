@@ -143,6 +143,8 @@ class Catalog {
     virtual const TransformInfo* esp_encryption(std::string_view name) const = 0;
     virtual const TransformInfo* esp_integrity(std::string_view name) const = 0;
     virtual const TransformInfo* compression(std::string_view name) const = 0;
+    /// Every Diffie-Hellman group that is loaded in this process.
+    virtual std::vector<const GroupInfo*> groups() const { return {}; }
     /// Every dialect of NAT traversal that is loaded in this process, the preferred first.
     virtual std::vector<const NattInfo*> natt() const { return {}; }
     virtual bool has(Kind kind, std::string_view name) const = 0;

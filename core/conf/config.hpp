@@ -328,7 +328,8 @@ struct Config {
     std::vector<SaInfo> sainfos;
     std::vector<Policy> policies;
     std::uint32_t next_policy_id = 1;  // never used before by this configuration or an earlier one
-    std::uint32_t next_reqid = 0x10000;  // beyond what `unique:N` is meant to name
+    std::uint32_t next_reqid = 0x10000;    // beyond what `unique:N` is meant to name
+    std::vector<const GroupInfo*> groups;  // that are loaded, named here or not
 };
 
 using ConfigPtr = std::shared_ptr<const Config>;

@@ -10,6 +10,13 @@ KeyedHash::Key fresh_key(Output& output) {
     output.random(key);
     return key;
 }
+
+/// Weak ones, those of RFC 5114 among them, the Brainpool curves (27 to 30), Curve25519, which has no number in
+/// IKEv1's registry, and private ones are for who asks for them by name.
+bool needs_to_be_named(const conf::GroupInfo& group) {
+    constexpr std::uint16_t kBrainpool = 27;
+    return group.weak || group.number >= kBrainpool;
+}
 }  // namespace
 
 Sections::Sections(const conf::Config& config, const conf::HostAddresses& hosts)
@@ -19,6 +26,8 @@ Sections::Sections(const conf::Config& config, const conf::HostAddresses& hosts)
             if (p.group != nullptr) groups.emplace(p.group->number, p.group);
     for (const auto& i : config.sainfos)
         if (i.pfs_group != nullptr) groups.emplace(i.pfs_group->number, i.pfs_group);
+    for (const conf::GroupInfo* loaded : config.groups)
+        if (!needs_to_be_named(*loaded)) groups.emplace(loaded->number, loaded);
 }
 
 Settings::Settings(conf::ConfigPtr c, std::uint32_t g, const conf::HostAddresses& hosts,

@@ -19,7 +19,8 @@
 
 namespace racoon::exchange {
 
-/// Diffie-Hellman groups by number, as far as the configuration names them.
+/// Diffie-Hellman groups by number that a peer may ask for: those that the configuration names, and others that
+/// are loaded unless there is something to say against them.
 using GroupMap = std::unordered_map<std::uint16_t, const conf::GroupInfo*>;
 
 /// What is made of a configuration alone, and of where its hosts' names point.

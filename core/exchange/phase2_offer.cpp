@@ -343,7 +343,10 @@ class Choosing {
         }
         if (group != 0) {
             const auto it = groups_.find(group);
-            if (it == groups_.end()) return false;
+            if (it == groups_.end()) {
+                last_ += ": " + why_not(group);
+                return false;
+            }
             found = it->second;
         }
         if (has_group_ && found != params.pfs) {
@@ -352,6 +355,13 @@ class Choosing {
         }
         params.pfs = found;
         return true;
+    }
+
+    std::string why_not(std::uint16_t group) const {
+        for (const conf::GroupInfo* loaded : ctx_.settings->config->groups)
+            if (loaded->number == group)
+                return "group " + loaded->name + " is taken only where it is named as pfs_group";
+        return "no loaded module has Diffie-Hellman group " + std::to_string(group);
     }
 
     const Context& ctx_;

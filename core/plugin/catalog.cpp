@@ -192,6 +192,13 @@ std::vector<const conf::NattInfo*> Registry::natt() const {
     return out;
 }
 
+std::vector<const conf::GroupInfo*> Registry::groups() const {
+    std::vector<const conf::GroupInfo*> out;
+    for (const conf::GroupInfo& info : groups_.infos)
+        if (info.table != nullptr) out.push_back(&info);
+    return out;
+}
+
 bool Registry::has(Kind kind, std::string_view name) const {
     const std::vector<const Provider*> providers = of_kind(kind);
     return std::any_of(providers.begin(), providers.end(), [&](const Provider* p) {
