@@ -120,7 +120,7 @@ Task<Result<AuthenticatedPeer>> proved_message_2(Phase1& x) {
         const isakmp::IdView id = claimed_id(x.negotiation());
         Result<AuthenticatedPeer> peer = co_await prove_peer(x, in->message, id);
         if (!peer && peer.error().code() == Errc::AuthFailed) {
-            note_wrong_proof(x, peer.error(), kWhat);
+            note_wrong_proof(x, peer.error(), kWhat, *in);
             continue;  // it may be forged: the peer's own is still awaited
         }
         if (!peer) co_return peer;
@@ -168,7 +168,7 @@ Task<Result<AuthenticatedPeer>> proved_message_3(Phase1& x) {
         const isakmp::IdView id = claimed_id(x.negotiation());
         Result<AuthenticatedPeer> peer = co_await prove_peer(x, message, id);
         if (!peer && peer.error().code() == Errc::AuthFailed) {
-            note_wrong_proof(x, peer.error(), kWhat);
+            note_wrong_proof(x, peer.error(), kWhat, *in);
             continue;
         }
         if (!peer) co_return peer;

@@ -81,7 +81,7 @@ Task<Result<AuthenticatedPeer>> proved_message(Phase1& x, MessageKind kind) {
         id.body = n.peer_id_body;
         Result<AuthenticatedPeer> peer = co_await prove_peer(x, in->message, id);
         if (!peer && peer.error().code() == Errc::AuthFailed) {
-            note_wrong_proof(x, peer.error(), what);
+            note_wrong_proof(x, peer.error(), what, *in);
             continue;  // it may be forged: the peer's own is still awaited
         }
         if (!peer) co_return peer;

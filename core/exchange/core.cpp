@@ -102,6 +102,10 @@ void Core::whole_message(const Datagram& in, const isakmp::Header& header) {
     const CookiePair& cookies = header.cookies;
     const ExchangeType exchange = header.exchange_type();
 
+    if (is_phase1(exchange) && header.commit())
+        return refuse_stranger(in, cookies,
+                               Error(Errc::Malformed, "commit bit in phase 1")
+                                   .notify(isakmp::number(NotifyType::InvalidFlags)));
     if (cookies.responder.is_zero()) {
         if (is_phase1(exchange)) return first_message(in, std::move(*message), digest);
         // A refusal without state, to what we began.
@@ -192,11 +196,17 @@ void Core::quick_mode(Phase1& sa, Received in) {
     auto chain = sa.phase2_chain(id);
     if (!chain) return;
     auto clear = open_message(in.message, sa.cipher_key(), chain->next(), sa.config().padding);
-    if (!clear) return sa.ignore(clear.error(), "quick mode message 1");
-    auto verified = HashCheck(*sa.params().hash, sa.skeyid_a()).quick_mode_1(std::move(*clear));
-    if (!verified) return sa.ignore(verified.error(), "quick mode message 1");
+    const bool fresh = !sa.used_message_id(id);
+    if (!clear) return refuse_quick_mode(sa, in, clear.error(), fresh);
+    const HashCheck check(*sa.params().hash, sa.skeyid_a());
+    auto verified = check.quick_mode_1(std::move(*clear));
+    if (!verified) {
+        const bool authentic = verified.error().code() != Errc::AuthFailed;
+        if (authentic && fresh) static_cast<void>(sa.use_message_id(id));
+        return refuse_quick_mode(sa, in, verified.error(), fresh);
+    }
     // Only an authentic message uses up its id; a repeated one of a finished quick mode ends here.
-    if (sa.used_message_id(id)) return;
+    if (!fresh) return;
     // From another address it is served when the peer has answered there; it comes again.
     if (sa.natt().peer_behind && in.remote.addr != sa.remote().addr) return sa.follow(in);
     if (!sa.use_message_id(id)) return;
@@ -217,6 +227,17 @@ void Core::quick_mode(Phase1& sa, Received in) {
     sa.children.push_back(
         std::make_unique<Phase2>(ctx_, *this, sa, id, *chain, false, ctx_.settings, nullptr));
     sa.children.back()->start_responder(std::move(*verified), in.digest());
+}
+
+/// A first message that cannot be read, or is not authentic (reference 5.9). Whoever can put a packet on the way may have
+/// made it: then it uses up no message id, and the peer, which is told seldom and with no more bytes, ends nothing.
+void Core::refuse_quick_mode(Phase1& sa, const Received& in, const Error& why, bool fresh) {
+    sa.ignore(why, "quick mode message 1");
+    // A late copy of a quick mode's last message has another IV.
+    if (!in.message.header().encrypted() || !fresh || in.remote != sa.remote()) return;
+    const auto type = static_cast<NotifyType>(why.notify_type());
+    sa.complain(type == NotifyType{} ? NotifyType::PayloadMalformed : type,
+                in.message.bytes().size());
 }
 
 bool Core::room_for_pair(const Phase1& sa) const {

@@ -175,6 +175,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     bool keep_for_later(Phase1& sa, Received& in);
     void for_sa(Phase1& sa, Received in);
     void quick_mode(Phase1& sa, Received in);
+    static void refuse_quick_mode(Phase1& sa, const Received& in, const Error& why, bool fresh);
     bool room_for_pair(const Phase1& sa) const;
     void bury_oldest(Phase1& sa);
 

@@ -216,6 +216,10 @@ void Core::handle_error_notify(Phase1& sa, const isakmp::Notification& n, Messag
     // The peer takes back that it believes us.
     if (candidates == 0 && n.type == NotifyType::AuthenticationFailed)
         return delete_phase1(sa, Tell::No, "the peer does not accept our proof");
+    // It could not read some message, or found it forged: ours is sent again, and was hardly the one.
+    if (!spi &&
+        (n.type == NotifyType::InvalidHashInformation || n.type == NotifyType::PayloadMalformed))
+        return;
     if (candidates != 1) return;  // cannot be told which one is meant
     meant->abort(Error(Errc::Denied, "the peer refused with " + isakmp::name(n.type)));
 }

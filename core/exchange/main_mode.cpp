@@ -90,7 +90,7 @@ Task<Result<AuthenticatedPeer>> authenticated_message(Phase1& x, MessageKind kin
         }
         Result<AuthenticatedPeer> peer = co_await prove_peer(x, *clear, view->id);
         if (!peer && peer.error().code() == Errc::AuthFailed) {
-            note_wrong_proof(x, peer.error(), what);
+            note_wrong_proof(x, peer.error(), what, *in);
             continue;  // it may be forged: the peer's own is still awaited
         }
         if (!peer) co_return peer;

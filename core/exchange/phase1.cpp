@@ -168,19 +168,34 @@ void Phase1::send(ByteView datagram, std::uint16_t fragment_id) {
     }
 }
 
-void Phase1::send_informational(isakmp::PayloadType type, ByteView body) {
-    if (!cipher_.valid()) return;
+/// With HASH(1) and encrypted, as soon as there are keys.
+Result<Bytes> Phase1::informational_message(isakmp::PayloadType type, ByteView body) {
     const MessageId id = fresh_message_id();
-    auto chain = phase2_chain(id);
-    if (!chain) return;
     isakmp::MessageBuilder builder(header(isakmp::ExchangeType::Informational, id));
+    if (!cipher_.valid()) {
+        builder.add(type, body);
+        return builder.finish();
+    }
+    RACOON_TRY(IvChain chain, phase2_chain(id));
     builder.reserve_hash(params_.hash->digest_size);
     builder.add(type, body);
-    auto hash = hash_1(*params_.hash, skeyid_a_.view(), id, builder.after_hash());
-    if (!hash) return;
-    builder.set_hash(hash->view());
-    auto datagram = seal_message(builder, cipher_, *chain, ctx(), config().padding);
+    RACOON_TRY(Secret hash, hash_1(*params_.hash, skeyid_a_.view(), id, builder.after_hash()));
+    builder.set_hash(hash.view());
+    return seal_message(builder, cipher_, chain, ctx(), config().padding);
+}
+
+void Phase1::send_informational(isakmp::PayloadType type, ByteView body) {
+    if (!cipher_.valid()) return;
+    const auto datagram = informational_message(type, body);
     if (datagram) emit(*datagram);
+}
+
+void Phase1::complain(isakmp::NotifyType type, std::size_t asked) {
+    if (!complaints.allow(ctx().now) || !ctx().refusals.allow(ctx().now)) return;
+    isakmp::Notification n;
+    n.type = type;
+    const auto datagram = informational_message(isakmp::PayloadType::Notification, n.body());
+    if (datagram && datagram->size() <= asked) emit(*datagram);
 }
 
 void Phase1::send_notify(isakmp::NotifyType type, isakmp::ProtocolId protocol, ByteView spi,

@@ -191,6 +191,9 @@ class Phase1 final : public Exchange {
     void paid_for_unproved() { owner_.answered_unproved(*this); }
     void establish(AuthenticatedPeer peer);
     /// A message that is not what the exchange waits for: logged, nothing else.
+    /// Tells the peer what was wrong with a message of `asked` bytes that need not be its own: protected where
+    /// there are keys, seldom, and never with more bytes.
+    void complain(isakmp::NotifyType type, std::size_t asked);
     void ignore(const Error& why, std::string_view what);
 
     // --- state kept by the engine ---
@@ -228,11 +231,13 @@ class Phase1 final : public Exchange {
     } elsewhere;
     RateLimit log_limit{5};
 
+    RateLimit complaints{1};
   private:
     static constexpr std::size_t kMaxMessageIds = 16384;
     void finished(Status status) override;
     void emit(ByteView datagram) override { send(datagram); }
     void repeat_until_heard();
+    Result<Bytes> informational_message(isakmp::PayloadType type, ByteView body);
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
 
     struct Way {

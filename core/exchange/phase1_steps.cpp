@@ -344,8 +344,12 @@ void note_undecryptable(Phase1& x, const Error& why, std::string_view what) {
                                     what, x.text(), why.text()));
 }
 
-void note_wrong_proof(Phase1& x, const Error& why, std::string_view what) {
+void note_wrong_proof(Phase1& x, const Error& why, std::string_view what, const Received& in) {
     Negotiation& n = x.negotiation();
+    // Where the identity comes first, an answer would tell strangers which identities have a key.
+    const bool would_tell = !x.initiator() && x.exchange() != ExchangeType::IdentityProtection &&
+                            n.auth.skeyid_recipe() == RACOON_SKEYID_PSK;
+    if (!would_tell) x.complain(NotifyType::AuthenticationFailed, in.message.bytes().size());
     if (x.ctx().noise.allow(x.ctx().now)) {
         const bool psk = n.auth.skeyid_recipe() == RACOON_SKEYID_PSK && n.peer_id && !n.decoy;
         LOGE(x.peer_text(),

@@ -62,8 +62,8 @@ Task<Result<AuthProof>> own_proof(Phase1& x);
 /// Garbage where an encrypted proof should be: between two daemons that agreed on everything else, what
 /// differs is nearly always the pre-shared key.
 void note_undecryptable(Phase1& x, const Error& why, std::string_view what);
-/// The same for a proof that can be read and is wrong.
-void note_wrong_proof(Phase1& x, const Error& why, std::string_view what);
+/// The same for a proof that can be read and is wrong, of which the peer is told.
+void note_wrong_proof(Phase1& x, const Error& why, std::string_view what, const Received& in);
 
 /// The one place where a peer is proved: `m` holds a HASH or SIG that the method accepts for `id`.
 /// AuthFailed: it is wrong, which may be a forgery, and the peer's own is still to come.

@@ -28,10 +28,17 @@ Result<Verified<isakmp::Informational>> HashCheck::informational(isakmp::Message
 }
 
 Result<Verified<isakmp::QuickMode1>> HashCheck::quick_mode_1(isakmp::Message clear) const {
-    RACOON_TRY(auto view, isakmp::QuickMode1::parse(clear, isakmp::MessageKind::QuickMode1));
-    RACOON_TRY_STATUS(compare(
-        view.hash, hash_1(hash_, skeyid_a_, clear.header().message_id, clear.after_hash())));
-    return Verified<isakmp::QuickMode1>(std::move(clear), std::move(view));
+    auto view = isakmp::QuickMode1::parse(clear, isakmp::MessageKind::QuickMode1);
+    // What is wrong with it is the peer's word only where the hash is right.
+    const isakmp::PayloadChain& all = clear.payloads();
+    const ByteView hash = view ? view->hash
+                          : all.size() != 0 && all[0].type == isakmp::PayloadType::Hash
+                              ? all[0].body
+                              : ByteView();
+    RACOON_TRY_STATUS(
+        compare(hash, hash_1(hash_, skeyid_a_, clear.header().message_id, clear.after_hash())));
+    if (!view) return tl::unexpected<Error>(view.error());
+    return Verified<isakmp::QuickMode1>(std::move(clear), std::move(*view));
 }
 
 Result<Verified<isakmp::QuickMode1>> HashCheck::quick_mode_2(isakmp::Message clear,

@@ -38,8 +38,10 @@ TEST(Informational, EveryErrorEndsTheQuickModeThatItIsForAtOnce) {
         LogCapture log;
         const Bytes no = a.peer.notify(static_cast<NotifyType>(type), {});
         a.peer.say(a.peer.informational(PayloadType::Notification, no, 4));
-        EXPECT_TRUE(a.ended()) << "type " << type;
-        EXPECT_TRUE(a.w.b->larval.empty());
+        // PAYLOAD-MALFORMED and INVALID-HASH-INFORMATION may be about what somebody else has sent.
+        const bool about_anybodys = type == 16 || type == 23;
+        EXPECT_EQ(a.ended(), !about_anybodys) << "type " << type;
+        EXPECT_EQ(a.w.b->larval.empty(), !about_anybodys);
         EXPECT_EQ(a.w.b->engine->load().phase1, 1u) << "the ISAKMP SA stays, type " << type;
         EXPECT_EQ(log.count("the peer answers " + isakmp::name(static_cast<NotifyType>(type))), 1u)
             << log.all();
