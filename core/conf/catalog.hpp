@@ -116,7 +116,7 @@ struct NattInfo {
     bool spoken = false;  // else only recognised, for the log
     std::uint8_t natd_payload = 0, natoa_payload = 0;
     std::uint16_t udp_tunnel_mode = 0, udp_transport_mode = 0;
-    std::vector<Bytes> vendor_ids;  // an initiator sends them all, a responder the first
+    std::vector<Bytes> vendor_ids;  // an initiator sends them all, a responder the peer's
     const racoon_natt* table = nullptr;
     void* impl = nullptr;
 };

@@ -30,6 +30,7 @@ struct HalfOpen {
     std::uint64_t message1 = 0;          // keyed hash of the datagram
     TimePoint created{};
     const conf::NattInfo* natt = nullptr;  // the dialect agreed on; modules stay for ever
+    std::uint8_t natt_vendor_id = 0;       // which of its vendor IDs came
     bool peer_dpd = false;
     bool peer_fragments = false;
     bool has_pieces = false;             // counted among the reassemblies

@@ -125,7 +125,7 @@ Result<Bytes> main_mode_message_2(const CookiePair& cookies, ByteView sa_answer,
     if (with.dpd) b.add(PayloadType::VendorId, dpd_vendor_id());
     if (with.fragments)
         b.add(PayloadType::VendorId, fragmentation_vendor_id(ExchangeType::IdentityProtection));
-    if (with.natt != nullptr) b.add(PayloadType::VendorId, with.natt->vendor_ids.front());
+    if (!with.natt.empty()) b.add(PayloadType::VendorId, with.natt);
     return b.finish();
 }
 

@@ -53,6 +53,10 @@ Endpoint told(const Phase1& x, Endpoint end) {
     return end;
 }
 
+bool announces(const conf::NattInfo& dialect, ByteView vid) {
+    return dialect.table->match_vendor_id(dialect.impl, {vid.data(), vid.size()}) == 1;
+}
+
 bool any_natt_socket(const Context& ctx, Family family) {
     return std::any_of(ctx.natt_endpoints.begin(), ctx.natt_endpoints.end(),
                        [&](const Endpoint& e) { return e.addr.family == family; });
@@ -66,23 +70,35 @@ bool natt_wanted(const Context& ctx, const conf::Config& config, const conf::Rem
            ctx.can(RACOON_CAP_UDP_ENCAP) && any_natt_socket(ctx, family);
 }
 
-const conf::NattInfo* choose_natt(const Context& ctx, const conf::Config& config,
-                                  const conf::Remote& section, Family family,
-                                  std::span<const ByteView> vendor_ids) {
-    if (!natt_wanted(ctx, config, section, family)) return nullptr;
+Natt choose_natt(const Context& ctx, const conf::Config& config, const conf::Remote& section,
+                 Family family, std::span<const ByteView> vendor_ids) {
+    Natt out;
+    if (!natt_wanted(ctx, config, section, family)) return out;
     for (const conf::NattInfo* d : config.natt) {
-        if (!d->spoken) continue;
-        for (ByteView vid : vendor_ids)
-            if (d->table->match_vendor_id(d->impl, {vid.data(), vid.size()}) == 1) return d;
+        if (!d->spoken || std::none_of(vendor_ids.begin(), vendor_ids.end(),
+                                       [&](ByteView vid) { return announces(*d, vid); }))
+            continue;
+        out.dialect = d;
+        const auto sent = [&](const Bytes& ours) {
+            return std::any_of(vendor_ids.begin(), vendor_ids.end(), [&](ByteView vid) {
+                return vid.size() >= ours.size() &&
+                       std::equal(ours.begin(), ours.end(), vid.begin());
+            });
+        };
+        const auto which = std::find_if(d->vendor_ids.begin(), d->vendor_ids.end(), sent);
+        // A module may know one by more than its bytes.
+        if (which != d->vendor_ids.end())
+            out.vendor_id = static_cast<std::uint8_t>(which - d->vendor_ids.begin());
+        return out;
     }
-    return nullptr;
+    return out;
 }
 
 void add_natt_vendor_ids(const Phase1& x, isakmp::MessageBuilder& b) {
     using isakmp::PayloadType;
     if (!x.initiator()) {
         if (const conf::NattInfo* d = x.natt().dialect)
-            b.add(PayloadType::VendorId, d->vendor_ids.front());
+            b.add(PayloadType::VendorId, d->vendor_ids[x.natt().vendor_id]);
         return;
     }
     if (!natt_wanted(x.ctx(), x.config(), x.section(), x.remote().addr.family)) return;

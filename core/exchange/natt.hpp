@@ -14,12 +14,11 @@ inline constexpr std::uint16_t kNattPort = 4500;
 /// Whether a section wants it, a dialect is there, the kernel can encapsulate and we listen for it.
 bool natt_wanted(const Context& ctx, const conf::Config& config, const conf::Remote& section,
                  Family family);
-/// The best dialect that one of these vendor IDs announces; null: none, or it is not wanted.
-const conf::NattInfo* choose_natt(const Context& ctx, const conf::Config& config,
-                                  const conf::Remote& section, Family family,
-                                  std::span<const ByteView> vendor_ids);
+/// The best dialect that one of these vendor IDs announces; none, too, where it is not wanted.
+Natt choose_natt(const Context& ctx, const conf::Config& config, const conf::Remote& section,
+                 Family family, std::span<const ByteView> vendor_ids);
 
-/// As initiator all that we offer, as responder the one agreed on.
+/// As initiator all that we offer, as responder the one agreed on: of several of one dialect the peer's.
 void add_natt_vendor_ids(const Phase1& x, isakmp::MessageBuilder& b);
 /// NAT-D of the peer's address, then of ours (RFC 3947 3.2). Nothing without a dialect.
 Status add_nat_d(const Phase1& x, isakmp::MessageBuilder& b);

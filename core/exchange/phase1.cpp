@@ -257,8 +257,8 @@ void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
     }
     // What comes with a proof is too late to agree on.
     if (natt_.dialect != nullptr || cipher_.valid() || progress_ > 4) return;
-    std::vector<ByteView> ids(extras.vendor_ids.begin(), extras.vendor_ids.end());
-    natt_.dialect = choose_natt(ctx(), config(), section(), remote_.addr.family, ids);
+    const std::vector<ByteView> ids(extras.vendor_ids.begin(), extras.vendor_ids.end());
+    natt_ = choose_natt(ctx(), config(), section(), remote_.addr.family, ids);
     if (natt_.dialect != nullptr)
         LOGI(peer_text(), "Selected NAT-T version: " + natt_.dialect->name);
 }

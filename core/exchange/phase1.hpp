@@ -62,6 +62,7 @@ class Phase1Owner {
 /// What phase 1 found out about NATs (RFC 3947). The engine follows from it how phase 2 is encapsulated.
 struct Natt {
     const conf::NattInfo* dialect = nullptr;  // agreed on; null: the ends do without
+    std::uint8_t vendor_id = 0;               // which of the dialect's the peer sent
     bool we_behind = false, peer_behind = false;
     bool detected() const { return we_behind || peer_behind; }
     bool encapsulates() const { return dialect != nullptr && detected(); }
@@ -190,10 +191,10 @@ class Phase1 final : public Exchange {
     /// What a peer costs before it proves itself is done.
     void paid_for_unproved() { owner_.answered_unproved(*this); }
     void establish(AuthenticatedPeer peer);
-    /// A message that is not what the exchange waits for: logged, nothing else.
     /// Tells the peer what was wrong with a message of `asked` bytes that need not be its own: protected where
     /// there are keys, seldom, and never with more bytes.
     void complain(isakmp::NotifyType type, std::size_t asked);
+    /// A message that is not what the exchange waits for: logged, nothing else.
     void ignore(const Error& why, std::string_view what);
 
     // --- state kept by the engine ---
@@ -230,14 +231,14 @@ class Phase1 final : public Exchange {
         Timer timer;
     } elsewhere;
     RateLimit log_limit{5};
-
     RateLimit complaints{1};
+
   private:
     static constexpr std::size_t kMaxMessageIds = 16384;
     void finished(Status status) override;
     void emit(ByteView datagram) override { send(datagram); }
-    void repeat_until_heard();
     Result<Bytes> informational_message(isakmp::PayloadType type, ByteView body);
+    void repeat_until_heard();
     const conf::Timer& timer_config() const override { return settings_->config->timer; }
 
     struct Way {

@@ -152,8 +152,10 @@ void Core::main_mode_first(const Datagram& in, const isakmp::Message& message,
             h->peer_fragments = true;
     }
     const std::vector<ByteView> ids(view->extras.vendor_ids.begin(), view->extras.vendor_ids.end());
-    h->natt =
+    const Natt natt =
         choose_natt(ctx_, *ctx_.settings->config, *choice->section, in.local.addr.family, ids);
+    h->natt = natt.dialect;
+    h->natt_vendor_id = natt.vendor_id;
     begun_by_peer(in, ExchangeType::IdentityProtection);
     answer_first_message(in, *h);
 }
@@ -177,7 +179,7 @@ void Core::answer_first_message(const Datagram& in, HalfOpen& h) {
     VendorAnswers with;
     with.dpd = h.peer_dpd && choice->section->dpd.enabled;
     with.fragments = h.peer_fragments && choice->section->ike_frag != conf::Offer::Off;
-    with.natt = h.natt;
+    if (h.natt != nullptr) with.natt = h.natt->vendor_ids[h.natt_vendor_id];
     auto datagram = main_mode_message_2(h.cookies, choice->answer, with);
     if (!datagram || datagram->size() > in.bytes.size()) return;  // never an amplifier
     Datagram out;
@@ -215,6 +217,7 @@ bool Core::promote(const Datagram& in, HalfOpen& h, isakmp::Message message, std
     if (h.natt != nullptr) {
         Natt natt;
         natt.dialect = h.natt;
+        natt.vendor_id = h.natt_vendor_id;
         sa->set_natt(natt);
         LOGI(in.remote.addr.text(), "Selected NAT-T version: " + h.natt->name);
     }

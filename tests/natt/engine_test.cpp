@@ -202,6 +202,41 @@ TEST_P(NattModes, ClientBehindANatGoesOverPort4500) {
         }
 }
 
+// Draft 02 has two: who knows one of them alone would not take the other for an answer.
+TEST_P(NattModes, TheAnswerIsTheVendorIdThatCame) {
+    const conf::NattInfo& both = test::dialects().find("draft-02");
+    ASSERT_EQ(both.vendor_ids.size(), 2u);
+    for (const std::size_t which : {0u, 1u}) {
+        Case s;
+        s.mode = GetParam();
+        conf::NattInfo one = both;
+        one.vendor_ids = {both.vendor_ids[which]};
+        NatWorld n(s);
+        auto c =
+            std::make_shared<conf::Config>(*config("10.1.1.1", "192.0.2.2", s, s.a, {"draft-02"}));
+        c->natt = {&one};
+        n.w.a->engine->reconfigure(c, 2, n.w.now);
+        std::size_t answers[2] = {0, 0};
+        n.w.tap = [&](const exchange::Datagram& d) {
+            for (std::size_t i = 0; i < 2 && d.local.addr == n.gateway; ++i) {
+                const Bytes& vid = both.vendor_ids[i];
+                if (std::search(d.bytes.begin(), d.bytes.end(), vid.begin(), vid.end()) !=
+                    d.bytes.end())
+                    ++answers[i];
+            }
+            n.pass(d);
+            return false;
+        };
+        n.w.acquire(*n.w.a);
+        n.w.run_for(10s);
+        EXPECT_TRUE(n.up());
+        EXPECT_EQ(answers[which], 1u);
+        EXPECT_EQ(answers[1 - which], 0u);
+        EXPECT_EQ(n.phase1(*n.w.a).remote.port, 4500) << "the dialect was agreed on";
+        n.w.end_and_find_leaks();
+    }
+}
+
 TEST_P(NattModes, AServerBehindANatFollowsTheChangeOfPorts) {
     Case s;
     s.mode = GetParam();

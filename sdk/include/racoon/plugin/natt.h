@@ -40,7 +40,7 @@ typedef struct racoon_natt {
     /* The numbers of this dialect. */
     racoon_status (*describe)(void* impl, racoon_natt_info* out) RACOON_NOEXCEPT;
     /* The vendor IDs that announce it, index 0 first: an initiator sends them all, a responder answers
-     * with the first. NOT_FOUND: there are no more. */
+     * with the first of them that it got. NOT_FOUND: there are no more. */
     racoon_status (*vendor_id)(void* impl, uint32_t index, racoon_buffer* out) RACOON_NOEXCEPT;
     /* 1: a received vendor ID announces this dialect. */
     int32_t (*match_vendor_id)(void* impl, racoon_span vendor_id) RACOON_NOEXCEPT;
