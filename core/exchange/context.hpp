@@ -100,6 +100,7 @@ struct Context {
     RateLimit noise{10};                   // log lines about datagrams of strangers
     RateLimit refusals{10};                // unauthenticated notifies
     RateLimit mappings{10};                // log lines about NATs that changed their mind
+    RateLimit vendor_ids{20};              // log lines about those of strangers
     Lately refused;                        // exchanges whose refusal stands in the log
 
     bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }

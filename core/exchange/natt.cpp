@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.hpp"
 #include "exchange/crypto.hpp"
+#include "exchange/vendor_ids.hpp"
 #include "log/log.hpp"
 
 namespace racoon::exchange {
@@ -92,6 +94,29 @@ Natt choose_natt(const Context& ctx, const conf::Config& config, const conf::Rem
         return out;
     }
     return out;
+}
+
+void log_vendor_ids(const conf::Config& config, const std::string& peer,
+                    std::span<const ByteView> vendor_ids, const std::function<bool()>& may) {
+    constexpr std::size_t kMostUnknown = 4, kMostBytes = 20;
+    std::set<std::string> said;
+    std::size_t unknown = 0;
+    for (const ByteView vid : vendor_ids) {
+        std::string name(vendor_id_name(vid));
+        for (const conf::NattInfo* d : config.natt) {
+            if (d->table == nullptr || !announces(*d, vid)) continue;
+            if (name.empty()) name = d->name;
+            if (!d->spoken) name += " (recognised and not used)";
+            break;
+        }
+        if (name.empty()) {
+            if (++unknown <= kMostUnknown && may())
+                LOGD(peer, fmt::format("received unknown Vendor ID: {}",
+                                       to_hex(vid.first(std::min(vid.size(), kMostBytes)))));
+        } else if (said.insert(name).second && may()) {
+            LOGI(peer, "received Vendor ID: " + name);
+        }
+    }
 }
 
 void add_natt_vendor_ids(const Phase1& x, isakmp::MessageBuilder& b) {

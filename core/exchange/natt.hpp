@@ -3,6 +3,10 @@
 // provides.
 #pragma once
 
+#include <functional>
+#include <span>
+#include <string>
+
 #include "exchange/phase1.hpp"
 #include "exchange/phase2_offer.hpp"
 #include "isakmp/message_builder.hpp"
@@ -17,6 +21,11 @@ bool natt_wanted(const Context& ctx, const conf::Config& config, const conf::Rem
 /// The best dialect that one of these vendor IDs announces; none, too, where it is not wanted.
 Natt choose_natt(const Context& ctx, const conf::Config& config, const conf::Remote& section,
                  Family family, std::span<const ByteView> vendor_ids);
+
+/// A line for each vendor ID that is known here, by whomever, and at level debug a few of the others. `may`: asked before
+/// each line.
+void log_vendor_ids(const conf::Config& config, const std::string& peer,
+                    std::span<const ByteView> vendor_ids, const std::function<bool()>& may);
 
 /// As initiator all that we offer, as responder the one agreed on: of several of one dialect the peer's.
 void add_natt_vendor_ids(const Phase1& x, isakmp::MessageBuilder& b);

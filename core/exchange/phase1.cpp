@@ -252,12 +252,16 @@ void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
     for (ByteView vid : extras.vendor_ids) {
         if (is_dpd_vendor_id(vid)) peer_has_dpd = true;
         if (is_fragmentation_vendor_id(vid, exchange_)) peer_has_fragments = true;
-        if (const auto name = vendor_id_name(vid); !name.empty())
-            LOGD(peer_text(), fmt::format("received Vendor ID: {}", name));
     }
+    const std::vector<ByteView> ids(extras.vendor_ids.begin(), extras.vendor_ids.end());
+    // Answers to what we began have our cookie; other messages may be anybody's.
+    if (!initiator_)
+        log_vendor_ids(config(), peer_text(), ids,
+                       [this] { return ctx().vendor_ids.allow(ctx().now); });
+    else if (!ids.empty() && log_limit.allow(ctx().now))
+        log_vendor_ids(config(), peer_text(), ids, [] { return true; });
     // What comes with a proof is too late to agree on.
     if (natt_.dialect != nullptr || cipher_.valid() || progress_ > 4) return;
-    const std::vector<ByteView> ids(extras.vendor_ids.begin(), extras.vendor_ids.end());
     natt_ = choose_natt(ctx(), config(), section(), remote_.addr.family, ids);
     if (natt_.dialect != nullptr)
         LOGI(peer_text(), "Selected NAT-T version: " + natt_.dialect->name);

@@ -157,6 +157,8 @@ void Core::main_mode_first(const Datagram& in, const isakmp::Message& message,
     h->natt = natt.dialect;
     h->natt_vendor_id = natt.vendor_id;
     begun_by_peer(in, ExchangeType::IdentityProtection);
+    log_vendor_ids(*ctx_.settings->config, in.remote.addr.text(), ids,
+                   [this] { return ctx_.vendor_ids.allow(ctx_.now); });
     answer_first_message(in, *h);
 }
 

@@ -1,5 +1,5 @@
 // Vendor ids that the engine itself knows (RFC 2408 3.16): for its own use, and as names for the log.
-// Those of NAT traversal are not among them: they belong to who speaks it.
+// Those of NAT traversal have no more than their names here: they belong to who speaks it.
 #pragma once
 
 #include <string_view>

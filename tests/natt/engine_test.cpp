@@ -4,6 +4,7 @@
 #include "exchange/natt.hpp"
 #include "natt/dialects.hpp"
 #include "simulation/world.hpp"
+#include "support/log_capture.hpp"
 
 namespace racoon {
 namespace {
@@ -233,6 +234,32 @@ TEST_P(NattModes, TheAnswerIsTheVendorIdThatCame) {
         EXPECT_EQ(answers[which], 1u);
         EXPECT_EQ(answers[1 - which], 0u);
         EXPECT_EQ(n.phase1(*n.w.a).remote.port, 4500) << "the dialect was agreed on";
+        n.w.end_and_find_leaks();
+    }
+}
+
+TEST_P(NattModes, DraftsThatAreNotSpokenAreNamedInTheLog) {
+    for (const char* name : {"draft-00", "draft-01"}) {
+        test::LogCapture log;
+        Case s;
+        s.mode = GetParam();
+        s.nat = false;
+        s.b_speaks = {"rfc3947", "draft-01", "draft-00"};
+        NatWorld n(s);
+        conf::NattInfo old = test::dialects().find(name);
+        old.spoken = true;
+        auto c =
+            std::make_shared<conf::Config>(*config("192.0.2.1", "192.0.2.2", s, s.a, {"rfc3947"}));
+        c->natt = {&old};
+        n.w.a->engine->reconfigure(c, 2, n.w.now);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(5s);
+        EXPECT_TRUE(n.up());
+        EXPECT_EQ(log.count("received Vendor ID: draft-ietf-ipsec-nat-t-ike-" +
+                            std::string(name).substr(6) + " (recognised and not used)"),
+                  1u)
+            << log.all();
+        EXPECT_EQ(log.count("Selected NAT-T version"), 0u);
         n.w.end_and_find_leaks();
     }
 }
