@@ -490,5 +490,44 @@ TEST(BadWire, ReorderedAndRepeatedPacketsMakeExactlyOnePair) {
     }
 }
 
+/// Whether an ISAKMP SA that nothing needs is there after three of its lifetimes.
+bool outlives_itself(conf::Rekey rekey) {
+    ConfigOptions o, other;
+    o.phase1_lifetime = other.phase1_lifetime = conf::seconds(100);
+    o.rekey = rekey;
+    other.rekey = conf::Rekey::Off;
+    World w(1, o, &other);
+    w.a->engine->establish_phase1(Endpoint{w.addr_b, 500}, "", w.now, [](const Status&) {});
+    w.run_for(300s);
+    return !w.a->engine->phase1_status(w.now).empty();
+}
+
+TEST(Rekey, ForceRenewsAnIsakmpSaThatNothingNeeds) {
+    EXPECT_TRUE(outlives_itself(conf::Rekey::Force));
+    EXPECT_FALSE(outlives_itself(conf::Rekey::On));
+    EXPECT_FALSE(outlives_itself(conf::Rekey::Off));
+}
+
+TEST(Padding, StrictCheckRefusesALengthThatCannotBe) {
+    for (const bool strict : {true, false})
+        for (const bool same : {true, false}) {
+            LogCapture log;
+            World w(1);
+            // Host a counts the byte of the length, which host b does not unless they are the same.
+            for (const bool at_a : {true, false}) {
+                auto config =
+                    std::make_shared<conf::Config>(*(at_a ? make_config(w.addr_a, w.addr_b, {})
+                                                          : make_config(w.addr_b, w.addr_a, {})));
+                config->padding.exclusive_tail = !at_a && !same;
+                config->padding.strict_check = !at_a && strict;
+                (at_a ? *w.a : *w.b).engine->reconfigure(config, 2, w.now);
+            }
+            w.acquire(*w.a);
+            w.run_for(10s);
+            EXPECT_EQ(w.pairs(*w.a), strict && !same ? 0u : 1u) << log.all();
+            EXPECT_EQ(log.count("padding strict_check") != 0, strict && !same) << log.all();
+        }
+}
+
 }  // namespace
 }  // namespace racoon::sim
