@@ -27,11 +27,6 @@ racoon_kernel_alg algorithm(const char* name, std::uint32_t number, std::uint32_
     return a;
 }
 
-void wipe(Message& m) {
-    for (auto* key : {&m.auth_key, &m.encrypt_key})
-        if (*key) std::fill((*key)->bytes.begin(), (*key)->bytes.end(), std::uint8_t{0});
-}
-
 /// Its request ids are the kernel's own.
 bool is_foreign(std::uint32_t policy_id) {
     return policy_id >= RACOON_FOREIGN_POLICY_FIRST && policy_id <= RACOON_FOREIGN_POLICY_LAST;
@@ -55,8 +50,10 @@ Backend::SaKey Backend::key_of(const racoon_addr& dst, std::uint32_t protocol, s
 
 // ---- what this kernel can do
 
-int Backend::try_sa(std::uint8_t family, std::uint32_t protocol) {
+int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, std::uint32_t flags) {
     racoon_kernel_sa sa{};
+    sa.flags = flags;
+    if ((flags & RACOON_SA_UDP_ENCAP) != 0) sa.src.port = sa.dst.port = 4500;
     sa.protocol = protocol;
     if (protocol == RACOON_IPPROTO_ESP) sa.enc = algorithm("aes", 12, 16, 0);
     sa.auth = algorithm("hmac_sha1", 3, 20, 96);
@@ -127,6 +124,9 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (requests_.dialect().forward) flags |= RACOON_CAP_FWD_POLICY;
         if (try_sa(6, RACOON_IPPROTO_ESP) == 0) flags |= RACOON_CAP_IPV6;
         if (try_sa(4, RACOON_IPPROTO_AH) == 0) flags |= RACOON_CAP_AH;
+        if (requests_.dialect().udp_encap != 0 &&
+            try_sa(4, RACOON_IPPROTO_ESP, RACOON_SA_UDP_ENCAP) == 0)
+            flags |= RACOON_CAP_UDP_ENCAP;
         if (own) requests_.close();
         capabilities_ = flags;
     }
@@ -457,11 +457,8 @@ racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op,
     Sa& sa = at->second;
     racoon_kernel_sa_info info{};
     Message m = name_sa(kGet, sa.id);
-    const int error = requests_.transact(m, [&](const Message& answer) {
-        read_info(answer, &info);
-        Message copy = answer;
-        wipe(copy);
-    });
+    const int error =
+        requests_.transact(m, [&](const Message& answer) { read_info(answer, &info); });
     if (error != 0) return refuse_errno(err, "asking for an SA", error);
     info.struct_size = sizeof(info);
     info.state = sa.state;

@@ -40,6 +40,10 @@ class Backend final : public sdk::KernelBackend {
     racoon_status open(const racoon_kernel_events& events, racoon_error* err) override;
     void close() override;
     racoon_status bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) override;
+    racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
+                                   racoon_error* err) override;
+    racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
+                          racoon_error* err) override;
     racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op op,
                           racoon_kernel_spi_result* out, racoon_error* err) override;
     racoon_status sa_update(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) override;
@@ -86,7 +90,7 @@ class Backend final : public sdk::KernelBackend {
 
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
     /// Installs and deletes an SA that nothing uses. 0, or errno.
-    int try_sa(std::uint8_t family, std::uint32_t protocol);
+    int try_sa(std::uint8_t family, std::uint32_t protocol, std::uint32_t flags = 0);
     int try_sa(std::uint8_t family, racoon_kernel_sa sa);
     racoon_status install(std::uint8_t type, const racoon_kernel_sa& sa, racoon_error* err);
     int add_policy(const Policy& policy, std::uint32_t direction, std::uint32_t* index);
@@ -108,6 +112,7 @@ class Backend final : public sdk::KernelBackend {
     void on_event(const pfkey::Message& m);
     void on_acquire(const pfkey::Message& m);
     void on_policy_changed(const pfkey::Message& m);
+    void on_mapping(const pfkey::Message& m);
     void on_expire(const pfkey::Message& m, std::map<SaKey, Sa>::iterator at);
     void on_sas_flushed(std::uint8_t satype);
     void find_lost();

@@ -87,27 +87,17 @@ void Backend::on_event(const Message& m) {
             if (opened_) read_foreign();
             return;
         }
+        case kNewMapping:
+            return on_mapping(m);
         case kExpire:
         case kDelete:
-        case kNewMapping:
             break;
         default:
             return;
     }
     if (!m.sa) return;
-    // A mapping has the peer's new address where else the destination is.
     const racoon_addr dst = end_of(m.dst, std::nullopt);
-    auto at = sas_.find(key_of(dst, protocol_of(m.satype), m.sa->spi));
-    if (m.type == kNewMapping) {
-        for (at = sas_.begin(); at != sas_.end(); ++at)
-            if (at->second.id.spi == m.sa->spi && m.src &&
-                sdk::same_address(at->second.id.src, m.src->addr))
-                break;
-        if (at == sas_.end()) return;
-        Sa moved = at->second;
-        moved.id.src = end_of(m.dst, m.natt_dport);
-        return emit(RACOON_KERNEL_MAPPING, &moved);
-    }
+    const auto at = sas_.find(key_of(dst, protocol_of(m.satype), m.sa->spi));
     if (at == sas_.end()) return;
     if (m.type == kExpire) return on_expire(m, at);
     if (own) return;

@@ -137,12 +137,47 @@ Message sa_message(std::uint8_t type, const racoon_kernel_sa& sa, std::uint32_t 
         m.natt_type = kUdpEncapsulation;
         m.natt_sport = sa.src.port;
         m.natt_dport = sa.dst.port;
+        // It is the peer's: the source of what comes in, and of what goes out the destination.
+        if (sa.peer_original.family != 0) {
+            const bool source = sa.direction == RACOON_DIR_IN || d.natt_oar == 0;
+            (source ? m.oai : m.oar) = whole(sa.peer_original);
+        }
+        if (sa.esp_frag != 0) m.natt_frag = static_cast<std::uint16_t>(sa.esp_frag);
         if (d.natt_port_in_sa) {
             out.natt_port = sa.dst.port;
             out.flags |= 0x0002;  // SADB_X_EXT_NATT
         }
     }
     m.sa = out;
+    return m;
+}
+
+// Lifetimes are in it as they were, or an UPDATE would end them.
+std::optional<Message> move_message(const Message& sa, bool inbound, std::uint16_t port,
+                                    const Dialect& d) {
+    if (!sa.natt_type || *sa.natt_type == 0) return {};
+    Message m;
+    m.type = kUpdate;
+    m.satype = sa.satype;
+    m.sa = sa.sa;
+    if (m.sa) m.sa->state = kMature;
+    m.sa2 = sa.sa2;
+    m.hard = sa.hard;
+    m.soft = sa.soft;
+    m.src = sa.src;
+    m.dst = sa.dst;
+    m.proxy = sa.proxy;
+    m.natt_type = sa.natt_type;
+    m.natt_sport = inbound ? port : sa.natt_sport;
+    m.natt_dport = inbound ? sa.natt_dport : port;
+    m.oai = sa.oai;
+    m.oar = sa.oar;
+    m.natt_frag = sa.natt_frag;
+    if (d.natt_move == Move::Keyless) return m;
+    m.auth_key = sa.auth_key;
+    m.encrypt_key = sa.encrypt_key;
+    // Linux tells no empty key, and wants one all the same.
+    if (!m.encrypt_key && sa.satype == kSaEsp) m.encrypt_key = Key{};
     return m;
 }
 

@@ -46,6 +46,10 @@ std::string cannot(const racoon_kernel_sa& sa, const pfkey::Dialect& dialect);
 /// ADD or UPDATE; keys are in it. `reqid`: the kernel's.
 pfkey::Message sa_message(std::uint8_t type, const racoon_kernel_sa& sa, std::uint32_t reqid,
                           const pfkey::Dialect& dialect);
+/// UPDATE that gives an SA in UDP, as GET's answer tells it, another port of its peer's. Nothing: it is not in
+/// UDP. Keys are in it.
+std::optional<pfkey::Message> move_message(const pfkey::Message& sa, bool inbound,
+                                           std::uint16_t port, const pfkey::Dialect& dialect);
 /// DELETE or GET.
 pfkey::Message name_sa(std::uint8_t type, const racoon_kernel_sa_id& id);
 pfkey::Message spi_message(const racoon_kernel_spi_request& request, std::uint32_t reqid);

@@ -370,7 +370,8 @@ racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr&
     const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
     if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA of ours");
     const bool inbound = at->second.direction == RACOON_DIR_IN;
-    if (!sdk::same_address(inbound ? at->second.id.src : at->second.id.dst, peer)) {
+    if (peer.port == 0 ||
+        !sdk::same_address(inbound ? at->second.id.src : at->second.id.dst, peer)) {
         return sdk::fail(err, RACOON_INVALID_ARGUMENT, "an SA moves to another address");
     }
     std::optional<Request> update;

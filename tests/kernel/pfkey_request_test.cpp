@@ -66,6 +66,70 @@ TEST(PfkeyRequests, SendThePortsOfUdpEncapsulation) {
     EXPECT_EQ(m.src->addr.port, 0);
 }
 
+TEST(PfkeyRequests, SendThePeersOriginalAddressAndTheSizeOfItsFragments) {
+    racoon_kernel_sa sa = sha1_sa();
+    sa.flags = RACOON_SA_UDP_ENCAP;
+    sa.mode = RACOON_MODE_TRANSPORT;
+    sa.src.port = sa.dst.port = 4500;
+    sa.peer_original = address("10.0.0.5");
+    sa.esp_frag = 900;
+    const auto original = [](const std::optional<Address>& a) {
+        return a && sdk::same_address(a->addr, address("10.0.0.5"));
+    };
+    const auto sent = [&sa](const Dialect& d) {
+        return decode(encode(sa_message(kAdd, sa, 7, d), d), d).value();
+    };
+    Message m = sent(linux_dialect());
+    EXPECT_TRUE(original(m.oai));
+    EXPECT_FALSE(m.natt_frag);
+    m = sent(freebsd_dialect());
+    EXPECT_TRUE(original(m.oai)) << "the peer is the source of what comes in";
+    EXPECT_FALSE(m.oar);
+    EXPECT_EQ(sent(netbsd_dialect()).natt_frag, 900);
+    sa.direction = RACOON_DIR_OUT;
+    m = sent(freebsd_dialect());
+    EXPECT_FALSE(m.oai);
+    EXPECT_TRUE(original(m.oar)) << "and the destination of what goes out";
+    EXPECT_TRUE(original(sent(linux_dialect()).oai)) << "which has one word for both";
+    EXPECT_FALSE(sent(macos_dialect()).oai);
+    sa.flags = 0;
+    m = sent(netbsd_dialect());
+    EXPECT_FALSE(m.oai || m.oar || m.natt_frag || m.natt_type);
+}
+
+TEST(PfkeyRequests, MoveAnSaInUdpAsTheSystemWantsIt) {
+    racoon_kernel_sa sa = sha1_sa();
+    EXPECT_FALSE(
+        move_message(sa_message(kAdd, sa, 7, linux_dialect()), true, 61001, linux_dialect()))
+        << "not in UDP";
+    sa.flags = RACOON_SA_UDP_ENCAP;
+    sa.src.port = 61000;
+    sa.dst.port = 4500;
+    sa.hard_ns = 3'600'000'000'000;
+    Message told = sa_message(kAdd, sa, 7, linux_dialect());
+    told.type = kGet;
+    told.sa->state = kDying;
+    told.current = Lifetime{5, 500, 1, 2};
+    auto m = move_message(told, true, 61001, linux_dialect());
+    ASSERT_TRUE(m);
+    EXPECT_EQ(m->type, kUpdate);
+    EXPECT_EQ(m->seq, 0u) << "a request of its own";
+    EXPECT_EQ(m->sa->state, kMature);
+    EXPECT_EQ(m->natt_sport, 61001);
+    EXPECT_EQ(m->natt_dport, 4500);
+    EXPECT_EQ(m->hard, told.hard) << "without it the SA would live for ever";
+    EXPECT_EQ(m->encrypt_key, told.encrypt_key);
+    EXPECT_EQ(m->auth_key, told.auth_key);
+    EXPECT_FALSE(m->current);
+    EXPECT_EQ(move_message(told, false, 61001, linux_dialect())->natt_dport, 61001);
+    told.encrypt_key.reset();
+    EXPECT_TRUE(move_message(told, true, 1, linux_dialect())->encrypt_key) << "an empty one";
+    m = move_message(told, true, 61001, freebsd_dialect());
+    EXPECT_FALSE(m->auth_key || m->encrypt_key);
+    told.natt_type = std::uint8_t{0};
+    EXPECT_FALSE(move_message(told, true, 1, linux_dialect()));
+}
+
 TEST(PfkeyRequests, NamePoliciesFromTheKernelsView) {
     const racoon_kernel_policy p =
         esp_policy(3, RACOON_DIR_IN, selector("192.168.1.0/24", "192.168.2.0/24", 6), "10.9.0.1",

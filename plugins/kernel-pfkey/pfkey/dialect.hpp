@@ -8,6 +8,13 @@
 
 namespace racoon::pfkey {
 
+/// How an SA in use gets other ports of UDP encapsulation.
+enum class Move : std::uint8_t {
+    None,     // it cannot
+    Whole,    // UPDATE with the SA as it is, its keys too
+    Keyless,  // UPDATE, which is refused if there are keys in it
+};
+
 struct Dialect {
     const char* name;
     bool sockaddr_len;   // a sockaddr begins with its length in one byte, the family in the next
@@ -22,9 +29,11 @@ struct Dialect {
     std::uint16_t replay;            // a window in 32 bits
     std::uint16_t new_src, new_dst;  // where an SA moves to
     bool natt_port_in_sa;            // macOS: sadb_sa is followed by the port of the encapsulation
-    std::uint32_t window_unit;       // packets that one unit of sadb_sa_replay stands for
-    std::uint32_t max_window;        // packets
-    int ip_policy, ipv6_policy;      // options of sockets
+    int udp_encap;  // the option by which a UDP socket gives its ESP to the kernel; 0: there is none
+    Move natt_move;
+    std::uint32_t window_unit;   // packets that one unit of sadb_sa_replay stands for
+    std::uint32_t max_window;    // packets
+    int ip_policy, ipv6_policy;  // options of sockets
     std::uint8_t (*encryption)(std::uint8_t number);  // ours (Linux's) → the system's; 0: none
     std::uint8_t (*authentication)(std::uint8_t number);  // the same
 };

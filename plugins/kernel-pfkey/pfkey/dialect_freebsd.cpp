@@ -47,6 +47,8 @@ const Dialect& freebsd_dialect() {
         out.new_dst = 28;
         out.window_unit = 8;
         out.max_window = 0xffffffff / 8;
+        out.udp_encap = 1;
+        out.natt_move = Move::Keyless;
         out.ip_policy = 21;
         out.ipv6_policy = 28;
         out.encryption = encryption;

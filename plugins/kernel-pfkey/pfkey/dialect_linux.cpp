@@ -28,6 +28,8 @@ const Dialect& linux_dialect() {
         out.km_address = 25;
         out.window_unit = 1;
         out.max_window = 32;
+        out.udp_encap = 100;
+        out.natt_move = Move::Whole;
         out.ip_policy = 16;
         out.ipv6_policy = 34;
         out.encryption = same;

@@ -27,6 +27,7 @@ const Dialect& netbsd_dialect() {
         out.natt_frag = 25;
         out.window_unit = 8;
         out.max_window = 255 * 8;
+        out.udp_encap = 100;
         out.ip_policy = 22;
         out.ipv6_policy = 28;
         out.encryption = encryption;

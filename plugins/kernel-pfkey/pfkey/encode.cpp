@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "pfkey/message.hpp"
@@ -171,6 +172,11 @@ void proposal(Out& out, const Proposal& p) {
 }
 
 }  // namespace
+
+void wipe(Message& m) {
+    for (auto* key : {&m.auth_key, &m.encrypt_key})
+        if (*key) std::fill((*key)->bytes.begin(), (*key)->bytes.end(), std::uint8_t{0});
+}
 
 std::vector<std::uint8_t> encode(const Message& m, const Dialect& d) {
     Out out(d);

@@ -114,6 +114,9 @@ struct Message {
     const Policy* policy() const { return policies.empty() ? nullptr : &policies.front(); }
 };
 
+/// Overwrites the keys in it.
+void wipe(Message& message);
+
 /// What this system cannot say is left out. Keys are in the result: wipe it.
 std::vector<std::uint8_t> encode(const Message& message, const Dialect& dialect);
 /// One whole message. Nothing: malformed; `why`, where given, says how.

@@ -100,6 +100,10 @@ int Socket::transact(Message& message, const Each& answer) {
         if (!is_dump(message) && got.seq != message.seq) continue;
         if (got.error != 0) return got.error;
         if (answer) answer(got);
+        if (got.auth_key || got.encrypt_key) {
+            wipe(got);
+            std::fill_n(buffer_.begin(), size_, std::uint8_t{0});
+        }
         if (!is_dump(message) || got.seq == 0) return 0;
     }
 }
