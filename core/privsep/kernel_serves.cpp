@@ -1,6 +1,8 @@
 // Whether the active backend has what the configuration asks for beside algorithms: if_id, mark and
-// output_mark, without which nothing is started, and esp_frag and pfkey_buffer, without which packets stay whole
-// and buffers as they are.
+// output_mark, without which nothing is started; NAT traversal, esp_frag, esn and pfkey_buffer, without which the rest
+// is negotiated and done.
+#include "privsep/kernel_serves.hpp"
+
 #include <racoon/plugin.h>
 
 #include "log/log.hpp"
@@ -36,14 +38,34 @@ Status Kernel::can_serve(const conf::Config& config) const {
         LOGW("", config.pfkey_buffer_where.text() +
                      ": pfkey_buffer has no effect: the kernel backend " + caps_.backend +
                      " has no such buffer");
-    if ((caps_.flags & RACOON_CAP_ESP_FRAG) != 0) return ok();
-    for (const conf::Remote& remote : config.remotes)
-        if (remote.esp_frag != 0 && remote.nat_traversal != conf::Offer::Off)
-            LOGW("",
-                 remote.where.text() + ": esp_frag has no effect in remote \"" + remote.name +
-                     "\": the kernel backend " + caps_.backend +
-                     " leaves packets whole; \"racoonctl explain esp_frag\" tells which does not");
+    for (const std::string& text : without_effect(config, caps_.flags, caps_.backend))
+        LOGW("", text);
     return ok();
+}
+
+std::vector<std::string> without_effect(const conf::Config& config, std::uint64_t capabilities,
+                                        const std::string& backend) {
+    std::vector<std::string> all;
+    const auto tell = [&](const conf::Location& where, const std::string& what,
+                          const std::string& why) {
+        all.push_back(where.text() + ": " + what + ": the kernel backend " + backend + " " + why);
+    };
+    for (const conf::Remote& remote : config.remotes) {
+        if (remote.nat_traversal == conf::Offer::Off) continue;
+        if ((capabilities & RACOON_CAP_UDP_ENCAP) == 0)
+            tell(remote.where, "nat_traversal has no effect in remote \"" + remote.name + "\"",
+                 "cannot do ESP in UDP on this host, so that no peer behind a NAT is reached; "
+                 "\"racoonctl show-modules\" tells which others there are");
+        else if (remote.esp_frag != 0 && (capabilities & RACOON_CAP_ESP_FRAG) == 0)
+            tell(remote.where, "esp_frag has no effect in remote \"" + remote.name + "\"",
+                 "leaves packets whole; \"racoonctl explain esp_frag\" tells which does not");
+    }
+    if ((capabilities & RACOON_CAP_ESN) != 0) return all;
+    for (const conf::SaInfo& info : config.sainfos)
+        if (info.esn)
+            tell(info.where, "esn has no effect in this sainfo",
+                 "cannot do it on this host, so that SAs have 32-bit sequence numbers");
+    return all;
 }
 
 }  // namespace racoon::privsep
