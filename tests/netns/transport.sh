@@ -15,7 +15,7 @@ spdadd $peer $own any -P in ipsec esp/transport//require;
 POLICY
     done
     cat >>"$work/$host/racoon/racoon.conf" <<CONF
-sainfo anonymous { lifetime time 1 hour; encryption_algorithm aes 256; authentication_algorithm hmac_sha256;
+sainfo anonymous { lifetime time 1 hour; encryption_algorithm aes 256; authentication_algorithm hmac_sha256, hmac_sha1;
     compression_algorithm deflate; }
 CONF
 done

@@ -5,7 +5,7 @@
 pattern=7261636f6f6e2d706c61696e74657874 # "racoon-plaintext"
 
 suite=()
-# Through PF_KEY Linux cuts HMAC-SHA2-256 to 96 bits, so that only the other can come about.
+# Both are in the file, and only the other can come about.
 [ "$kernel" != pfkey ] || suite=(esp_auth="hmac_sha256, hmac_sha1")
 for host in l r; do racoon_configure $host kernel="$kernel" "${suite[@]}"; done
 capture_start "$work/wire.pcap" || exit 1

@@ -3,6 +3,11 @@
 # shellcheck shell=bash
 
 wire_port=wn
+# nftables cannot do it in the guest, iptables' old tables not everywhere else.
+nat_tool=nft
+[ -z "${RACOON_GUEST-}" ] || nat_tool=iptables-legacy
+command -v $nat_tool >/dev/null || skip "there is no $nat_tool"
+
 nat_up() {
     ip netns add nat || return 1
     ip -n wire link set wl nomaster && ip -n wire link set wl netns nat name inner || return 1
@@ -26,8 +31,10 @@ addr add 10.8.0.254/24 dev inner
 addr add 10.9.0.1/24 dev outer
 BATCH
     enter nat sysctl -q -w net.ipv4.ip_forward=1 || return 1
-    enter nat nft add table ip nat || return 1
-    enter nat nft add chain ip nat post '{ type nat hook postrouting priority 100 ; }' || return 1
+    if [ $nat_tool = nft ]; then
+        enter nat nft add table ip nat || return 1
+        enter nat nft add chain ip nat post '{ type nat hook postrouting priority 100 ; }' || return 1
+    fi
     nat_ports 20000-29999
 }
 
@@ -53,7 +60,8 @@ addr add 10.6.0.254/24 dev inner
 addr add 10.9.0.2/24 dev outer
 BATCH
     enter nat2 sysctl -q -w net.ipv4.ip_forward=1 || return 1
-    enter nat2 nft -f - <<'RULES'
+    if [ $nat_tool = nft ]; then
+        enter nat2 nft -f - <<'RULES'
 table ip nat {
     chain pre {
         type nat hook prerouting priority -100;
@@ -65,6 +73,15 @@ table ip nat {
     }
 }
 RULES
+    else
+        enter nat2 iptables-legacy-restore <<'RULES'
+*nat
+-A PREROUTING -i outer -p udp --dport 500 -j DNAT --to-destination 10.6.0.1
+-A PREROUTING -i outer -p udp --dport 4500 -j DNAT --to-destination 10.6.0.1
+-A POSTROUTING -o outer -j MASQUERADE
+COMMIT
+RULES
+    fi || return 1
     r_address=10.6.0.1
 }
 
@@ -91,11 +108,20 @@ BATCH
 
 nat_ports() { # FROM-TO: where new mappings lie
     # At once: what begins meanwhile would leave with its own address, and go on so.
-    enter nat nft -f - <<RULES
+    if [ $nat_tool = nft ]; then
+        enter nat nft -f - <<RULES
 flush chain ip nat post
 add rule ip nat post oifname outer ip protocol udp masquerade to :$1
 add rule ip nat post oifname outer masquerade
 RULES
+    else
+        enter nat iptables-legacy-restore <<RULES
+*nat
+-A POSTROUTING -o outer -p udp -j MASQUERADE --to-ports $1
+-A POSTROUTING -o outer -j MASQUERADE
+COMMIT
+RULES
+    fi
 }
 
 # The kernel forgets the mappings of a link that goes down; the next packet gets a new one.

@@ -17,6 +17,7 @@ racoon_install() {
 #   keys= (identifiers that have the key too, besides the peer's address)
 #   rules=esp/tunnel/A-B/require (as in setkey, with A-B for the tunnel's ends)  scope=nets (or hosts: between the
 #   two ends themselves)  sainfo= (further lines)
+# racoon_defaults has others for a whole script.
 # With IPComp, what did not get smaller comes uncompressed, so it is "use" and optional inbound; outbound Linux takes
 # no optional tunnel.
 racoon_configure() {
@@ -24,7 +25,7 @@ racoon_configure() {
         esp_cipher="aes 256" esp_auth=hmac_sha256 phase1="8 hour" phase2="1 hour" remote= top= policies=yes \
         mode=main keys= rules=esp/tunnel/A-B/require scope=nets sainfo= setting family dir
     shift
-    for setting in "$@"; do
+    for setting in ${racoon_defaults-} "$@"; do
         local "${setting%%=*}=${setting#*=}"
     done
     dir=$work/$host/racoon
