@@ -56,8 +56,20 @@ int Backend::try_sa(std::uint8_t family, std::uint32_t protocol, std::uint32_t f
     if ((flags & RACOON_SA_UDP_ENCAP) != 0) sa.src.port = sa.dst.port = 4500;
     sa.protocol = protocol;
     if (protocol == RACOON_IPPROTO_ESP) sa.enc = algorithm("aes", 12, 16, 0);
-    sa.auth = algorithm("hmac_sha1", 3, 20, 96);
+    if (protocol == RACOON_IPPROTO_COMP)
+        sa.enc = algorithm("deflate", 2, 0, 0);
+    else
+        sa.auth = algorithm("hmac_sha1", 3, 20, 96);
     return try_sa(family, sa);
+}
+
+bool Backend::try_combined() {
+    if (!requests_.dialect().aead) return false;
+    racoon_kernel_sa sa{};
+    sa.protocol = RACOON_IPPROTO_ESP;
+    sa.is_aead = 1;
+    sa.enc = algorithm("aes_gcm_16", 20, 20, 128);
+    return try_sa(4, sa) == 0;
 }
 
 // Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
@@ -71,7 +83,7 @@ int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa) {
     std::memcpy(sa.src.bytes, family == 4 ? v4 : v6, 4);
     std::memcpy(sa.dst.bytes, family == 4 ? v4 : v6, 4);
     sa.dst.bytes[family == 4 ? 3 : 15] = 2;
-    sa.spi = 0x72616b00;  // "rak"
+    sa.spi = sa.protocol == RACOON_IPPROTO_COMP ? 0x7261 : 0x72616b00;  // "ra", "rak"
     racoon_kernel_sa_id id{};
     id.protocol = sa.protocol;
     id.src = sa.src;
@@ -124,6 +136,9 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (requests_.dialect().forward) flags |= RACOON_CAP_FWD_POLICY;
         if (try_sa(6, RACOON_IPPROTO_ESP) == 0) flags |= RACOON_CAP_IPV6;
         if (try_sa(4, RACOON_IPPROTO_AH) == 0) flags |= RACOON_CAP_AH;
+        if (try_sa(4, RACOON_IPPROTO_COMP) == 0) flags |= RACOON_CAP_IPCOMP;
+        if (requests_.dialect().hmac_sha256_bits == 128) flags |= RACOON_CAP_TRUNC_128;
+        if (try_combined()) flags |= RACOON_CAP_AEAD;
         if (requests_.dialect().udp_encap != 0 &&
             try_sa(4, RACOON_IPPROTO_ESP, RACOON_SA_UDP_ENCAP) == 0)
             flags |= RACOON_CAP_UDP_ENCAP;
@@ -141,7 +156,7 @@ racoon_status Backend::supports(const racoon_kernel_sa& asked, racoon_error* err
     const bool integrity = sa.auth.name[0] != '\0';
     const std::string name = integrity ? sa.auth.name : sa.enc.name;
     // The other half is what probe() found.
-    if (sa.protocol == RACOON_IPPROTO_ESP) {
+    if (sa.protocol == RACOON_IPPROTO_ESP && sa.is_aead == 0) {
         if (integrity)
             sa.enc = algorithm("aes", 12, 16, 0);
         else

@@ -92,6 +92,7 @@ class Backend final : public sdk::KernelBackend {
     /// Installs and deletes an SA that nothing uses. 0, or errno.
     int try_sa(std::uint8_t family, std::uint32_t protocol, std::uint32_t flags = 0);
     int try_sa(std::uint8_t family, racoon_kernel_sa sa);
+    bool try_combined();
     racoon_status install(std::uint8_t type, const racoon_kernel_sa& sa, racoon_error* err);
     int add_policy(const Policy& policy, std::uint32_t direction, std::uint32_t* index);
     /// 0, also when it was gone already, or errno: then it stays in the journal.

@@ -56,15 +56,19 @@ std::uint32_t protocol_of(std::uint8_t satype) {
 
 namespace {
 
+constexpr std::uint32_t kWholeTag = 128;  // bits of AES-GCM's
+
 /// What the kernel cuts an integrity value to: PF_KEY has no word for it.
-std::uint32_t truncation(std::uint32_t number) {
+std::uint32_t truncation(std::uint32_t number, const Dialect& d) {
     switch (number) {
+        case 5:
+            return d.hmac_sha256_bits;
         case 6:
             return 192;
         case 7:
             return 256;
         default:
-            return 96;  // SHA2-256, too: what Linux has had since before RFC 4868
+            return 96;
     }
 }
 
@@ -91,20 +95,26 @@ Key key_of(const racoon_kernel_alg& alg) {
 }  // namespace
 
 std::string cannot(const racoon_kernel_sa& sa, const Dialect& d) {
-    if (sa.is_aead != 0) return "PF_KEY has no combined algorithms";
+    const std::string system = std::string("PF_KEY of ") + d.name;
+    if (sa.is_aead != 0 && !d.aead) return system + " has no combined algorithms";
+    if (sa.is_aead != 0 && sa.enc.icv_bits != kWholeTag)
+        return system + " has no combined algorithms with a shortened tag";
     if ((sa.flags & RACOON_SA_ESN) != 0) return "PF_KEY has no extended sequence numbers";
-    if (sa.protocol == RACOON_IPPROTO_COMP) return "this backend does no IPComp";
     if (sa.enc.key_size > sizeof(sa.enc.key) || sa.auth.key_size > sizeof(sa.auth.key))
         return "a key longer than its field";
     const auto known = [](std::uint8_t (*map)(std::uint8_t), std::uint32_t id) {
         return id != 0 && id < 256 && map(static_cast<std::uint8_t>(id)) != 0;
     };
-    if (sa.enc.name[0] != '\0' && !known(d.encryption, sa.enc.pfkey_id))
+    // Methods of compression have a list of their own, which is the same everywhere.
+    const bool comp = sa.protocol == RACOON_IPPROTO_COMP;
+    const bool numbered =
+        comp ? sa.enc.pfkey_id != 0 && sa.enc.pfkey_id < 256 : known(d.encryption, sa.enc.pfkey_id);
+    if (sa.enc.name[0] != '\0' && !numbered)
         return std::string("PF_KEY has no number for ") + sa.enc.name;
     if (sa.auth.name[0] == '\0') return "";
     if (!known(d.authentication, sa.auth.pfkey_id))
         return std::string("PF_KEY has no number for ") + sa.auth.name;
-    const std::uint32_t bits = truncation(sa.auth.pfkey_id);
+    const std::uint32_t bits = truncation(sa.auth.pfkey_id, d);
     if (sa.auth.icv_bits == bits) return "";
     return std::string("the kernel cuts ") + sa.auth.name + " to " + std::to_string(bits) +
            " bits through PF_KEY, not to " + std::to_string(sa.auth.icv_bits);
@@ -122,7 +132,11 @@ Message sa_message(std::uint8_t type, const racoon_kernel_sa& sa, std::uint32_t 
     out.replay = static_cast<std::uint8_t>(units < 255 ? units : 255);
     if (units > 255) m.replay = units;
     out.auth = d.authentication(static_cast<std::uint8_t>(sa.auth.pfkey_id));
-    out.encrypt = d.encryption(static_cast<std::uint8_t>(sa.enc.pfkey_id));
+    out.encrypt = static_cast<std::uint8_t>(sa.enc.pfkey_id);
+    if (sa.protocol == RACOON_IPPROTO_COMP)
+        out.flags |= d.raw_cpi;
+    else
+        out.encrypt = d.encryption(out.encrypt);
     m.sa2 = Sa2{static_cast<std::uint8_t>(sa.mode), 0, reqid};
     m.src = whole(sa.src);
     m.dst = whole(sa.dst);
@@ -199,6 +213,8 @@ Message spi_message(const racoon_kernel_spi_request& r, std::uint32_t reqid) {
     m.src = whole(r.src);
     m.dst = whole(r.dst);
     m.range = SpiRange{r.min_spi, r.max_spi};
+    // A CPI has 16 bits.
+    if (r.protocol == RACOON_IPPROTO_COMP) m.range->max = std::min(r.max_spi, 0xffffu);
     return m;
 }
 

@@ -22,9 +22,6 @@ TEST(PfkeyRequests, SayWhatPfkeyCannotExpress) {
     const Dialect& d = linux_dialect();
     EXPECT_EQ(cannot(sha1_sa(), d), "");
     racoon_kernel_sa sa = sha1_sa();
-    sa.is_aead = 1;
-    EXPECT_NE(cannot(sa, d), "");
-    sa = sha1_sa();
     sa.flags = RACOON_SA_ESN;
     EXPECT_NE(cannot(sa, d), "");
     sa = sha1_sa();
@@ -36,6 +33,42 @@ TEST(PfkeyRequests, SayWhatPfkeyCannotExpress) {
     EXPECT_EQ(cannot(sa, d), "");
     sa.enc = algorithm("idea", "", 16, 0, 1);
     EXPECT_EQ(cannot(sa, d), "PF_KEY has no number for idea");
+}
+
+TEST(PfkeyRequests, CutHmacSha256AsTheSystemDoes) {
+    racoon_kernel_sa sa = sha1_sa();
+    sa.auth = algorithm("hmac_sha256", "hmac(sha256)", 32, 128, 2);
+    for (const Dialect* d : {&freebsd_dialect(), &netbsd_dialect(), &macos_dialect()}) {
+        SCOPED_TRACE(d->name);
+        EXPECT_EQ(cannot(sa, *d), "");
+        EXPECT_EQ(sa_message(kAdd, sa, 7, *d).sa->auth, d == &macos_dialect() ? 6 : 5);
+    }
+    sa.auth.icv_bits = 96;
+    EXPECT_EQ(cannot(sa, freebsd_dialect()),
+              "the kernel cuts hmac_sha256 to 128 bits through PF_KEY, not to 96");
+}
+
+TEST(PfkeyRequests, CombineCipherAndIntegrityWhereTheSystemCan) {
+    racoon_kernel_sa sa = sha1_sa();
+    sa.is_aead = 1;
+    sa.auth = {};
+    sa.enc = algorithm("aes_gcm_16", "rfc4106(gcm(aes))", 20, 128, 1);
+    for (const Dialect* d : {&linux_dialect(), &macos_dialect()})
+        EXPECT_EQ(cannot(sa, *d),
+                  std::string("PF_KEY of ") + d->name + " has no combined algorithms");
+    for (const Dialect* d : {&freebsd_dialect(), &netbsd_dialect()}) {
+        SCOPED_TRACE(d->name);
+        EXPECT_EQ(cannot(sa, *d), "");
+        const auto m = decode(encode(sa_message(kAdd, sa, 7, *d), *d), *d);
+        ASSERT_TRUE(m && m->encrypt_key);
+        EXPECT_EQ(m->sa->encrypt, 20);
+        EXPECT_EQ(m->sa->auth, 0);
+        EXPECT_FALSE(m->auth_key);
+        EXPECT_EQ(m->encrypt_key->bits, 160) << "the salt is at its end";
+    }
+    sa.enc.icv_bits = 96;
+    sa.enc.pfkey_id = 19;
+    EXPECT_NE(cannot(sa, freebsd_dialect()), "") << "its tag is whole";
 }
 
 TEST(PfkeyRequests, CapTheWindowAndSendBothLifetimes) {
@@ -128,6 +161,31 @@ TEST(PfkeyRequests, MoveAnSaInUdpAsTheSystemWantsIt) {
     EXPECT_FALSE(m->auth_key || m->encrypt_key);
     told.natt_type = std::uint8_t{0};
     EXPECT_FALSE(move_message(told, true, 1, linux_dialect()));
+}
+
+TEST(PfkeyRequests, CompressUnderACpiOfSixteenBits) {
+    racoon_kernel_sa sa = sha1_sa();
+    sa.protocol = RACOON_IPPROTO_COMP;
+    sa.auth = {};
+    sa.enc = algorithm("deflate", "deflate", 0, 0, 0);
+    for (const Dialect* d :
+         {&linux_dialect(), &freebsd_dialect(), &netbsd_dialect(), &macos_dialect()}) {
+        SCOPED_TRACE(d->name);
+        EXPECT_EQ(cannot(sa, *d), "");
+        const Message m = sa_message(kAdd, sa, 7, *d);
+        EXPECT_EQ(m.satype, kSaIpComp);
+        EXPECT_EQ(m.sa->encrypt, 2) << "of a list of its own: it is no DES";
+        EXPECT_EQ(m.sa->flags, d == &linux_dialect() ? 0u : 0x80u);
+        EXPECT_FALSE(m.encrypt_key || m.auth_key);
+    }
+    sa.enc = algorithm("lzs", "", 0, 0, 0);
+    EXPECT_EQ(cannot(sa, linux_dialect()), "PF_KEY has no number for lzs");
+    racoon_kernel_spi_request request = spi_request("10.9.0.2", "10.9.0.1", 7);
+    request.min_spi = 0x100;
+    request.max_spi = 0x0fffffff;
+    EXPECT_EQ(spi_message(request, 7).range->max, 0x0fffffffu);
+    request.protocol = RACOON_IPPROTO_COMP;
+    EXPECT_EQ(spi_message(request, 7).range->max, 0xffffu);
 }
 
 TEST(PfkeyRequests, NamePoliciesFromTheKernelsView) {

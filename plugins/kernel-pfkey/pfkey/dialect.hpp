@@ -34,6 +34,11 @@ struct Dialect {
     std::uint32_t window_unit;   // packets that one unit of sadb_sa_replay stands for
     std::uint32_t max_window;    // packets
     int ip_policy, ipv6_policy;  // options of sockets
+    std::uint32_t
+        raw_cpi;  // flag of sadb_sa: the SPI of IPComp is the CPI, not the algorithm's number
+    std::uint32_t
+        hmac_sha256_bits;  // what it is cut to: 128 (RFC 4868), or 96 of a draft before it
+    bool aead;             // combined algorithms: AES-GCM with its whole tag of 128 bits
     std::uint8_t (*encryption)(std::uint8_t number);  // ours (Linux's) → the system's; 0: none
     std::uint8_t (*authentication)(std::uint8_t number);  // the same
 };

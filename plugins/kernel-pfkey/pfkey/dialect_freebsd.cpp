@@ -49,8 +49,11 @@ const Dialect& freebsd_dialect() {
         out.max_window = 0xffffffff / 8;
         out.udp_encap = 1;
         out.natt_move = Move::Keyless;
+        out.hmac_sha256_bits = 128;
+        out.aead = true;
         out.ip_policy = 21;
         out.ipv6_policy = 28;
+        out.raw_cpi = 0x80;
         out.encryption = encryption;
         out.authentication = same;
         return out;

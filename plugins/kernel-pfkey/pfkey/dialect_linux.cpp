@@ -30,6 +30,7 @@ const Dialect& linux_dialect() {
         out.max_window = 32;
         out.udp_encap = 100;
         out.natt_move = Move::Whole;
+        out.hmac_sha256_bits = 96;
         out.ip_policy = 16;
         out.ipv6_policy = 34;
         out.encryption = same;

@@ -56,8 +56,10 @@ const Dialect& macos_dialect() {
         out.natt_port_in_sa = true;
         out.window_unit = 8;
         out.max_window = 255 * 8;
+        out.hmac_sha256_bits = 128;
         out.ip_policy = 21;
         out.ipv6_policy = 28;
+        out.raw_cpi = 0x80;
         out.encryption = encryption;
         out.authentication = authentication;
         return out;

@@ -28,8 +28,11 @@ const Dialect& netbsd_dialect() {
         out.window_unit = 8;
         out.max_window = 255 * 8;
         out.udp_encap = 100;
+        out.hmac_sha256_bits = 128;
+        out.aead = true;
         out.ip_policy = 22;
         out.ipv6_policy = 28;
+        out.raw_cpi = 0x80;
         out.encryption = encryption;
         out.authentication = same;
         return out;
