@@ -311,9 +311,11 @@ racoon_kernel_alg algorithm(const char* name, const char* xfrm_name, std::uint32
     a.key_size = key_bytes;
     a.icv_bits = icv_bits;
     static const std::map<std::string, std::uint32_t> pfkey = {
-        {"cbc(aes)", 12},          {"cbc(des3_ede)", 3}, {"ecb(cipher_null)", 11},
-        {"rfc4106(gcm(aes))", 20}, {"hmac(md5)", 2},     {"hmac(sha1)", 3},
-        {"hmac(sha256)", 5},       {"hmac(sha384)", 6},  {"hmac(sha512)", 7}};
+        {"cbc(aes)", 12},         {"cbc(des3_ede)", 3},
+        {"ecb(cipher_null)", 11}, {"rfc4106(gcm(aes))", 20},
+        {"hmac(md5)", 2},         {"hmac(sha1)", 3},
+        {"hmac(sha256)", 5},      {"hmac(sha384)", 6},
+        {"hmac(sha512)", 7},      {"deflate", 2}};
     const auto number = pfkey.find(xfrm_name);
     if (number != pfkey.end()) a.pfkey_id = number->second;
     if (a.name[0] == '\0') std::strncpy(a.name, xfrm_name, sizeof(a.name) - 1);

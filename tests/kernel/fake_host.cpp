@@ -337,6 +337,11 @@ racoon_status FakeHost::policy_delete(std::uint32_t id) {
     return finish(table_->policy_delete(impl_, id, op, err()), op, nullptr);
 }
 
+racoon_status FakeHost::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer) {
+    const racoon_op op = next_op_++;
+    return finish(table_->sa_move(impl_, &id, &peer, op, err()), op, nullptr);
+}
+
 racoon_status FakeHost::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy) {
     const racoon_op op = next_op_++;
     return finish(table_->policy_update(impl_, old_id, &policy, op, err()), op, nullptr);

@@ -58,6 +58,7 @@ class FakeHost {
     racoon_status sa_delete(const racoon_kernel_sa_id& id);
     racoon_status sa_query(const racoon_kernel_sa_id& id, racoon_kernel_sa_info* info);
     std::vector<racoon_kernel_sa_info> sa_dump();
+    racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer);
     racoon_status policy_add(const racoon_kernel_policy& policy);
     racoon_status policy_delete(std::uint32_t id);
     racoon_status policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy);

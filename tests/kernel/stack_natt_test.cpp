@@ -61,8 +61,7 @@ struct NattStack : Stack {
         }
     }
     racoon_status move(int at, const racoon_kernel_sa& s, const racoon_addr& peer) {
-        const racoon_kernel_sa_id id = id_of(s);
-        return host(at).table().sa_move(host(at).impl(), &id, &peer, 0, host(at).err());
+        return host(at).sa_move(id_of(s), peer);
     }
 };
 
@@ -107,8 +106,8 @@ TEST_F(NattStack, FollowsAPeerWhoseNatGivesItAnotherPort) {
     EXPECT_TRUE(sdk::same_address(event.dst, in.dst));
 
     const racoon_addr peer = address(kV4.outer[0], 4501);
-    EXPECT_EQ(move(1, in, peer), RACOON_OK) << b.err()->text;
-    EXPECT_EQ(move(1, out, peer), RACOON_OK) << b.err()->text;
+    EXPECT_EQ(move(1, in, peer), RACOON_OK) << b.error();
+    EXPECT_EQ(move(1, out, peer), RACOON_OK) << b.error();
     const std::size_t told = b.count(RACOON_KERNEL_MAPPING);
     EXPECT_EQ(ping(kV4.inner[1], "-c 3 -i 0.2 -W 5"), 0) << in_kernel(1);
     EXPECT_EQ(b.count(RACOON_KERNEL_MAPPING), told) << "there is no news";
@@ -139,7 +138,7 @@ TEST_F(NattStack, MovesNothingElse) {
     ASSERT_EQ(a.sa_add(in), RACOON_OK) << a.error();
     EXPECT_EQ(move(0, in, address("10.9.0.3", 4501)), RACOON_INVALID_ARGUMENT);
     EXPECT_EQ(move(0, in, address(kV4.outer[1], 0)), RACOON_INVALID_ARGUMENT);
-    EXPECT_EQ(move(0, in, address(kV4.outer[1], 4501)), RACOON_OK) << a.err()->text;
+    EXPECT_EQ(move(0, in, address(kV4.outer[1], 4501)), RACOON_OK) << a.error();
     EXPECT_NE(in_kernel(0).find("sport 4501 dport 4500"), std::string::npos) << in_kernel(0);
 }
 

@@ -522,8 +522,21 @@ TEST_F(Stack, EachRequestThatFailsIsToldAndLeavesNothing) {
         must_tell(a.sa_add(sa(kV4, 0, RACOON_DIR_OUT)), "sa_add");
         racoon_kernel_sa_info info{};
         must_tell(a.sa_query(id_of(in), &info), "sa_query");
+        racoon_kernel_sa in_udp = sa(kV4, 1, RACOON_DIR_IN);
+        in_udp.spi = 0x2001;
+        in_udp.flags = RACOON_SA_UDP_ENCAP;
+        in_udp.src.port = in_udp.dst.port = 4500;
+        const racoon_status added = a.sa_add(in_udp);
+        must_tell(added, "sa_add");
+        if (added == RACOON_OK)
+            must_tell(a.sa_move(id_of(in_udp), address(kV4.outer[1], 4501)), "sa_move");
+        racoon_kernel_policy later =
+            esp_policy(20, RACOON_DIR_OUT, s, kV4.outer[0], kV4.outer[1], 10);
+        later.priority = 7;
+        must_tell(a.policy_update(10 + RACOON_DIR_OUT, later), "policy_update");
         must_tell(a.sa_delete(id_of(in)), "sa_delete");
-        must_tell(a.policy_delete(10 + RACOON_DIR_OUT), "policy_delete");
+        const racoon_status gone = a.policy_delete(20);
+        if (gone != RACOON_NOT_FOUND) must_tell(gone, "policy_delete");
         const bool hit = !fail_request(0);
         if (!told.empty()) ++refused;
         a.close();
