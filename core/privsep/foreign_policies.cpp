@@ -174,7 +174,6 @@ void ForeignPolicies::flush() {
     if (!pending_) return;
     loop_.cancel(timer_);
     pending_ = false;
-    last_ = loop_.now();
     ForeignList change;
     for (const auto& [id, told] : std::exchange(gone_, {})) change.gone.push_back(PolicyId{id});
     for (const std::uint32_t id : std::exchange(changed_, {})) {
@@ -211,6 +210,7 @@ void ForeignPolicies::tell(const ForeignList& list) {
         part.more = end < list.policies.size();
         tell_(part);
     }
+    last_ = loop_.now();
 }
 
 }  // namespace racoon::privsep

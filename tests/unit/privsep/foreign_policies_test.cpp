@@ -96,7 +96,7 @@ TEST_F(ForeignPoliciesTest, ManyThatChangeAllTheTimeAreToldOfLessOften) {
     foreign_->tell_all();
     take();
     foreign_->put(policy(20'000, conf::Direction::Out));
-    wait(200ms);
+    wait(100ms);
     EXPECT_THAT(take(), IsEmpty()) << "the engine has just had all of them";
     wait(1200ms);
     EXPECT_THAT(take(), SizeIs(1));
