@@ -338,6 +338,7 @@ void Backend::on_policy_lost(std::uint32_t index) {
         by_index_.erase(gone.fwd_index);
         remove_policy(gone, RACOON_DIR_FWD);
     }
+    give_back_reqids(gone);  // its SAs have it still
     emit(RACOON_KERNEL_POLICY_CHANGED, nullptr, id);
 }
 
