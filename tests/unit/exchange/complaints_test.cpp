@@ -166,6 +166,7 @@ TEST(Complaints, AWrongProofWhereTheIdentityCameFirstIsNotAnswered) {
         peer.heard.clear();
         auto wrong = peer.aggressive_3_payloads();
         wrong.back().body[0] ^= 1;
+        wrong.push_back({PayloadType::VendorId, Bytes(100, 1)});  // room for an answer
         peer.say(peer.clear(ExchangeType::Aggressive, wrong), 1s);
         EXPECT_TRUE(peer.heard.empty()) << known;
     }
