@@ -95,6 +95,7 @@ class Nets : public ::testing::Test {
         p.selector.local.net = p.selector.remote.net = *Prefix::make(ip("192.0.2.0"), 24);
         conf::PolicyTemplate t;
         t.protocol = 50;
+        t.tunnel = false;
         t.reqid = ReqId{7};
         p.templates.push_back(t);
         c->policies.push_back(p);
