@@ -53,11 +53,15 @@ struct Run {
     std::vector<racoon_kernel_sa_id> known{};
     std::uint32_t next_policy = 1;
     std::string difference{};
-    bool ah = false;     // the backend can do it
+    bool ah = false;  // the backend can do it
+    bool comp = false;
+    bool esn = false;
+    bool udp = false;    // and gives an SA in UDP another port
     bool marks = false;  // and if_id
     bool mixed = false;  // IPv4 in a tunnel of IPv6 with AH around it, and the contrary
 
     std::uint32_t draw_protocol() {
+        if (comp && draw(6) == 0) return RACOON_IPPROTO_COMP;
         return ah && draw(3) == 0 ? RACOON_IPPROTO_AH : RACOON_IPPROTO_ESP;
     }
 
@@ -114,15 +118,49 @@ struct Run {
         sa.hard_ns = virtual_clock && draw(2) == 0 ? 100'000'000'000 : 0;
         if (!out) sa.replay_window = 64;
         if (marks && draw(2) == 0) draw_marks(&sa);
+        if (draw(3) == 0) sa.mode = RACOON_MODE_TRANSPORT;
+        if (esn && draw(3) == 0) sa.flags |= RACOON_SA_ESN;
+        if (udp && draw(3) == 0) {
+            sa.flags |= RACOON_SA_UDP_ENCAP;
+            sa.src.port = sa.dst.port = 4500;
+        }
         set_protocol(sa, draw_protocol());
         return sa;
     }
 
     static void set_protocol(racoon_kernel_sa& sa, std::uint32_t protocol) {
         sa.protocol = protocol;
-        sa.enc = protocol == RACOON_IPPROTO_AH
-                     ? racoon_kernel_alg{}
-                     : algorithm("aes", "cbc(aes)", 16, 0, sa.auth.key[0]);
+        if (protocol != RACOON_IPPROTO_ESP) {
+            sa.flags &= ~RACOON_SA_UDP_ENCAP;
+            sa.src.port = sa.dst.port = 0;
+        }
+        const racoon_kernel_sa whole = esp_sa(sa.direction, "10.9.0.1", "10.9.0.2", 1, 1, 7);
+        sa.enc = protocol == RACOON_IPPROTO_AH ? racoon_kernel_alg{} : whole.enc;
+        sa.auth = whole.auth;
+        if (protocol != RACOON_IPPROTO_COMP) return;
+        sa.enc = algorithm("deflate", "deflate", 0, 0, 0);
+        sa.auth = {};
+        sa.replay_window = 0;
+        sa.flags = 0;
+    }
+
+    void sa_move() {
+        const racoon_kernel_sa_id id = some_id();
+        racoon_addr to = draw(2) == 0 ? id.src : id.dst;
+        if (draw(4) == 0) to = address(ends().second);
+        to.port = static_cast<std::uint16_t>(4500 + draw(3));
+        racoon_kernel_sa_info info{};
+        info.struct_size = sizeof(info);
+        // One that is still to come has no ports, and no backend is asked for it.
+        if (model.sa_query(now(), id, &info) == RACOON_OK && info.state == 0) return;
+        same("sa_move", host.sa_move(id, to), model.sa_move(id, to));
+    }
+
+    // Of an acquire that never was.
+    void acquire_done() {
+        const std::uint64_t token = 0x70000000 + draw(3);
+        same("acquire_done", host.table().acquire_done(host.impl(), token, RACOON_TIMEOUT),
+             model.acquire_done(token));
     }
 
     void sa_update() {
@@ -130,8 +168,10 @@ struct Run {
         if (!known.empty() && draw(4) != 0) {
             const racoon_kernel_sa_id& id = known[draw(static_cast<std::uint32_t>(known.size()))];
             sa.spi = id.spi;
+            const std::uint16_t port = sa.src.port;
             sa.src = id.src;
             sa.dst = id.dst;
+            sa.src.port = sa.dst.port = port;
             set_protocol(sa, id.protocol);
         }
         same("sa_update", host.sa_update(sa), model.sa_update(now(), sa));
@@ -244,7 +284,7 @@ struct Run {
     }
 
     void step() {
-        switch (draw(virtual_clock ? 12 : 11)) {
+        switch (draw(virtual_clock ? 14 : 13)) {
             case 0:
             case 1:
                 return spi_get();
@@ -265,6 +305,10 @@ struct Run {
                 return compare();
             case 10:
                 return policy_update();
+            case 11:
+                return udp ? sa_move() : sa_query();
+            case 12:
+                return acquire_done();
             default:
                 host.advance(std::chrono::seconds(draw(40)));
                 model.advance(now());
@@ -389,6 +433,9 @@ std::string conformance(FakeHost& host, bool virtual_clock, std::uint32_t seed, 
     caps.struct_size = sizeof(caps);
     host.table().capabilities(host.impl(), &caps);
     run.ah = (caps.flags & RACOON_CAP_AH) != 0;
+    run.comp = (caps.flags & RACOON_CAP_IPCOMP) != 0;
+    run.esn = (caps.flags & RACOON_CAP_ESN) != 0;
+    run.udp = (caps.flags & RACOON_CAP_UDP_ENCAP) != 0;
     run.marks = (caps.flags & RACOON_CAP_MARK) != 0 && (caps.flags & RACOON_CAP_IF_ID) != 0;
     // Linux takes a rule in transport mode to be of the selector's family in PF_KEY, which has no AEAD.
     run.mixed = (caps.flags & RACOON_CAP_AEAD) != 0;
