@@ -41,7 +41,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebI
                       -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 if(NOT RACOON_SANITIZE)
-  add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+  # What a debugger wants to know is most of a program, and is copied with it, into guests as well.
+  add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--compress-debug-sections=zlib)
 endif()
 add_compile_options(-fvisibility=hidden $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 include(CheckPIESupported)
