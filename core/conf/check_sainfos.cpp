@@ -118,6 +118,21 @@ void check_repeated(const Whole& whole, const Statement& section) {
     }
 }
 
+/// One number, and what it is cut to is not said on the wire: hmac_sha256 and hmac_sha256_96.
+void check_same_on_the_wire(const Whole& whole, const SaInfo& info, const Statement& section) {
+    std::map<std::uint16_t, const TransformInfo*> seen;
+    for (const TransformInfo* t : info.integrity) {
+        const auto [first, fresh] = seen.emplace(t->attribute, t);
+        if (fresh || first->second == t) continue;
+        const Statement* s = written(section, Word::AuthenticationAlgorithm);
+        whole.diagnostics.warning(
+            Warning::Repeated, s ? s->where : section.where,
+            fmt::format("{} and {} have one number on the wire, and only the first is used; "
+                        "remove the one that this peer does not mean",
+                        first->second->name, t->name));
+    }
+}
+
 // --- policies ---
 
 std::string net_words(const Prefix& net) {
@@ -242,7 +257,10 @@ void check_sainfos(const Whole& whole) {
     check_shadows(whole);
     check_remoteids(whole);
     check_lifetimes(whole);
-    for (const Statement* s : whole.sainfos) check_repeated(whole, *s);
+    for (std::size_t i = 0; i < whole.sainfos.size(); ++i) {
+        check_repeated(whole, *whole.sainfos[i]);
+        check_same_on_the_wire(whole, whole.config.sainfos[i], *whole.sainfos[i]);
+    }
 }
 
 void check_policies(const Whole& whole) {

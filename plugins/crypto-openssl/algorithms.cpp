@@ -22,13 +22,27 @@ const char* Algorithms::load() {
 std::vector<Offer> Algorithms::offers() {
     // What phase 2 may negotiate is data in the manifest; the kernel does the work.
     static const racoon_esp_transform transform = {sizeof(racoon_esp_transform), 0};
-    static const char* const transforms[] = {"aes",          "camellia",     "aes_ctr",
-                                             "3des",         "null_enc",     "aes_gcm_16",
-                                             "aes_gcm_12",   "aes_gcm_8",    "null_auth_aes_gmac",
-                                             "hmac_md5",     "hmac_sha1",    "hmac_sha256",
-                                             "hmac_sha384",  "hmac_sha512",  "aes_xcbc_mac",
-                                             "aes_128_gmac", "aes_192_gmac", "aes_256_gmac",
-                                             "non_auth",     "deflate"};
+    static const char* const transforms[] = {"aes",
+                                             "camellia",
+                                             "aes_ctr",
+                                             "3des",
+                                             "null_enc",
+                                             "aes_gcm_16",
+                                             "aes_gcm_12",
+                                             "aes_gcm_8",
+                                             "null_auth_aes_gmac",
+                                             "hmac_md5",
+                                             "hmac_sha1",
+                                             "hmac_sha256",
+                                             "hmac_sha256_96",
+                                             "hmac_sha384",
+                                             "hmac_sha512",
+                                             "aes_xcbc_mac",
+                                             "aes_128_gmac",
+                                             "aes_192_gmac",
+                                             "aes_256_gmac",
+                                             "non_auth",
+                                             "deflate"};
     std::vector<Offer> all;
     ciphers_->offer(all);
     hashes_->offer(all);
