@@ -153,15 +153,14 @@ const conf::Policy* PolicyIndex::covering(const TrafficSelector& ts) const {
 namespace {
 
 /// One side; `host` is who speaks IKE there.
-Result<Selector> side_of(const isakmp::Identity& id, const IpAddr& host,
-                         std::optional<LiteralId>& literal) {
+Selector side_of(const isakmp::Identity& id, const IpAddr& host, std::optional<LiteralId>& literal,
+                 bool& widened) {
     if (const auto selector = id.as_selector()) return *selector;
-    if (const auto* range = std::get_if<isakmp::IdRange>(&id.value))
-        if (host.family != range->first.family || host.bytes < range->first.bytes ||
-            range->last.bytes < host.bytes)
-            return bad_id("the range " + id.text() + " does not have " + host.text() + " in it");
     literal = LiteralId{static_cast<std::uint8_t>(id.type()), id.data()};
-    return Selector{Prefix::host(host), id.port};
+    const auto* range = std::get_if<isakmp::IdRange>(&id.value);
+    if (range == nullptr || range->contains(host)) return Selector{Prefix::host(host), id.port};
+    widened = true;
+    return Selector{range->net_around(), id.port};
 }
 
 }  // namespace
@@ -178,8 +177,8 @@ Result<QuickModeIds> ids_of_quick_mode(const std::optional<isakmp::IdView>& id_c
     }
     const isakmp::Identity& ours = we_initiated ? id_ci->identity : id_cr->identity;
     const isakmp::Identity& theirs = we_initiated ? id_cr->identity : id_ci->identity;
-    RACOON_TRY(ts.local, side_of(ours, local, out.local));
-    RACOON_TRY(ts.remote, side_of(theirs, peer, out.remote));
+    ts.local = side_of(ours, local, out.local, out.widened);
+    ts.remote = side_of(theirs, peer, out.remote, out.widened);
     if (ts.local.net.addr.family != ts.remote.net.addr.family)
         return bad_id("IDs of two address families");
     if (ours.protocol != theirs.protocol)

@@ -102,11 +102,13 @@ struct LiteralId {
 struct QuickModeIds {
     TrafficSelector selector;  // seen from this host
     std::optional<LiteralId> local, remote;
+    /// A range that is no net stands for the net around it: enough to find a policy that allows all of it, too
+    /// much to make one.
+    bool widened = false;
 };
 /// The IDs of quick mode. Without IDs the hosts themselves (RFC 2409 5.5). A text, or a range that is no
-/// net, stands for the host that it belongs to: less than was asked for, never more (reference 5.8).
-/// InvalidId (INVALID-ID-INFORMATION) where the two IDs name different protocols or families, or a
-/// range does not have the host in it.
+/// net and has the host in it, stands for the host that it belongs to (reference 5.8).
+/// InvalidId (INVALID-ID-INFORMATION) where the two IDs name different protocols or families.
 Result<QuickModeIds> ids_of_quick_mode(const std::optional<isakmp::IdView>& id_ci,
                                        const std::optional<isakmp::IdView>& id_cr,
                                        bool we_initiated, const IpAddr& local, const IpAddr& peer);

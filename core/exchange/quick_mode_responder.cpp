@@ -93,8 +93,14 @@ Result<Phase2Choice> plan(Phase2& x) {
     const PolicyHit hit = x.settings().policies.match(ts, local, peer);
     x.set_selector(ts);
     // At the address of a policy's peer there may be others, behind the same NAT.
-    if (hit.policy != nullptr && x.owner().may_have(x, *hit.policy)) {
+    const bool served = hit.policy != nullptr && x.owner().may_have(x, *hit.policy);
+    if (served && !(ids.widened && is_between_hosts(*hit.policy))) {
         x.set_policy(hit.policy);
+    } else if (ids.widened) {
+        return refusal(Errc::NotFound, NotifyType::InvalidIdInformation,
+                       fmt::format("no suitable policy found for {} with {}, around a range that "
+                                   "is no net",
+                                   ts.text(), peer.text()));
     } else {
         auto wanted = policy_for_peer(x, ts, m.sa);
         if (!wanted) return tl::unexpected<Error>(wanted.error());

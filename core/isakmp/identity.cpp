@@ -128,17 +128,33 @@ IdType by_family(const IpAddr& a, IdType v4, IdType v6) {
     return a.family == Family::V6 ? v6 : v4;
 }
 
+unsigned bit(const IpAddr& a, unsigned i) {
+    return a.bytes[i / 8] >> (7 - i % 8) & 1U;
+}
+
+unsigned equal_bits(const IdRange& r) {
+    unsigned length = 0;
+    while (length < r.first.bits() && bit(r.first, length) == bit(r.last, length)) ++length;
+    return length;
+}
+
 /// The prefix that a range is, if it is one: equal bits, then all zeros up to all ones.
 std::optional<Prefix> as_prefix(const IdRange& r) {
-    unsigned length = 0;
-    const auto bit = [](const IpAddr& a, unsigned i) { return a.bytes[i / 8] >> (7 - i % 8) & 1; };
-    while (length < r.first.bits() && bit(r.first, length) == bit(r.last, length)) ++length;
+    const unsigned length = equal_bits(r);
     for (unsigned i = length; i < r.first.bits(); ++i)
         if (bit(r.first, i) != 0 || bit(r.last, i) != 1) return {};
     return Prefix{r.first, static_cast<std::uint8_t>(length)};
 }
 
 }  // namespace
+
+Prefix IdRange::net_around() const {
+    const unsigned length = equal_bits(*this);
+    Prefix net{first, static_cast<std::uint8_t>(length)};
+    for (unsigned i = length; i < first.bits(); ++i)
+        net.addr.bytes[i / 8] &= static_cast<std::uint8_t>(~(0x80U >> i % 8));
+    return net;
+}
 
 Result<Identity> Identity::parse(Reader in) {
     Identity id;

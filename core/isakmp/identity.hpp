@@ -31,6 +31,11 @@ struct IdSubnet {
 struct IdRange {
     IpAddr first;
     IpAddr last;  // of the same family, not before `first`
+    bool contains(const IpAddr& a) const {
+        return a.family == first.family && !(a.bytes < first.bytes) && !(last.bytes < a.bytes);
+    }
+    /// The narrowest net that all of it is in.
+    Prefix net_around() const;
     friend bool operator==(const IdRange&, const IdRange&) = default;
 };
 struct IdFqdn {

@@ -6,14 +6,15 @@
 # child_rekey are set, lifetimes are a day: what happens, happens because the test or the other side asked.
 # ike_aggressive=yes: aggressive mode, both ways. ike_own_id, ike_peer_id: identities other than addresses.
 # scope=hosts: transport mode between the two ends. child_proposals=ah_proposals: ESP is an integrity for AH.
-# child_ipcomp=yes: with IPComp.
+# child_ipcomp=yes: with IPComp. child_local_ts: what it has behind it, if not its net.
+# child_sha256_96=yes: HMAC-SHA2-256 is cut to 96 bits.
 # ike_fragmentation: yes, accept, force or no. charon_fragment_size, for charon_start: bytes of the IP packet.
 charon_configure() {
     local host=$1 ike=$2 esp=$3 selectors
     addresses "$host" "${4:-4}"
     mkdir -p "$work/$host/swanctl/conf.d"
     if [ "${scope-nets}" = nets ]; then
-        selectors="local_ts = $own_net
+        selectors="local_ts = ${child_local_ts:-$own_net}
         remote_ts = $peer_net"
     else
         selectors="mode = transport"
@@ -42,6 +43,7 @@ connections {
         $selectors
         ${child_proposals:-esp_proposals} = $esp
         ipcomp = ${child_ipcomp:-no}
+        sha256_96 = ${child_sha256_96:-no}
         rekey_time = ${child_rekey:-23h}
         life_time = 24h
       }

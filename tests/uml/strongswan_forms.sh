@@ -22,7 +22,7 @@ form() { # NAME RULES SCOPE INITIATOR WHAT-SWANCTL-SHOWS
     scope=$3
     charon_reload r || { check "$name: strongSwan takes the configuration" false; return; }
     racoon_configure l kernel=xfrm families=4 phase1="48 hour" phase2="48 hour" rules="$rules" scope=$scope \
-        sainfo="$sainfo_words"
+        sainfo="$sainfo_words" esp_auth="$integrity"
     check "$name: racoon starts" racoon_start l || return
     if [ $initiator = l ]; then
         check "$name: racoon begins" ping_once l $(ping_ends l)
@@ -47,9 +47,18 @@ form() { # NAME RULES SCOPE INITIATOR WHAT-SWANCTL-SHOWS
     enter r ip xfrm state flush
 }
 
-sainfo_words=
+sainfo_words= integrity=hmac_sha256
 charon_configure r $ike aes256-sha256
 charon_start r || { cat "$work"/r/charon.*; exit 1; }
+
+# HMAC-SHA2-256 cut to 96 bits, by both.
+child_sha256_96=yes charon_configure r $ike aes256-sha256
+integrity=hmac_sha256_96
+form "96 bits of SHA-256" "esp/tunnel/A-B/require" nets l 'TUNNEL.*ESP:AES_CBC-256/HMAC_SHA2_256'
+integrity=hmac_sha256
+# What strongSwan has behind it is a range and no net: our policy is for the net around it.
+child_local_ts=192.168.2.1-192.168.2.99 charon_configure r $ike aes256-sha256
+form "a range" "esp/tunnel/A-B/require" nets r '192.168.2.1..192.168.2.99'
 for initiator in r l; do
     [ $failures = 0 ] || break
     scope=hosts

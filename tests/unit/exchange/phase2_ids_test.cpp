@@ -71,11 +71,24 @@ TEST(QuickModeIds, TextsAndOtherRangesStandForTheHostAndKeepPortAndProtocol) {
     }
 }
 
+TEST(QuickModeIds, ARangeBehindAGatewayStandsForTheNetAroundIt) {
+    const Identity range = with(isakmp::IdRange{ip("10.4.0.10"), ip("10.4.0.50")}, 6, 443);
+    const auto ids = judge(range, Identity::subnet(net("10.5.0.0", 24), 6), false);
+    ASSERT_TRUE(ids);
+    EXPECT_EQ(ids->selector.remote, (Selector{net("10.4.0.0", 26), 443}));
+    EXPECT_TRUE(ids->widened);
+    ASSERT_TRUE(ids->remote) << "a sainfo names the range itself";
+    EXPECT_EQ(ids->remote->data, range.data());
+    const auto six = judge(with(isakmp::IdRange{ip("2001:db8::1"), ip("2001:db8::7:0")}),
+                           Identity::subnet(net("2001:db8:5::", 48)), false);
+    ASSERT_TRUE(six);
+    EXPECT_EQ(six->selector.remote.net, net("2001:db8::", 109));
+}
+
 TEST(QuickModeIds, WhatNamesOthersOrContradictsItselfIsRefused) {
     const Identity host = Identity::address(kLocal);
     for (const auto& [ci, cr] :
-         {std::pair(with(isakmp::IdRange{ip("192.0.2.3"), ip("192.0.2.9")}), host),
-          std::pair(with(isakmp::IdRange{ip("2001:db8::1"), ip("2001:db8::7")}), host),
+         {std::pair(with(isakmp::IdRange{ip("2001:db8::1"), ip("2001:db8::7")}), host),
           std::pair(Identity::address(kPeer, 6), Identity::address(kLocal, 17)),
           std::pair(Identity::address(ip("2001:db8::1")), host)}) {
         const auto ids = judge(ci, cr, false);
