@@ -5,7 +5,8 @@
 //   Text, Name, Number, Time, Switch, Choice, LogLevel   [0]
 //   Path        [0] the text; the statement's directive is the kind's
 //   Mark        [0] value (number); [1] mask (number) when there is one
-//   Lifetime    [0] seconds; none when the old `byte` form was ignored
+//   Lifetime    [0] seconds
+//   Volume      [0] kilobytes of 1024 bytes
 //   Choices     one per word
 //   Address     [0] address; number: port
 //   AdminSocket [0] path, [1] owner, [2] group, [3] mode; or [0] the word "disabled"

@@ -243,10 +243,15 @@ void Builder::proposal(const Statement& block, RemoteDraft& draft) {
                                                    s.directive->keyword));
                 break;
             case Word::Lifetime:
-                if (s.broken || s.values.empty()) break;
+                if (s.broken) break;
                 if (v.number == 0) diagnostics_.error(v.where, "a lifetime is at least 1 second");
                 p.made.lifetime = time(v);
                 p.has_lifetime = true;
+                break;
+            case Word::LifetimeByte:
+                if (s.broken) break;
+                p.made.kilobytes = v.number;
+                p.has_kilobytes = true;
                 break;
             default:
                 break;
@@ -285,13 +290,17 @@ void Builder::finish_proposals(const RemoteDraft& draft, Remote& r) {
         }
         const seconds lifetime =
             !p.has_lifetime && draft.lifetime ? *draft.lifetime : p.made.lifetime;
+        const std::uint64_t kilobytes =
+            !p.has_kilobytes && draft.kilobytes ? *draft.kilobytes : p.made.kilobytes;
         if (p.usable) {
             r.proposals.push_back(p.made);
             r.proposals.back().lifetime = lifetime;
+            r.proposals.back().kilobytes = kilobytes;
         } else {
             r.unavailable.push_back(p.written);
             r.unavailable.back().at = r.proposals.size();
             r.unavailable.back().lifetime = lifetime;
+            r.unavailable.back().kilobytes = kilobytes;
             r.unavailable.back().gss_id = p.made.gss_id;
         }
     }

@@ -126,11 +126,13 @@ void Builder::phase1_statement(const Statement& s, RemoteDraft& draft) {
             if (const auto n = number(s)) r.ph1id = static_cast<std::uint32_t>(*n);
             break;
         case Word::Lifetime:
-            if (s.values.empty()) break;
             if (v.number == 0)
                 diagnostics_.error(v.where, "a lifetime is at least 1 second");
             else
                 draft.lifetime = time(v);
+            break;
+        case Word::LifetimeByte:
+            draft.kilobytes = v.number;
             break;
         default:
             extras_statement(s, draft);

@@ -226,9 +226,11 @@ void Builder::sainfo(const Statement& s) {
                 if (missing_) tell_missing(missing_where_, missing_message_, false);
                 break;
             case Word::Lifetime:
-                if (inner.values.empty()) break;
                 if (v.number == 0) diagnostics_.error(v.where, "a lifetime is at least 1 second");
                 info.lifetime = time(v);
+                break;
+            case Word::LifetimeByte:
+                info.kilobytes = v.number;
                 break;
             case Word::Esn:
                 info.esn = on(v);

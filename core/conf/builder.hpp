@@ -16,7 +16,7 @@ namespace racoon::conf {
 struct ProposalDraft {
     Phase1Proposal made;
     UnavailableProposal written;
-    bool has_lifetime = false;
+    bool has_lifetime = false, has_kilobytes = false;
     bool usable = true;                                 // false: an algorithm's module is missing
     std::vector<std::pair<Span, std::string>> missing;  // why
 };
@@ -36,6 +36,7 @@ struct RemoteDraft {
     Remote made;
     std::vector<ProposalDraft> proposals;
     std::optional<seconds> lifetime;
+    std::optional<std::uint64_t> kilobytes;
     bool named = false;
     bool has_modes = false;                  // exchange_mode was written, whatever became of it
     bool has_broken = false;                 // a proposal or an unknown word that was told

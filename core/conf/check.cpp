@@ -176,12 +176,10 @@ void check_twice(const Whole& whole, const Statement& block) {
         const bool single =
             s.directive->form == Form::Number || s.directive->form == Form::Time ||
             s.directive->form == Form::Switch || s.directive->form == Form::Choice ||
-            s.directive->form == Form::Lifetime || s.directive->form == Form::Choices ||
-            s.directive->form == Form::Group || s.directive->form == Form::Algorithm ||
-            s.directive->word == Word::MyIdentifier;
-        // "lifetime byte" says nothing about the time.
-        const bool empty = s.directive->form == Form::Lifetime && s.values.empty();
-        if (s.broken || !single || empty) continue;
+            s.directive->form == Form::Lifetime || s.directive->form == Form::Volume ||
+            s.directive->form == Form::Choices || s.directive->form == Form::Group ||
+            s.directive->form == Form::Algorithm || s.directive->word == Word::MyIdentifier;
+        if (s.broken || !single) continue;
         const auto [earlier, fresh] = seen.emplace(s.directive->keyword, &s);
         if (fresh) continue;
         whole.diagnostics.warning(

@@ -15,6 +15,7 @@ namespace {
 constexpr seconds kLongestPhase1 = std::chrono::hours(24);
 constexpr seconds kLongestPhase2 = std::chrono::hours(8);
 constexpr seconds kShortest = std::chrono::minutes(2);
+constexpr std::uint64_t kLeastPhase1 = 100, kLeastPhase2 = 100 * 1024;  // kilobytes
 constexpr unsigned kShortestKey = 128;
 
 struct Reason {
@@ -71,6 +72,7 @@ class WeakChoices {
         for (const Statement& s : section.body) {
             if (s.broken) continue;
             if (s.directive->word == Word::Lifetime) lifetime(s, kLongestPhase1, "phase 1");
+            if (s.directive->word == Word::LifetimeByte) volume(s, kLeastPhase1, "phase 1");
             if (s.directive->word == Word::Proposal)
                 for (const Statement& inner : s.body)
                     if (!inner.broken && !inner.values.empty()) proposal(inner);
@@ -85,6 +87,9 @@ class WeakChoices {
             switch (s.directive->word) {
                 case Word::Lifetime:
                     lifetime(s, kLongestPhase2, "phase 2");
+                    break;
+                case Word::LifetimeByte:
+                    volume(s, kLeastPhase2, "phase 2");
                     break;
                 case Word::PfsGroup:
                     group(s);
@@ -177,6 +182,9 @@ class WeakChoices {
             case Word::Lifetime:
                 lifetime(s, kLongestPhase1, "phase 1");
                 break;
+            case Word::LifetimeByte:
+                volume(s, kLeastPhase1, "phase 1");
+                break;
             default:
                 break;
         }
@@ -236,6 +244,14 @@ class WeakChoices {
                           fmt::format("{} lives for {} only, so that the ends do little but "
                                       "negotiate; usual are hours",
                                       phase, duration(time)));
+    }
+
+    void volume(const Statement& s, std::uint64_t least, std::string_view phase) {
+        if (s.values.empty() || s.values[0].number >= least) return;
+        told_.warning(Warning::ShortLifetime, s.values[0].where,
+                      fmt::format("{} ends after {} KB, so that the ends do little but negotiate; "
+                                  "write at least {} KB",
+                                  phase, s.values[0].number, least));
     }
 
     const Whole& whole_;

@@ -89,6 +89,7 @@ struct Phase1Proposal {
     const AuthMethodInfo* auth = nullptr;
     const GroupInfo* group = nullptr;
     seconds lifetime{28800};
+    std::uint64_t kilobytes = 0;        // of 1024 bytes; 0: no limit
     std::optional<std::string> gss_id;  // gssapi_krb; unset: "ike/" and the host's name
     Location where;
 };
@@ -99,6 +100,7 @@ struct UnavailableProposal {
     std::size_t at = 0;  // how many of `proposals` stand before it
     std::string encryption, hash, method, group;
     seconds lifetime{28800};
+    std::uint64_t kilobytes = 0;
     std::optional<std::string> gss_id;
 };
 /// Likewise an algorithm of a sainfo's list.
@@ -198,8 +200,9 @@ struct SaInfo {
     std::string group;                 // only XAuth users in it; empty: everybody
     const GroupInfo* pfs_group = nullptr;
     seconds lifetime{28800};
-    bool esn = false;  // offer extended sequence numbers where the backend has them
-    Marks marks;       // of its policies that say none themselves, and of their SAs
+    std::uint64_t kilobytes = 0;  // of 1024 bytes; 0: no limit
+    bool esn = false;             // offer extended sequence numbers where the backend has them
+    Marks marks;                  // of its policies that say none themselves, and of their SAs
     Location marks_where;
     std::vector<Phase2Encryption> encryption;
     std::vector<const TransformInfo*> integrity;

@@ -41,6 +41,8 @@ std::vector<std::string> arguments(const Directive& d) {
             return {"<time>"};
         case Form::Lifetime:
             return {"time <number> <unit>"};
+        case Form::Volume:
+            return {"<number> <unit>"};
         case Form::Switch:
             return {"on | off"};
         case Form::Choice:
@@ -144,9 +146,16 @@ std::string place_of(Context context) {
     return fmt::format("in {}", context_name(context));
 }
 
+/// "lifetime.byte": a query has no blanks.
+std::string dotted(std::string_view keyword) {
+    std::string out(keyword);
+    std::replace(out.begin(), out.end(), ' ', '.');
+    return out;
+}
+
 std::string name_of(const Directive& d) {
     if (d.context == Context::Top) return std::string(d.keyword);
-    return fmt::format("{}.{}", context_name(d.context), d.keyword);
+    return fmt::format("{}.{}", context_name(d.context), dotted(d.keyword));
 }
 
 /// `<number>` to NUMBER.
@@ -170,7 +179,9 @@ Topic topic(const Directive& d) {
              : d.form == Form::Block       ? "block"
                                            : "directive";
     t.place = place_of(d.context);
-    t.words = {std::string(d.keyword)};
+    t.words = {dotted(d.keyword)};
+    if (const auto first = d.keyword.find(' '); first != d.keyword.npos)
+        t.words.emplace_back(d.keyword.substr(0, first));
     if (d.word == Word::WarningName) t.kind = "warning";
     if (d.standing == Standing::Works)
         for (const std::string& form : forms(d)) t.syntax.push_back(capitals(form));
@@ -253,6 +264,8 @@ std::vector<Fact> facts(const Directive& d) {
         out.push_back({"range", fmt::format("{} to {}", time_text(d.least), time_text(d.most))});
     if (number && !d.unit.empty()) out.push_back({"unit", fmt::format("{}, not written", d.unit)});
     if (time) out.push_back({"unit", "sec, min or hour; always written"});
+    if (d.form == Form::Volume)
+        out.push_back({"unit", "B, KB of 1024 bytes, MB, GB or TB; always written"});
     if (d.many) out.push_back({"repeated", "may stand more than once"});
     if (!d.since.empty()) out.push_back({"since", since_text(d.since)});
     for (const Directive& other : directives())

@@ -82,6 +82,7 @@ class Parser {
     bool mark(const Directive& directive, Statement& s);
     bool time(const Directive& directive, Statement& s);
     bool lifetime(const Directive& directive, Statement& s);
+    bool volume(const Directive& directive, Statement& s);
     bool choice(const Directive& directive, Statement& s);
     bool choices(const Directive& directive, Context context, Statement& s);
     bool address(const Directive& directive, Statement& s);

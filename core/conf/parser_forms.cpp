@@ -70,6 +70,8 @@ bool Parser::arguments(const Directive& directive, Context context, Statement& s
             return time(directive, s);
         case Form::Lifetime:
             return lifetime(directive, s);
+        case Form::Volume:
+            return volume(directive, s);
         case Form::Switch:
         case Form::Choice:
         case Form::LogLevel:

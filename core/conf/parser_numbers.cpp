@@ -20,6 +20,19 @@ constexpr std::array kUnits = {Unit{"sec", 1},     Unit{"secs", 1},     Unit{"se
                                Unit{"minute", 60}, Unit{"minutes", 60}, Unit{"hour", 3600},
                                Unit{"hours", 3600}};
 
+constexpr std::uint64_t kKilobyte = 1024;
+
+/// 0: no unit.
+std::uint64_t unit_bytes(std::string_view unit) {
+    if (unit == "B" || unit == "byte" || unit == "bytes") return 1;
+    std::uint64_t size = kKilobyte;
+    for (const std::string_view known : {"KB", "MB", "GB", "TB"}) {
+        if (unit == known) return size;
+        size *= kKilobyte;
+    }
+    return 0;
+}
+
 /// What to write instead of a time with a unit that does not exist.
 std::string meant_time(std::uint64_t number, std::string_view unit,
                        const std::vector<std::string>& units) {
@@ -154,12 +167,12 @@ bool Parser::lifetime(const Directive& directive, Statement& s) {
         t = lexer_.next();
     if (t.is_word("time")) return time(directive, s);
     if (t.is_word("byte") || t.is_word("volume")) {
+        if (t.is_word("volume"))
+            diagnostics_.warning(Warning::Deprecated, t.span,
+                                 "\"volume\" is an old spelling; write \"byte\"");
         lexer_.next();
-        diagnostics_.warning(Warning::Deprecated, t.span,
-                             "a lifetime in bytes has no effect; remove it");
-        if (!read_number(directive)) return false;
-        if (lexer_.peek().is(TokenKind::Word)) lexer_.next();
-        return true;
+        s.directive = find_directive(directive.context, "lifetime byte");
+        return volume(*s.directive, s);
     }
     if (t.is(TokenKind::Word) && is_digit(t.text[0])) {
         lexer_.next();
@@ -176,6 +189,36 @@ bool Parser::lifetime(const Directive& directive, Statement& s) {
         return false;
     }
     return expected("the word time and a time, such as \"time 8 hours\"", directive);
+}
+
+/// "100 MB", in kilobytes of 1024; a part of one counts as one.
+bool Parser::volume(const Directive& directive, Statement& s) {
+    if (!counted(directive, s)) return false;
+    Value& v = s.values.back();
+    const Token t = lexer_.peek();
+    const bool word = t.is(TokenKind::Word) && !t.first_on_line;
+    const std::uint64_t unit = word ? unit_bytes(t.text) : 0;
+    if (unit == 0) {
+        if (word)
+            diagnostics_.error(t.span,
+                               fmt::format("unknown unit {}; an amount is a number and B, KB, MB, "
+                                           "GB or TB",
+                                           quoted(t.text)));
+        else
+            diagnostics_.error(v.where,
+                               fmt::format("{} takes an amount with its unit: write \"{} MB\"",
+                                           quoted(directive.keyword), v.number));
+        return false;
+    }
+    lexer_.next();
+    // What is more than the wire has numbers for never ends anything.
+    const std::uint64_t most = directive.most * kKilobyte / unit;
+    v.number = v.number > most ? directive.most : (v.number * unit + kKilobyte - 1) / kKilobyte;
+    if (v.number < directive.least) {
+        diagnostics_.error(v.where, "a lifetime is at least 1 byte");
+        return false;
+    }
+    return true;
 }
 
 }  // namespace racoon::conf

@@ -64,11 +64,12 @@ void list(std::string& out, std::string_view directive, const List& items,
 
 void proposal(std::string& out, std::string_view encryption, std::string_view hash,
               std::string_view method, std::string_view group, seconds lifetime,
-              const std::optional<std::string>& gss_id) {
+              std::uint64_t kilobytes, const std::optional<std::string>& gss_id) {
     out += fmt::format(
         "    proposal {{\n        encryption_algorithm {};\n        hash_algorithm {};\n"
         "        authentication_method {};\n        dh_group {};\n        lifetime {};\n",
         encryption, hash, method, group, time_text(lifetime));
+    if (kilobytes != 0) out += fmt::format("        lifetime byte {} KB;\n", kilobytes);
     if (gss_id) out += fmt::format("        gss_id {};\n", quote(*gss_id));
     out += "    }\n";
 }
@@ -78,11 +79,11 @@ void proposals(std::string& out, const Remote& r) {
     for (std::size_t i = 0; i <= r.proposals.size(); ++i) {
         for (; missing != r.unavailable.end() && missing->at == i; ++missing)
             proposal(out, missing->encryption, missing->hash, missing->method, missing->group,
-                     missing->lifetime, missing->gss_id);
+                     missing->lifetime, missing->kilobytes, missing->gss_id);
         if (i == r.proposals.size()) break;
         const Phase1Proposal& p = r.proposals[i];
         proposal(out, with_bits(p.cipher->name, p.key_bits), p.hash->name, p.auth->name,
-                 p.group->name, p.lifetime, p.gss_id);
+                 p.group->name, p.lifetime, p.kilobytes, p.gss_id);
     }
 }
 
@@ -292,6 +293,7 @@ std::string print(const SaInfo& s, SectionText what) {
     if (s.pfs_group) out += fmt::format("    pfs_group {};\n", s.pfs_group->name);
     if (!s.no_pfs_group.empty()) out += fmt::format("    pfs_group {};\n", s.no_pfs_group);
     out += fmt::format("    lifetime {};\n", time_text(s.lifetime));
+    if (s.kilobytes != 0) out += fmt::format("    lifetime byte {} KB;\n", s.kilobytes);
     if (s.esn) out += "    esn on;\n";
     if (s.marks.if_id != 0) out += fmt::format("    if_id {};\n", s.marks.if_id);
     if (s.marks.mark.given()) out += fmt::format("    mark {};\n", s.marks.mark.text());

@@ -45,6 +45,7 @@ enum class Form : std::uint8_t {
     Mark,      // 0x10/0xff
     Time,      // 5 sec
     Lifetime,  // time 5 sec
+    Volume,    // 50 MB, behind "lifetime byte"
     Switch,    // on, off
     Choice,    // one word of `choices`
     Choices,   // several
@@ -167,6 +168,7 @@ enum class Word : std::uint8_t {
     Script,
     WeakPhase1Check,
     Lifetime,
+    LifetimeByte,
     Proposal,
     // proposal, sainfo
     EncryptionAlgorithm,

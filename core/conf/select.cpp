@@ -124,14 +124,18 @@ bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Tra
         if (!ours.cipher->key.allows(bits))
             return false;  // a length that the cipher does not have, whatever the mode
     }
+    const std::uint64_t kilobytes = offered.kilobytes;
+    const bool no_more = ours.kilobytes == 0 || kilobytes <= ours.kilobytes;
     switch (check) {
         case ProposalCheck::Obey:
             return true;
         case ProposalCheck::Strict:
         case ProposalCheck::Claim:
-            return lifetime <= ours.lifetime && (ours.key_bits == 0 || bits >= ours.key_bits);
+            return lifetime <= ours.lifetime && no_more &&
+                   (ours.key_bits == 0 || bits >= ours.key_bits);
         case ProposalCheck::Exact:
-            return lifetime == ours.lifetime && (ours.key_bits == 0 || bits == ours.key_bits);
+            return lifetime == ours.lifetime && kilobytes == ours.kilobytes &&
+                   (ours.key_bits == 0 || bits == ours.key_bits);
     }
     return false;
 }

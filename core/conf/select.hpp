@@ -50,12 +50,14 @@ struct Phase1Transform {
     std::uint16_t auth = 0;
     std::uint16_t group = 0;
     std::optional<seconds> lifetime = {};  // unset: not sent, 28800 s is meant
+    std::uint64_t kilobytes = 0;           // 0: none sent, which is no limit
 };
 
 /// The section's first proposal that accepts a peer's transform under the section's
 /// proposal_check, else null: cipher, hash, method and group must be equal in every mode; the key
 /// may not be shorter than ours nor the lifetime longer under strict and claim, both must be equal
-/// under exact, and obey takes the peer's.
+/// under exact, and obey takes the peer's. Likewise an amount of data that the peer names; a peer that names
+/// none is told of no limit by ours, except under exact.
 const Phase1Proposal* acceptable(const Remote& remote, const Phase1Transform& offered);
 /// The same for one proposal.
 bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Transform& offered);

@@ -37,6 +37,8 @@ Json describe(const exchange::Phase1Status& s) {
             {"exchange", s.exchange},
             {"age_seconds", s.age_seconds},
             {"lifetime_seconds", s.lifetime_seconds},
+            {"lifetime_kilobytes", s.lifetime_kilobytes},
+            {"bytes", s.bytes},
             {"encryption_algorithm", s.cipher},
             {"key_bits", s.key_bits},
             {"hash_algorithm", s.hash},
@@ -68,7 +70,8 @@ Json describe(const exchange::Phase2Status& s) {
             {"authentication_algorithm", s.integrity},
             {"pfs_group", s.pfs_group},
             {"age_seconds", s.age_seconds},
-            {"lifetime_seconds", s.lifetime_seconds}};
+            {"lifetime_seconds", s.lifetime_seconds},
+            {"lifetime_kilobytes", s.lifetime_kilobytes}};
 }
 
 /// "192.0.2.0/24" or an address, with a port.

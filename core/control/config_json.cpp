@@ -1,5 +1,6 @@
 #include "control/config_json.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -138,6 +139,7 @@ Json value(const Statement& s) {
         case Form::Number:
         case Form::Time:
         case Form::Lifetime:
+        case Form::Volume:
             return v.number;
         case Form::Mark:
             return mark(s);
@@ -217,7 +219,8 @@ Json block(const std::vector<Statement>& statements, const conf::Sources& source
         Json* into = &out;
         // A module's own key has no row of the table; the word stands in the text.
         const bool own = s.directive == &conf::module_key();
-        const std::string key(own ? sources.text(s.where) : s.directive->keyword);
+        std::string key(own ? sources.text(s.where) : s.directive->keyword);
+        std::replace(key.begin(), key.end(), ' ', '_');  // "lifetime byte"
         if (s.directive->context == conf::Context::Path) into = &out["path"];
         if (s.directive->many)
             (*into)[key].push_back(one(s, sources));

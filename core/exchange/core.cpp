@@ -208,7 +208,8 @@ void Core::quick_mode(Phase1& sa, Received in) {
     // Only an authentic message uses up its id; a repeated one of a finished quick mode ends here.
     if (!fresh) return;
     // From another address it is served when the peer has answered there; it comes again.
-    if (sa.natt().peer_behind && in.remote.addr != sa.remote().addr) return sa.follow(in);
+    if (sa.natt().peer_behind && in.remote.addr != sa.remote().addr)
+        return sa.follow(in.local, in.remote);
     if (!sa.use_message_id(id)) return;
     chain->advance(in.message.body());
     sa.follow(in);

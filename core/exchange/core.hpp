@@ -201,6 +201,7 @@ class Core : public Phase1Owner, public Phase2Owner {
     bool negotiating_as_initiator(const IpAddr& local, const IpAddr& peer) const;
     void arm_lifetime(Phase1& sa);
     void lifetime_due(Phase1& sa);
+    void check_volume(Phase1& sa);
     bool rekeying_wanted(const Phase1& sa) const;
     bool has_successor(const Phase1& sa) const;
     void delete_phase1(Phase1& sa, Tell tell, std::string_view why);

@@ -270,14 +270,35 @@ void Core::phase1_failed(Phase1& sa, const Error& error) {
 
 // --- lifetime ---
 
+namespace {
+
+/// The initiator renews first, so that normally one end does.
+std::int64_t soft_percent(const Phase1& sa) {
+    return sa.initiator() ? 80 : 90;
+}
+
+std::uint64_t soft_volume(const Phase1& sa) {
+    return sa.params().kilobytes * 1024 / 100 * static_cast<std::uint64_t>(soft_percent(sa));
+}
+
+}  // namespace
+
 void Core::arm_lifetime(Phase1& sa) {
     // Some spread, so that many tunnels of one start are not renewed at one moment.
     const seconds life = sa.params().lifetime;
     const Duration spread =
         part(life, 1) * static_cast<std::int64_t>(ctx_.random_u32() % 500) / 100;
-    const Duration soft = part(life, sa.initiator() ? 80 : 90) - spread;
+    const Duration soft = part(life, soft_percent(sa)) - spread;
     sa.lifetime_timer.arm(ctx_.timers, sa.established_at() + soft,
                           [this, &sa] { lifetime_due(sa); });
+}
+
+/// Less than its time, when it has protected as much as was agreed on.
+void Core::check_volume(Phase1& sa) {
+    const std::uint64_t all = sa.params().kilobytes * 1024;
+    if (all == 0 || !sa.usable() || sa.protected_bytes() < soft_volume(sa)) return;
+    if (sa.state() == Phase1::State::Established || sa.protected_bytes() >= all)
+        sa.lifetime_timer.arm(ctx_.timers, ctx_.now, [this, &sa] { lifetime_due(sa); });
 }
 
 bool Core::has_successor(const Phase1& sa) const {
@@ -303,7 +324,8 @@ bool Core::rekeying_wanted(const Phase1& sa) const {
 void Core::lifetime_due(Phase1& sa) {
     const seconds life = sa.params().lifetime;
     const TimePoint hard = sa.established_at() + Duration(life);
-    if (ctx_.now >= hard) {
+    const std::uint64_t kilobytes = sa.params().kilobytes;
+    if (ctx_.now >= hard || (kilobytes != 0 && sa.protected_bytes() >= kilobytes * 1024)) {
         LOGI(sa.peer_text(), "ISAKMP-SA expired " + sa.text());
         // Where nothing replaces it, the peer's SAs of phase 2 stay as long as ours: no delete, which
         // some peers would take for the end of everything.

@@ -66,6 +66,7 @@ CipherKey& CipherKey::operator=(CipherKey&& other) noexcept {
         reset();
         info_ = std::exchange(other.info_, nullptr);
         key_ = std::exchange(other.key_, nullptr);
+        encrypted_ = std::exchange(other.encrypted_, 0);
     }
     return *this;
 }
@@ -76,6 +77,7 @@ void CipherKey::reset() {
 }
 
 Status CipherKey::encrypt(std::span<std::uint8_t> iv, std::span<std::uint8_t> data) const {
+    encrypted_ += data.size();
     return crypt(true, iv, data);
 }
 Status CipherKey::decrypt(std::span<std::uint8_t> iv, std::span<std::uint8_t> data) const {

@@ -38,12 +38,15 @@ class CipherKey {
     /// CBC in place. `iv`: one block, replaced by the last ciphertext block. `data`: whole blocks.
     Status encrypt(std::span<std::uint8_t> iv, std::span<std::uint8_t> data) const;
     Status decrypt(std::span<std::uint8_t> iv, std::span<std::uint8_t> data) const;
+    /// Bytes so far.
+    std::uint64_t encrypted() const { return encrypted_; }
 
   private:
     void reset();
     Status crypt(bool encrypt, std::span<std::uint8_t> iv, std::span<std::uint8_t> data) const;
     const conf::CipherInfo* info_ = nullptr;
     void* key_ = nullptr;
+    mutable std::uint64_t encrypted_ = 0;
 };
 
 }  // namespace racoon::exchange

@@ -47,6 +47,7 @@ void Core::peer_alive(Phase1& sa) {
     sa.dpd.unanswered = 0;
     sa.suspect = false;
     sa.heard();
+    check_volume(sa);
 }
 
 void Core::dpd_due(Phase1& sa) {
@@ -91,7 +92,7 @@ void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n, const Received&
     if (n.type == NotifyType::RUThereAck) {
         if (sa.dpd.unanswered == 0 || *sequence != sa.dpd.sequence)
             return answered_elsewhere(sa, *sequence, in);
-        sa.follow(in);
+        sa.follow(in.local, in.remote);
         peer_alive(sa);
         return;
     }
@@ -100,7 +101,7 @@ void Core::dpd_notify(Phase1& sa, const isakmp::Notification& n, const Received&
     if (last && static_cast<std::int32_t>(*sequence - *last) < 0) return;
     const bool fresh = !last || *sequence != *last;
     if (fresh) {
-        sa.follow(in);  // a replayed one would lead us away
+        sa.follow(in.local, in.remote);  // a replayed one would lead us away
         peer_alive(sa);
     }
     last = *sequence;

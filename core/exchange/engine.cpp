@@ -102,6 +102,8 @@ std::vector<Phase1Status> Engine::phase1_status(TimePoint now) const {
         s.state = sa->state() == Phase1::State::Dying ? 10 : sa->state_number();
         s.age_seconds = whole_seconds(now - (sa->usable() ? sa->established_at() : sa->created()));
         s.lifetime_seconds = sa->params().lifetime.count();
+        s.lifetime_kilobytes = sa->params().kilobytes;
+        s.bytes = sa->protected_bytes();
         if (const Phase1Params& p = sa->params(); p.cipher != nullptr) {
             s.cipher = p.cipher->name;
             s.key_bits = p.key_bits;
@@ -132,6 +134,7 @@ std::vector<Phase2Status> Engine::phase2_status(TimePoint now) const {
     const auto add = [&out](Phase2Status& s, const Phase2Params& p) {
         if (p.pfs != nullptr) s.pfs_group = p.pfs->name;
         s.lifetime_seconds = static_cast<std::int64_t>(p.seconds);
+        s.lifetime_kilobytes = p.kilobytes;
         for (const SaParams& sa : p.sas) {
             s.protocol = sa.protocol;
             s.tunnel = sa.tunnel;

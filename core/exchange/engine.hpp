@@ -71,6 +71,7 @@ struct Phase1Status {
     int exchange = 2;
     std::int64_t age_seconds = 0;
     std::int64_t lifetime_seconds = 0;
+    std::uint64_t bytes = 0, lifetime_kilobytes = 0;  // 0: no limit
     std::string cipher, hash, group, auth;
     unsigned key_bits = 0;
     unsigned phase2_count = 0;
@@ -100,6 +101,7 @@ struct Phase2Status {
     bool esn = false;
     Marks marks;  // of the policy
     std::int64_t age_seconds = 0, lifetime_seconds = 0;
+    std::uint64_t lifetime_kilobytes = 0;  // 0: no limit
 };
 
 /// What a new configuration did to the SAs that were up; pairs of IPsec SAs count once.

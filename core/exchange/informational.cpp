@@ -84,6 +84,7 @@ void Core::handle(Phase1& sa, const InfoMessage& info, const Received& in) {
     // No more than that it has our keys: anybody can send an old message again. What shows that the peer
     // still lives tells itself from a replay, by the sequence numbers of DPD or an unused message id.
     sa.heard();
+    sa.count(in.message);
     for (const isakmp::Notification& n : info->notifications) {
         if (sa.state() == Phase1::State::Dead) return;
         handle_notify(sa, n, id, in);

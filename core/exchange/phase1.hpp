@@ -171,7 +171,10 @@ class Phase1 final : public Exchange {
     void float_ports();
     /// An authentic and fresh message came this way: so does what we send (RFC 3947 4, 6). To another address
     /// only when the peer has answered from there.
-    void follow(const Received& in) { follow(in.local, in.remote); }
+    void follow(const Received& in) {
+        count(in.message);
+        follow(in.local, in.remote);
+    }
     void follow(const Endpoint& local, const Endpoint& remote);
     void move_to(const Endpoint& local, const Endpoint& remote);
     /// Of an initiator that did not know which of its addresses it would have.
@@ -198,6 +201,12 @@ class Phase1 final : public Exchange {
     void ignore(const Error& why, std::string_view what);
 
     // --- state kept by the engine ---
+    /// It was authentic, and what it holds counts for the lifetime.
+    void count(const isakmp::Message& m) {
+        if (m.header().encrypted()) taken_ += m.body().size();
+    }
+    /// Bytes that were encrypted under it, of both ends.
+    std::uint64_t protected_bytes() const { return taken_ + cipher_.encrypted(); }
     /// An authentic message of the peer has come.
     void heard();
     void set_state(State s) { state_ = s; }
@@ -263,6 +272,7 @@ class Phase1 final : public Exchange {
     std::optional<isakmp::Identity> peer_id_;
     Secret skeyid_d_, skeyid_a_, encryption_key_;
     CipherKey cipher_;
+    std::uint64_t taken_ = 0;
     IvChain ivs_;
     TimePoint created_, established_at_{};
     std::vector<MessageId> used_ids_;  // sorted

@@ -12,6 +12,11 @@ using isakmp::ProtocolId;
 constexpr std::uint64_t kDefaultLifetime = 28800;  // RFC 2407 4.5
 constexpr std::uint64_t kLongestLifetime = 10ull * 365 * 86400;
 
+/// What both ends keep to; 0 is no limit.
+std::uint64_t fewer(std::uint64_t a, std::uint64_t b) {
+    return a == 0 || b == 0 ? std::max(a, b) : std::min(a, b);
+}
+
 Phase1Params params_of(const conf::Phase1Proposal& ours, const isakmp::Phase1Transform& agreed) {
     Phase1Params p;
     p.cipher = ours.cipher;
@@ -23,6 +28,8 @@ Phase1Params params_of(const conf::Phase1Proposal& ours, const isakmp::Phase1Tra
     p.group = ours.group;
     const std::uint64_t life = agreed.life.seconds.value_or(kDefaultLifetime);
     p.lifetime = conf::seconds(std::clamp<std::uint64_t>(life, 1, kLongestLifetime));
+    p.kilobytes = to_conf(agreed).kilobytes;
+    if (p.kilobytes == 0) p.kilobytes = ours.kilobytes;
     return p;
 }
 
@@ -34,6 +41,7 @@ isakmp::Phase1Transform transform_of(const conf::Phase1Proposal& p) {
     t.auth_method = static_cast<isakmp::AuthMethod>(p.auth->number);
     t.group = static_cast<isakmp::DhGroup>(p.group->number);
     t.life.seconds = static_cast<std::uint64_t>(p.lifetime.count());
+    if (p.kilobytes != 0) t.life.kilobytes = p.kilobytes;
     return t;
 }
 
@@ -57,7 +65,21 @@ conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t) {
     out.auth = static_cast<std::uint16_t>(t.auth_method);
     out.group = static_cast<std::uint16_t>(t.group);
     if (t.life.seconds) out.lifetime = conf::seconds(std::min(*t.life.seconds, kLongestLifetime));
+    // Of none at all nothing could be said under the SA.
+    if (t.life.kilobytes) out.kilobytes = std::max<std::uint64_t>(*t.life.kilobytes, 1);
     return out;
+}
+
+conf::Phase1Transform to_conf(const Phase1Params& agreed) {
+    conf::Phase1Transform t;
+    t.cipher = agreed.cipher->ike_id;
+    t.key_bits = agreed.key_bits;
+    t.hash = agreed.hash->ike_id;
+    t.auth = agreed.auth->number;
+    t.group = agreed.group->number;
+    t.lifetime = agreed.lifetime;
+    t.kilobytes = agreed.kilobytes;
+    return t;
 }
 
 Bytes phase1_offer(const conf::Remote& section) {
@@ -94,6 +116,7 @@ std::string wanted(const conf::Phase1Proposal& ours, conf::ProposalCheck check,
     const conf::Phase1Transform offered = to_conf(t);
     conf::Phase1Transform own_key = offered;
     own_key.lifetime = ours.lifetime;  // apart from it, the cipher and its key decide
+    own_key.kilobytes = ours.kilobytes;
     own_key.hash = ours.hash->ike_id;
     own_key.auth = ours.auth->number;
     own_key.group = ours.group->number;
@@ -105,8 +128,11 @@ std::string wanted(const conf::Phase1Proposal& ours, conf::ProposalCheck check,
     if (ours.auth->number != offered.auth)
         list.push_back("authentication_method " + ours.auth->name);
     if (ours.group->number != offered.group) list.push_back("dh_group " + ours.group->name);
-    if (list.empty() && !conf::acceptable(ours, check, offered))
+    if (list.empty() && !conf::acceptable(ours, check, offered)) {
         list.push_back("lifetime time " + std::to_string(ours.lifetime.count()) + " sec");
+        if (ours.kilobytes != 0)
+            list.push_back("lifetime byte " + std::to_string(ours.kilobytes) + " KB");
+    }
     std::string out;
     for (const std::string& word : list) out += (out.empty() ? "" : ", ") + word;
     return out;
@@ -202,11 +228,10 @@ Result<Phase1Params> check_phase1_answer(const conf::Remote& section,
         ours.life = t.life;
         if (!(ours == t)) continue;
         // Some responders write their own lifetime: the shorter one holds.
-        if (t.life.seconds && our_life.seconds)
-            t.life.seconds = std::min(*t.life.seconds, *our_life.seconds);
-        else
-            t.life = our_life;
-        return params_of(p, t);
+        t.life.seconds = std::min(t.life.seconds.value_or(kLongestLifetime), *our_life.seconds);
+        Phase1Params agreed = params_of(p, t);
+        agreed.kilobytes = fewer(agreed.kilobytes, p.kilobytes);
+        return agreed;
     }
     return none("the answer " + t.text() + " is not what we offered");
 }

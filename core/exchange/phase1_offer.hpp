@@ -17,6 +17,7 @@ struct Phase1Params {
     const conf::AuthMethodInfo* auth = nullptr;
     const conf::GroupInfo* group = nullptr;
     conf::seconds lifetime{28800};
+    std::uint64_t kilobytes = 0;  // of 1024 bytes; 0: no limit
 };
 
 /// The body of our SA payload: the section's proposals in file order. `lifetime` etc. as configured.
@@ -48,5 +49,6 @@ Result<Phase1Params> check_phase1_answer(const conf::Remote& section,
 
 /// As conf judges it.
 conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t);
+conf::Phase1Transform to_conf(const Phase1Params& agreed);
 
 }  // namespace racoon::exchange

@@ -30,17 +30,6 @@ FlatIdentity flat(const isakmp::Identity& id) {
     return out;
 }
 
-conf::Phase1Transform agreed_transform(const Phase1Params& p) {
-    conf::Phase1Transform t;
-    t.cipher = p.cipher->ike_id;
-    t.key_bits = p.cipher->key.fixed() ? std::uint16_t{0} : p.key_bits;
-    t.hash = p.hash->ike_id;
-    t.auth = p.auth->number;
-    t.group = p.group->number;
-    t.lifetime = p.lifetime;
-    return t;
-}
-
 /// g^xy, once.
 Task<Status> shared_secret(Phase1& x) {
     Negotiation& n = x.negotiation();
@@ -208,7 +197,7 @@ Status settle_peer_id(Phase1& x, const isakmp::Identity& id) {
         conf::RemoteQuery query;
         query.peer = x.remote().addr;
         query.mode = static_cast<conf::ExchangeMode>(isakmp::number(x.exchange()));
-        query.agreed = agreed_transform(x.params());
+        query.agreed = to_conf(x.params());
         query.peer_id.emplace();
         query.peer_id->type = static_cast<std::uint8_t>(id.type());
         query.peer_id->data = data;

@@ -32,35 +32,51 @@ bool shorter_than(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-std::uint64_t own_lifetime(const conf::SaInfo& info) {
-    return std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime);
+std::string OwnLifetime::text() const {
+    return std::to_string(seconds) + " seconds" +
+           (kilobytes == 0 ? "" : " or " + std::to_string(kilobytes) + " kilobytes");
 }
 
-bool take_offered_lifetime(Phase2Params& p, conf::ProposalCheck check, std::uint64_t ours,
+OwnLifetime own_lifetime(const conf::SaInfo& info) {
+    return {std::min(static_cast<std::uint64_t>(info.lifetime.count()), kLongestLifetime),
+            limit_in_kilobytes(info.kilobytes)};
+}
+
+bool take_offered_lifetime(Phase2Params& p, conf::ProposalCheck check, const OwnLifetime& ours,
                            const isakmp::Lifetime& offered) {
     std::uint64_t seconds = std::min(offered.seconds.value_or(kDefaultLifetime), kLongestLifetime);
     if (seconds == 0 || offered.kilobytes == 0) return false;
-    const std::uint64_t kilobytes = limit_in_kilobytes(offered.kilobytes.value_or(0));
+    std::uint64_t kilobytes = limit_in_kilobytes(offered.kilobytes.value_or(0));
+    const bool more = shorter_than(ours.kilobytes, kilobytes);
     switch (check) {
         case conf::ProposalCheck::Obey:
             break;
         case conf::ProposalCheck::Strict:
-            if (seconds > ours) return false;
+            if (seconds > ours.seconds || (offered.kilobytes && more)) return false;
             break;
         case conf::ProposalCheck::Exact:
-            // Ours has no limit of volume, so a peer that does not name one is equal.
-            if (seconds != ours || kilobytes != 0) return false;
+            // A peer that does not name kilobytes is equal to one that has no limit.
+            if (seconds != ours.seconds || kilobytes != ours.kilobytes) return false;
             break;
         case conf::ProposalCheck::Claim:
-            if (seconds > ours) {
-                seconds = ours;
-                p.send_lifetime = true;
-            }
+            if (seconds > ours.seconds) p.send_lifetime = true;
+            if (more) p.send_kilobytes = true;
+            seconds = std::min(seconds, ours.seconds);
             break;
     }
+    if (check != conf::ProposalCheck::Obey || !offered.kilobytes)
+        kilobytes = shorter(kilobytes, ours.kilobytes);
     p.seconds = shorter(p.seconds, seconds);
     p.kilobytes = shorter(p.kilobytes, kilobytes);
     return true;
+}
+
+bool still_takes_lifetime(const Phase2Params& params, conf::ProposalCheck check,
+                          const OwnLifetime& ours) {
+    if (check == conf::ProposalCheck::Obey) return true;
+    if (check == conf::ProposalCheck::Exact)
+        return params.seconds == ours.seconds && params.kilobytes == ours.kilobytes;
+    return params.seconds <= ours.seconds && !shorter_than(ours.kilobytes, params.kilobytes);
 }
 
 void take_answered_lifetime(Phase2Params& p, const isakmp::Lifetime& answered) {
@@ -72,9 +88,13 @@ void take_answered_lifetime(Phase2Params& p, const isakmp::Lifetime& answered) {
 Bytes responder_lifetime(const Phase2Params& params) {
     using A = isakmp::Phase2Attribute;
     Writer out;
-    isakmp::write_number(out, static_cast<std::uint16_t>(A::LifeType),
-                         static_cast<std::uint16_t>(LifeType::Seconds));
-    isakmp::write_number(out, static_cast<std::uint16_t>(A::LifeDuration), params.seconds);
+    const auto write = [&out](LifeType type, std::uint64_t duration) {
+        isakmp::write_number(out, static_cast<std::uint16_t>(A::LifeType),
+                             static_cast<std::uint16_t>(type));
+        isakmp::write_number(out, static_cast<std::uint16_t>(A::LifeDuration), duration);
+    };
+    if (params.send_lifetime) write(LifeType::Seconds, params.seconds);
+    if (params.send_kilobytes) write(LifeType::Kilobytes, params.kilobytes);
     return std::move(out).take();
 }
 

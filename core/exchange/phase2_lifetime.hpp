@@ -11,13 +11,23 @@
 
 namespace racoon::exchange {
 
-/// The lifetime that a sainfo asks for, in seconds.
-std::uint64_t own_lifetime(const conf::SaInfo& info);
+/// The lifetime that a sainfo asks for.
+struct OwnLifetime {
+    std::uint64_t seconds = 0;
+    std::uint64_t kilobytes = 0;  // of 1024 bytes; 0: no limit
+    /// "3600 seconds", "3600 seconds or 2048 kilobytes"
+    std::string text() const;
+};
+OwnLifetime own_lifetime(const conf::SaInfo& info);
 
 /// Takes the offered lifetime into `params`; false: proposal_check refuses it. What several protocols
-/// of a bundle offer is judged for each, and the shortest holds. An absent one means 28800 s.
-bool take_offered_lifetime(Phase2Params& params, conf::ProposalCheck check, std::uint64_t ours,
+/// of a bundle offer is judged for each, and the shortest holds. An absent one means 28800 s, and no limit of
+/// kilobytes, for which the peer is not refused: ours then ends the SAs at this end.
+bool take_offered_lifetime(Phase2Params& params, conf::ProposalCheck check, const OwnLifetime& ours,
                            const isakmp::Lifetime& offered);
+/// Whether SAs that live so long would still be taken.
+bool still_takes_lifetime(const Phase2Params& params, conf::ProposalCheck check,
+                          const OwnLifetime& ours);
 /// The same of an answer to our own offer, which may only shorten it.
 void take_answered_lifetime(Phase2Params& params, const isakmp::Lifetime& answered);
 

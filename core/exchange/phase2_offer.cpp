@@ -75,6 +75,7 @@ Phase2Transform base_transform(const Phase2Rules& rules, const conf::PolicyTempl
     t.mode = mode_of(rules, tmpl);
     if (info.pfs_group != nullptr) t.group = static_cast<isakmp::DhGroup>(info.pfs_group->number);
     t.life.seconds = static_cast<std::uint64_t>(info.lifetime.count());
+    if (const std::uint64_t most = own_lifetime(info).kilobytes) t.life.kilobytes = most;
     return t;
 }
 
@@ -318,9 +319,9 @@ class Choosing {
         const auto group = static_cast<std::uint16_t>(t.group);
         const bool says_group = group != 0 || !inside;
         if (says_group && !take_group(with, group)) return false;
-        const std::uint64_t ours = own_lifetime(rules_.info);
+        const OwnLifetime ours = own_lifetime(rules_.info);
         if (!take_offered_lifetime(with, check_, ours, t.life)) {
-            last_ += ": lifetime is " + std::to_string(ours) + " seconds here";
+            last_ += ": lifetime is " + ours.text() + " here";
             return false;
         }
         params = std::move(with);
@@ -501,8 +502,7 @@ bool still_acceptable(const conf::SaInfo& info, const Phase2Params& params,
     if (info.pfs_group != nullptr ? params.pfs != info.pfs_group
                                   : check == conf::ProposalCheck::Exact && params.pfs != nullptr)
         return false;
-    const std::uint64_t ours = own_lifetime(info);
-    return check == conf::ProposalCheck::Exact ? params.seconds == ours : params.seconds <= ours;
+    return still_takes_lifetime(params, check, own_lifetime(info));
 }
 
 namespace {
@@ -550,7 +550,8 @@ Result<Phase2Choice> check_phase2_answer(const Phase2Rules& rules,
     Phase2Choice out;
     out.params.sas = wanted_sas(rules.templates);
     out.params.pfs = rules.info.pfs_group;
-    out.params.seconds = own_lifetime(rules.info);
+    out.params.seconds = own_lifetime(rules.info).seconds;
+    out.params.kilobytes = own_lifetime(rules.info).kilobytes;
     for (std::size_t i = 0; i < rules.templates.size(); ++i) {
         const isakmp::Proposal& p = bundle[(*which)[i]];
         if (p.transforms.size() != 1) return none("the answer is not exactly one transform");

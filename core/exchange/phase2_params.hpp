@@ -34,7 +34,8 @@ struct Phase2Params {
     const conf::GroupInfo* pfs = nullptr;
     std::uint64_t seconds = 0;    // 0: none
     std::uint64_t kilobytes = 0;  // 0: none
-    bool send_lifetime = false;   // RESPONDER-LIFETIME is owed to the peer (claim)
+    // RESPONDER-LIFETIME is owed to the peer (claim), of its time or its volume
+    bool send_lifetime = false, send_kilobytes = false;
 
     /// Null: there is no SA with this SPI in that direction.
     const SaParams* inbound(std::uint8_t protocol, Spi spi) const;

@@ -140,7 +140,7 @@ Result<Bytes> message_2(Phase2& x, const Phase2Choice& choice) {
         chosen.push_back(std::move(one));
     }
     std::optional<Bytes> notify;
-    if (x.params().send_lifetime) {
+    if (x.params().send_lifetime || x.params().send_kilobytes) {
         isakmp::Notification note;
         const Bytes data = responder_lifetime(x.params());
         note.protocol = chosen.front().proposal->protocol;

@@ -12,17 +12,6 @@ namespace racoon::exchange {
 
 namespace {
 
-conf::Phase1Transform agreed_by(const Phase1Params& p) {
-    conf::Phase1Transform t;
-    t.cipher = p.cipher->ike_id;
-    t.key_bits = p.key_bits;
-    t.hash = p.hash->ike_id;
-    t.auth = p.auth->number;
-    t.group = p.group->number;
-    t.lifetime = p.lifetime;
-    return t;
-}
-
 bool same_dpd(const conf::Dpd& a, const conf::Dpd& b) {
     return a.enabled == b.enabled && a.delay == b.delay && a.retry == b.retry &&
            a.max_fail == b.max_fail;
@@ -89,7 +78,7 @@ Core::Rematch Core::rematch(const Phase1& sa, const Settings& next, Comparison& 
     query.peer_id = peer_id_of(&sa, id);
     query.mode = static_cast<conf::ExchangeMode>(sa.exchange());
     const conf::RemoteChoice any = next.index.choose(query);
-    query.agreed = agreed_by(sa.params());
+    query.agreed = to_conf(sa.params());
     const conf::RemoteChoice found = next.index.choose(query);
     out.section = found.remote;
     if (out.section != nullptr) return out;

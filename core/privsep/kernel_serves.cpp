@@ -1,5 +1,5 @@
 // Whether the active backend has what the configuration asks for beside algorithms: if_id, mark and
-// output_mark, without which nothing is started; NAT traversal, esp_frag, esn and pfkey_buffer, without which the rest
+// output_mark, without which nothing is started; NAT traversal, esp_frag, esn, lifetimes in bytes and pfkey_buffer, without which the rest
 // is negotiated and done.
 #include "privsep/kernel_serves.hpp"
 
@@ -60,6 +60,11 @@ std::vector<std::string> without_effect(const conf::Config& config, std::uint64_
             tell(remote.where, "esp_frag has no effect in remote \"" + remote.name + "\"",
                  "leaves packets whole; \"racoonctl explain esp_frag\" tells which does not");
     }
+    if ((capabilities & RACOON_CAP_BYTE_LIFETIME) == 0)
+        for (const conf::SaInfo& info : config.sainfos)
+            if (info.kilobytes != 0)
+                tell(info.where, "\"lifetime byte\" has no effect in this sainfo",
+                     "does not count bytes, so that SAs live as long as their time");
     if ((capabilities & RACOON_CAP_ESN) != 0) return all;
     for (const conf::SaInfo& info : config.sainfos)
         if (info.esn)

@@ -66,11 +66,13 @@ conf::ConfigPtr make_config(const IpAddr& local, const IpAddr& peer, const Confi
     p.auth = o.signature ? &c.signature : &c.psk;
     p.group = o.large ? &c.large_group : &c.group;
     p.lifetime = o.phase1_lifetime;
+    p.kilobytes = o.phase1_kilobytes;
     r.proposals.push_back(p);
     config->remotes.push_back(r);
     if (o.sainfo) {
         conf::SaInfo s;
         s.lifetime = o.phase2_lifetime;
+        s.kilobytes = o.phase2_kilobytes;
         if (o.pfs) s.pfs_group = o.large ? &c.large_group : &c.other_group;
         if (o.gcm) s.encryption.push_back({&c.gcm, 256});
         s.encryption.push_back({&c.aes, 128});

@@ -29,6 +29,7 @@ struct ConfigOptions {
     bool gcm = false;
     bool tunnel = true;
     conf::seconds phase1_lifetime{28800}, phase2_lifetime{3600};
+    std::uint64_t phase1_kilobytes = 0, phase2_kilobytes = 0;  // 0: no limit
     conf::Dpd dpd{true, conf::seconds(0), conf::seconds(5), 5};
     conf::Timer timer{};
     conf::ProposalCheck check = conf::ProposalCheck::Obey;

@@ -35,7 +35,11 @@ std::string fact(const Topic& t, std::string_view name) {
 
 TEST(Explain, FindsAWordInEveryBlockThatHasIt) {
     EXPECT_THAT(names("lifetime"),
-                ElementsAre("remote.lifetime", "proposal.lifetime", "sainfo.lifetime"));
+                ElementsAre("remote.lifetime", "remote.lifetime.byte", "proposal.lifetime",
+                            "proposal.lifetime.byte", "sainfo.lifetime", "sainfo.lifetime.byte"));
+    EXPECT_THAT(
+        names("lifetime byte"),
+        ElementsAre("remote.lifetime.byte", "proposal.lifetime.byte", "sainfo.lifetime.byte"));
 }
 
 TEST(Explain, KnowsTheWordsOfSectionHeads) {

@@ -20,8 +20,9 @@ TEST(Grammar, AValidFileHoldsEveryWordOfTheTable) {
         if (t.is(TokenKind::Word)) words.insert(t.text);
     for (const Directive& d : directives())
         if (d.standing == Standing::Works) {
-            EXPECT_TRUE(words.contains(d.keyword) || d.keyword == "include")
-                << context_name(d.context) << ": " << d.keyword;
+            for (const std::string& word : split_words(d.keyword))
+                EXPECT_TRUE(words.contains(word) || word == "include")
+                    << context_name(d.context) << ": " << d.keyword;
         }
 }
 
@@ -152,16 +153,12 @@ const Old kOldSpellings[] = {
     {"remote 192.0.2.1 { keepalive; R }\n", "\"keepalive\" has no effect"},
     {"remote 192.0.2.1 { identifier fqdn \"a.example\"; R }\n", "write \"my_identifier\""},
     {"remote 192.0.2.1 { my_identifier certname \"CN=x\"; R }\n", "write \"asn1dn\""},
-    {"remote 192.0.2.1 { lifetime byte 100 MB; R }\n", "a lifetime in bytes has no effect"},
-    {"remote 192.0.2.1 { lifetime volume 100 MB; R }\n", "a lifetime in bytes has no effect"},
+    {"remote 192.0.2.1 { lifetime volume 100 MB; R }\n", "write \"byte\""},
     {"remote 192.0.2.1 { peers_certfile \"a.pem\"; R }\n", "write \"peers_certfile x509"},
     {"remote 192.0.2.1 { exchange_mode main; proposal { strength high; P } }\n",
      "\"strength\" has no effect"},
-    {"remote 192.0.2.1 { exchange_mode main; proposal { lifetime byte 1 KB; P } }\n",
-     "a lifetime in bytes has no effect"},
     {"sainfo anonymous { my_identifier address; S }\n", "\"my_identifier\" has no effect"},
     {"sainfo anonymous { identifier address; S }\n", "\"identifier\" has no effect"},
-    {"sainfo anonymous { lifetime byte 1 MB; S }\n", "a lifetime in bytes has no effect"},
     {"sainfo anonymous { encryption_algorithm aes; authentication_algorithm hmac_sha1; "
      "compression_algorithm none; }\n",
      "write deflate"},
@@ -215,6 +212,35 @@ TEST(Grammar, OtherUnknownCharactersAreErrorsAndNumbersAreNeverSilentlyZero) {
     EXPECT_EQ(large.config().timer.counter, 1000u);
     EXPECT_NE(large.lines().find("1000 is used [odd_value]"), std::string::npos) << large.lines();
     EXPECT_EQ(load_text("timer { counter 0x1F; }").config().timer.counter, 31u);
+}
+
+TEST(Grammar, ALifetimeInBytesStandsBesideOneInTime) {
+    const auto remote = [](const std::string& of_section, const std::string& of_proposal) {
+        return load_text("remote 192.0.2.1 { exchange_mode main; lifetime time 2 hours; " +
+                         of_section +
+                         " proposal { encryption_algorithm aes; hash_algorithm sha1; "
+                         "authentication_method pre_shared_key; dh_group 2; " +
+                         of_proposal + " } }\n");
+    };
+    const std::pair<const char*, std::uint64_t> amounts[] = {
+        {"1 B", 1},        {"1024 bytes", 1}, {"1025 byte", 2},     {"3 KB", 3},
+        {"5 MB", 5 << 10}, {"2 GB", 2 << 20}, {"1 TB", 1ull << 30}, {"100KB", 100}};
+    for (const auto& [text, kilobytes] : amounts) {
+        const Loaded l = remote(std::string("lifetime byte ") + text + ";", "");
+        ASSERT_TRUE(l.ok()) << l.text();
+        EXPECT_EQ(l.config().remotes[0].proposals[0].kilobytes, kilobytes) << text;
+        EXPECT_EQ(l.config().remotes[0].proposals[0].lifetime, seconds(7200)) << text;
+    }
+    const Loaded own = remote("lifetime byte 5 MB;", "lifetime byte 7 MB;");
+    ASSERT_TRUE(own.ok()) << own.text();
+    EXPECT_EQ(own.config().remotes[0].proposals[0].kilobytes, 7u << 10) << "the proposal's own";
+    const Loaded info = load_text(
+        "sainfo anonymous { lifetime byte 500 GB; lifetime time 1 hour; encryption_algorithm aes; "
+        "authentication_algorithm hmac_sha1; compression_algorithm deflate; }\n");
+    ASSERT_TRUE(info.ok()) << info.text();
+    EXPECT_EQ(info.config().sainfos[0].kilobytes, 500u << 20);
+    EXPECT_EQ(info.config().sainfos[0].lifetime, seconds(3600));
+    EXPECT_EQ(info.text().find("already set"), std::string::npos) << info.text();
 }
 
 TEST(Grammar, SwitchesTakeYesAndNo) {

@@ -219,6 +219,23 @@ TEST(ProposalCheck, JudgesLifetimeAndKeyLengthByItsMode) {
     EXPECT_TRUE(acceptable(ours, ProposalCheck::Exact, offer(192, 3600)));
     EXPECT_FALSE(acceptable(ours, ProposalCheck::Exact, offer(256, 3600)));
     EXPECT_FALSE(acceptable(ours, ProposalCheck::Exact, offer(192, 60)));
+    Phase1Proposal bounded = ours;
+    bounded.kilobytes = 100;
+    const auto amount = [&](std::uint64_t kilobytes) {
+        Phase1Transform t = offer(192, 3600);
+        t.kilobytes = kilobytes;
+        return t;
+    };
+    for (const auto check : {ProposalCheck::Strict, ProposalCheck::Claim}) {
+        EXPECT_TRUE(acceptable(bounded, check, amount(100)));
+        EXPECT_TRUE(acceptable(bounded, check, amount(0))) << "most peers name no amount";
+        EXPECT_FALSE(acceptable(bounded, check, amount(101)));
+        EXPECT_TRUE(acceptable(ours, check, amount(101)));
+    }
+    EXPECT_TRUE(acceptable(bounded, ProposalCheck::Obey, amount(101)));
+    EXPECT_TRUE(acceptable(bounded, ProposalCheck::Exact, amount(100)));
+    EXPECT_FALSE(acceptable(bounded, ProposalCheck::Exact, amount(99)));
+    EXPECT_FALSE(acceptable(ours, ProposalCheck::Exact, amount(99)));
     Phase1Transform other = offer(192, 3600);
     other.group = 5;
     EXPECT_FALSE(acceptable(ours, ProposalCheck::Obey, other));

@@ -15,6 +15,7 @@ namespace {
 using conf::ProposalCheck;
 using test::LogCapture;
 constexpr std::uint64_t kOurs = 3600;
+constexpr std::uint64_t kOurKilobytes = 5000;
 constexpr std::uint64_t kDefaultOfRacoon = 0x7fffffff;
 
 struct Case {
@@ -54,11 +55,49 @@ TEST(Phase2Lifetime, FollowsTheTableOfProposalCheck) {
     for (const Case& c : cases) {
         SCOPED_TRACE(i++);
         Phase2Params p;
-        EXPECT_EQ(take_offered_lifetime(p, c.check, kOurs, c.offered), c.seconds.has_value());
+        EXPECT_EQ(take_offered_lifetime(p, c.check, {kOurs, 0}, c.offered), c.seconds.has_value());
         if (!c.seconds) continue;
         EXPECT_EQ(p.seconds, *c.seconds);
         EXPECT_EQ(p.kilobytes, c.kilobytes);
         EXPECT_EQ(p.send_lifetime, c.notify);
+    }
+}
+
+TEST(Phase2Lifetime, FollowsTheTableOfProposalCheckForKilobytes) {
+    using enum ProposalCheck;
+    using Offered = std::optional<std::uint64_t>;
+    struct Volume {
+        ProposalCheck check;
+        Offered offered;
+        std::optional<std::uint64_t> agreed;  // unset: refused
+        bool notify = false;
+    };
+    const Volume cases[] = {
+        {Obey, 9000, 9000},
+        {Obey, 60, 60},
+        {Obey, {}, kOurKilobytes},  // nobody is told, but this end renews in time
+        {Strict, 60, 60},
+        {Strict, 5001, {}},
+        {Strict, kDefaultOfRacoon, {}},
+        {Strict, {}, kOurKilobytes},
+        {Claim, 60, 60},
+        {Claim, 5001, kOurKilobytes, true},
+        {Claim, {}, kOurKilobytes, true},
+        {Exact, kOurKilobytes, kOurKilobytes},
+        {Exact, 60, {}},
+        {Exact, {}, {}},
+    };
+    int i = 0;
+    for (const Volume& c : cases) {
+        SCOPED_TRACE(i++);
+        Phase2Params p;
+        ASSERT_EQ(take_offered_lifetime(p, c.check, {kOurs, kOurKilobytes}, {kOurs, c.offered}),
+                  c.agreed.has_value());
+        if (!c.agreed) continue;
+        EXPECT_EQ(p.kilobytes, *c.agreed);
+        EXPECT_EQ(p.send_kilobytes, c.notify);
+        EXPECT_FALSE(p.send_lifetime);
+        EXPECT_TRUE(still_takes_lifetime(p, c.check, {kOurs, kOurKilobytes}));
     }
 }
 
@@ -121,6 +160,27 @@ TEST(Phase2Lifetime, ClaimTellsTheInitiatorWhoTakesItUnlessItsOwnCheckForbids) {
         EXPECT_EQ(w.pairs(*w.a), 1u);
         for (const auto& [key, sa] : w.a->sas) EXPECT_EQ(sa.hard_seconds, mine);
         for (const auto& [key, sa] : w.b->sas) EXPECT_EQ(sa.hard_seconds, 600u);
+    }
+}
+
+TEST(Phase2Lifetime, OfBothEndsTheSmallerAmountHolds) {
+    for (const auto& [ours, theirs] : {std::pair<std::uint64_t, std::uint64_t>{5000, 0},
+                                       {0, 5000},
+                                       {5000, 9000},
+                                       {9000, 5000}}) {
+        sim::ConfigOptions a, b;
+        a.check = b.check = ProposalCheck::Claim;
+        a.phase2_kilobytes = ours;
+        b.phase2_kilobytes = theirs;
+        sim::World w(1, a, &b);
+        w.acquire(*w.a);
+        w.run_for(std::chrono::seconds(2));
+        EXPECT_EQ(w.pairs(*w.a), 1u);
+        for (const sim::SimHost* host : {w.a.get(), w.b.get()})
+            for (const auto& [key, sa] : host->sas) {
+                EXPECT_EQ(sa.hard_bytes, 5000u * 1024) << ours << ' ' << theirs;
+                EXPECT_LT(sa.soft_bytes, sa.hard_bytes);
+            }
     }
 }
 

@@ -508,6 +508,40 @@ TEST(Rekey, ForceRenewsAnIsakmpSaThatNothingNeeds) {
     EXPECT_FALSE(outlives_itself(conf::Rekey::Off));
 }
 
+/// How many ISAKMP SAs there have been, and whether the tunnel is up, when both ends have talked for 10 minutes.
+std::pair<std::size_t, bool> sas_of_ten_minutes(std::uint64_t ours, std::uint64_t theirs,
+                                                conf::ProposalCheck check) {
+    ConfigOptions o, other;
+    o.phase1_kilobytes = ours;
+    other.phase1_kilobytes = theirs;
+    other.check = check;
+    o.dpd.delay = other.dpd.delay = conf::seconds(5);
+    World w(1, o, &other);
+    w.acquire(*w.a);
+    std::set<std::string> seen;
+    for (int i = 0; i < 600; ++i) {
+        w.run_for(1s);
+        for (const exchange::Phase1Status& s : w.a->engine->phase1_status(w.now))
+            seen.insert(s.cookies.text());
+    }
+    return {seen.size(), w.compare().empty() && w.pairs(*w.a) == 1 &&
+                             !w.a->engine->phase1_status(w.now).empty()};
+}
+
+TEST(Rekey, AnIsakmpSaIsRenewedWhenItHasProtectedItsKilobytes) {
+    const auto [forever, up] = sas_of_ten_minutes(0, 0, conf::ProposalCheck::Claim);
+    EXPECT_EQ(forever, 1u);
+    EXPECT_TRUE(up);
+    // Whoever asks for it: what the peer offers, what it answers with a limit of its own, and both.
+    for (const auto& [ours, theirs] :
+         {std::pair<std::uint64_t, std::uint64_t>{4, 0}, {0, 4}, {4, 4}, {4, 9}}) {
+        const auto [seen, still_up] = sas_of_ten_minutes(ours, theirs, conf::ProposalCheck::Claim);
+        EXPECT_GT(seen, 2u) << ours << ' ' << theirs;
+        EXPECT_LT(seen, 20u) << ours << ' ' << theirs;
+        EXPECT_TRUE(still_up) << ours << ' ' << theirs;
+    }
+}
+
 TEST(Padding, StrictCheckRefusesALengthThatCannotBe) {
     for (const bool strict : {true, false})
         for (const bool same : {true, false}) {
