@@ -77,6 +77,12 @@ Sealed AhSa::seal(std::span<std::uint8_t> packet, std::size_t at, std::uint8_t n
     write_number(ah.subspan(4, 4), spi_);
     write_number(ah.subspan(8, 4), sequence & 0xffffffffu);
     std::array<std::uint8_t, kMaxIcv> icv{};
+    if (const std::size_t iv_size = mac_->iv_size()) {
+        // A sequence number never repeats under a key.
+        const std::span<std::uint8_t> iv = std::span(icv).first(iv_size);
+        write_number(iv, sequence);
+        mac_->set_iv(iv);
+    }
     if (!compute(packet, at, size_, sequence, icv.data())) return Sealed::Unsupported;
     std::copy_n(icv.begin(), mac_->size(), ah.begin() + kFixed);
     sent_ = sequence;
@@ -98,10 +104,11 @@ Opened AhSa::open(ByteView packet, std::size_t at, Header* header) {
     }
     const auto sequence = window_.infer(low, esn_);
     if (!sequence || !window_.fresh(*sequence)) return Opened::Replayed;
+    const ByteView received = packet.subspan(at + kFixed, mac_->size());
+    if (mac_->iv_size() != 0) mac_->set_iv(received.first(mac_->iv_size()));
     std::array<std::uint8_t, kMaxIcv> icv{};
     if (!compute(packet, at, size, *sequence, icv.data())) return Opened::Unsupported;
-    if (!same_secret(ByteView(icv).first(mac_->size()),
-                     packet.subspan(at + kFixed, mac_->size()))) {
+    if (!same_secret(ByteView(icv).first(mac_->size()), received)) {
         return Opened::Forged;
     }
     window_.accept(*sequence);

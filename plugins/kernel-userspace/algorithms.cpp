@@ -29,6 +29,8 @@ constexpr Algorithm kIntegrity[] = {
     {"hmac(sha384)", Method::Hmac, "SHA384", 1, 128, 1, 0, 0, 0, 80, 384},
     {"hmac(sha512)", Method::Hmac, "SHA512", 1, 128, 1, 0, 0, 0, 80, 512},
     {"xcbc(aes)", Method::Xcbc, "AES-128-CBC", 16, 16, 1, 0, 0, 0, 96, 128},
+    // In AH alone; what ESP has is an AEAD.
+    {"rfc4543(gcm(aes))", Method::Gmac, "AES-*-GCM", 16, 32, 8, 4, 8, 0, 128, 128},
 };
 
 template <std::size_t N>

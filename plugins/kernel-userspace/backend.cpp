@@ -55,7 +55,12 @@ racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
     const bool encryption = sa.enc.xfrm_name[0] != '\0';
     const bool integrity = sa.auth.xfrm_name[0] != '\0';
     if (encryption || !integrity) find_encryption(sa.enc, sa.is_aead != 0, &text);
-    if (integrity && text.empty()) find_integrity(sa.auth, &text);
+    if (integrity && text.empty()) {
+        const Algorithm* mac = find_integrity(sa.auth, &text);
+        if (mac != nullptr && mac->iv != 0) {
+            text = std::string(mac->xfrm_name) + " in ESP beside a cipher";
+        }
+    }
     if (text.empty()) return RACOON_OK;
     return sdk::fail(err, RACOON_NOT_SUPPORTED, text);
 }

@@ -103,6 +103,8 @@ std::string Separate::set(const racoon_kernel_alg& enc, const racoon_kernel_alg&
         if (!seal_ || !open_) return name + " is not in this OpenSSL";
     }
     if (authentic) mac_ = make_mac(auth, &error);
+    // There is no place for its IV beside the cipher's; ESP has it as an AEAD (RFC 4543 4).
+    if (mac_ && mac_->iv_size() != 0) return mac + " in ESP beside a cipher";
     return error;
 }
 

@@ -127,6 +127,43 @@ class Xcbc final : public Mac {
     std::size_t held_ = 0;
 };
 
+/// What is covered is additional data of a GCM that encrypts nothing; the nonce is salt and IV.
+class Gmac final : public Mac {
+  public:
+    static constexpr std::size_t kSalt = 4, kIv = 8;
+
+    explicit Gmac(std::size_t tag) : Mac(kIv + tag), tag_(tag) {}
+    ~Gmac() override { OPENSSL_cleanse(nonce_.data(), nonce_.size()); }
+    Gmac(const Gmac&) = delete;
+    Gmac& operator=(const Gmac&) = delete;
+
+    bool set(const Algorithm& algorithm, const racoon_kernel_alg& alg) {
+        std::copy_n(alg.key + alg.key_size - kSalt, kSalt, nonce_.begin());
+        ctx_ = cipher_context(openssl_name(algorithm, alg.key_size), alg.key, true);
+        return ctx_ != nullptr;
+    }
+    std::size_t iv_size() const override { return kIv; }
+    void set_iv(ByteView iv) override { std::copy_n(iv.begin(), kIv, nonce_.begin() + kSalt); }
+
+  private:
+    bool start() override {
+        return EVP_CipherInit_ex2(ctx_.get(), nullptr, nullptr, nonce_.data(), -1, nullptr) == 1;
+    }
+    bool update(ByteView data) override { return add_data(ctx_.get(), data); }
+    bool finish(std::uint8_t (&full)[kMaxIcv]) override {
+        int written = 0;
+        std::uint8_t none[kBlock];
+        std::copy_n(nonce_.begin() + kSalt, kIv, full);
+        return EVP_CipherFinal_ex(ctx_.get(), none, &written) == 1 &&
+               EVP_CIPHER_CTX_ctrl(ctx_.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag_),
+                                   full + kIv) == 1;
+    }
+
+    CipherContext ctx_;
+    std::array<std::uint8_t, kSalt + kIv> nonce_{};
+    std::size_t tag_;
+};
+
 }  // namespace
 
 bool Mac::compute(std::initializer_list<ByteView> parts, std::uint8_t* out) {
@@ -151,6 +188,9 @@ std::unique_ptr<Mac> make_mac(const racoon_kernel_alg& alg, std::string* error) 
     if (algorithm->method == Method::Xcbc) {
         auto xcbc = std::make_unique<Xcbc>(size);
         if (xcbc->set(alg)) return xcbc;
+    } else if (algorithm->method == Method::Gmac) {
+        auto gmac = std::make_unique<Gmac>(size);
+        if (gmac->set(*algorithm, alg)) return gmac;
     } else {
         auto hmac = std::make_unique<Hmac>(size);
         if (hmac->set(algorithm->openssl_name, alg)) return hmac;

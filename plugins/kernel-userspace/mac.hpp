@@ -1,5 +1,5 @@
 // Integrity of ESP and AH packets: HMAC (RFC 2403, 2404, 4868) and AES-XCBC-MAC (RFC 3566), cut to the SA's
-// length.
+// length, and in AH AES-GMAC (RFC 4543 4), whose IV is the first part of its ICV.
 #pragma once
 
 #include <initializer_list>
@@ -18,6 +18,9 @@ class Mac {
   public:
     virtual ~Mac() = default;
     std::size_t size() const { return size_; }
+    /// Bytes of the IV at the beginning of an ICV; set it before compute(), and never one twice under a key.
+    virtual std::size_t iv_size() const { return 0; }
+    virtual void set_iv(ByteView) {}
     /// The ICV of the parts, one behind the other; out has size() bytes.
     bool compute(std::initializer_list<ByteView> parts, std::uint8_t* out);
     bool compute(ByteView first, ByteView second, std::uint8_t* out) {

@@ -77,6 +77,16 @@ const char* const kSha256Esn =
     "aabb010400000000110600000000100200000005"
     "a75dc49e40d243ab2284f956b82958cf0000000004000035001000007261636f6f6e4148";
 
+// AES-GMAC with 128 and 256 bits, whose tag was made by the program openssl.
+const char* const kGmac128 =
+    "482200541234400021337eed0a0900010a090002940400000707040a09090901"
+    "110700000000100100000001000000000000000193b1425ec03f3cf262097407531084a2"
+    "04000035001000007261636f6f6e4148";
+const char* const kGmac256 =
+    "6abcdef100480021fd090000000000000000000000000001fd0900000000000000000000000000023301050200003e02"
+    "aabb010400000000110800000000100200000001"
+    "0000000000000001a94021af8b14d15ab946a3ca34dd8ff10000000004000035001000007261636f6f6e4148";
+
 TEST(Ah, MakesAndOpensWhatAnotherComputationMade) {
     const auto sha1 = algorithm("", "hmac(sha1)", 20, 96, 1);
     const auto sha256 = algorithm("", "hmac(sha256)", 32, 128, 1);
@@ -99,6 +109,22 @@ TEST(Ah, MakesAndOpensWhatAnotherComputationMade) {
     EXPECT_EQ(sealed(*make_ah(esn), with_options(true)), from_hex(kSha256Esn));
 }
 
+// RFC 4543 4: the IV, then the tag, and in IPv6 four bytes of padding.
+TEST(Ah, HasTheIvOfGmacInFrontOfItsTag) {
+    const racoon_kernel_sa four = ah_sa(false, algorithm("", "rfc4543(gcm(aes))", 20, 128, 1));
+    const auto v4 = make_ah(four);
+    EXPECT_EQ(v4->size(), 36u);
+    EXPECT_EQ(sealed(*v4, with_options(false)), from_hex(kGmac128));
+    EXPECT_NE(sealed(*v4, with_options(false)), from_hex(kGmac128)) << "no IV twice";
+    EXPECT_EQ(opened(*make_ah(four), from_hex(kGmac128)), Opened::Packet);
+    const racoon_kernel_sa six =
+        ah_sa(true, algorithm("", "rfc4543(gcm(aes))", 36, 128, 1), 0x1002);
+    const auto v6 = make_ah(six);
+    EXPECT_EQ(v6->size(), 40u);
+    EXPECT_EQ(sealed(*v6, with_options(true)), from_hex(kGmac256));
+    EXPECT_EQ(opened(*make_ah(six), from_hex(kGmac256)), Opened::Packet);
+}
+
 TEST(Ah, InfersTheUpperHalfOfTheNumber) {
     racoon_kernel_sa sa = ah_sa(false, algorithm("", "hmac(sha256)", 32, 128, 1));
     sa.flags = RACOON_SA_ESN;
@@ -117,13 +143,15 @@ TEST(Ah, InfersTheUpperHalfOfTheNumber) {
 TEST(Ah, CoversJustWhatMayNotChangeOnTheWay) {
     for (const bool v6 : {false, true}) {
         for (const char* name : {"hmac(md5)", "hmac(sha1)", "hmac(sha256)", "hmac(sha384)",
-                                 "hmac(sha512)", "xcbc(aes)"}) {
+                                 "hmac(sha512)", "xcbc(aes)", "rfc4543(gcm(aes))"}) {
             const std::string mac = name;
-            const std::uint32_t key = mac == "xcbc(aes)" ? 16 : 32;
-            const std::uint32_t icv = mac == "hmac(sha512)"   ? 256
-                                      : mac == "hmac(sha384)" ? 192
-                                      : mac == "hmac(sha256)" ? 128
-                                                              : 96;
+            const std::uint32_t key = mac == "xcbc(aes)"           ? 16
+                                      : mac == "rfc4543(gcm(aes))" ? 20
+                                                                   : 32;
+            const std::uint32_t icv = mac == "hmac(sha512)"                ? 256
+                                      : mac == "hmac(sha384)"              ? 192
+                                      : mac == "hmac(sha256)" || key == 20 ? 128
+                                                                           : 96;
             const racoon_kernel_sa sa = ah_sa(v6, algorithm("", name, key, icv, 7));
             const Bytes packet = sealed(*make_ah(sa), with_options(v6));
             ASSERT_FALSE(packet.empty());
@@ -217,7 +245,7 @@ TEST(Ah, RefusesWhatIsNoAh) {
     sa.enc = algorithm("", "cbc(aes)", 16, 0, 1);
     EXPECT_FALSE(AhSa::make(sa, &error)) << "encryption";
     sa.enc = {};
-    for (const char* name : {"", "digest_null", "rfc4543(gcm(aes))"}) {
+    for (const char* name : {"", "digest_null", "rfc4543(gcm(aes))", "rfc4106(gcm(aes))"}) {
         sa.auth = algorithm("", name, 20, 96, 1);
         EXPECT_FALSE(AhSa::make(sa, &error)) << name;
     }

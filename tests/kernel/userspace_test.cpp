@@ -226,7 +226,9 @@ TEST_F(Userspace, TellsWhatItCanDoOfEachProtocol) {
     const auto gmac = algorithm("", "rfc4543(gcm(aes))", 20, 128, 1);
     EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, sha1), RACOON_OK);
     EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, xcbc), RACOON_OK);
-    EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, gmac), RACOON_NOT_SUPPORTED);
+    EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, gmac), RACOON_OK);
+    const auto cbc = algorithm("", "cbc(aes)", 16, 0, 1);
+    EXPECT_EQ(asked(RACOON_IPPROTO_ESP, cbc, gmac), RACOON_NOT_SUPPORTED);
     EXPECT_NE(std::string(error.text).find("rfc4543(gcm(aes))"), std::string::npos) << error.text;
     EXPECT_EQ(asked(RACOON_IPPROTO_AH, {}, {}), RACOON_NOT_SUPPORTED);
     EXPECT_EQ(asked(RACOON_IPPROTO_ESP, algorithm("", "cbc(aes)", 16, 0, 1), {}), RACOON_OK);

@@ -38,7 +38,7 @@ send_options() { # FROM TO HEX: whether a datagram with this header of hop-by-ho
     grep -q racoon "$work/received"
 }
 
-# name | nets or hosts | rules | what is outermost | whether the payload can be read
+# name | nets or hosts | rules | what is outermost | whether the payload can be read | integrity, if another one
 forms='
 AH in transport mode|hosts|ah/transport//require|ah|readable
 AH as a tunnel|nets|ah/tunnel/A-B/require|ah|readable
@@ -48,11 +48,15 @@ IPComp and ESP in transport mode|hosts|ipcomp/transport//use esp/transport//requ
 an IPComp tunnel in ESP|nets|ipcomp/tunnel/A-B/use esp/transport//require|esp|hidden
 IPComp, ESP and AH in transport mode|hosts|ipcomp/transport//use esp/transport//require ah/transport//require|ah|hidden
 '
+# Linux has no GMAC in AH.
+[ "$kernel" = userspace ] && forms+='AH with GMAC as a tunnel|nets|ah/tunnel/A-B/require|ah|readable|aes_256_gmac
+'
 begins=r
-while IFS='|' read -r name scope rules outermost payload; do
+while IFS='|' read -r name scope rules outermost payload integrity; do
     [ -n "$name" ] || continue
     [ $begins = l ] && begins=r answers=l || begins=l answers=r
-    for host in l r; do racoon_configure $host kernel="$kernel" scope=$scope rules="$rules"; done
+    for host in l r; do racoon_configure $host kernel="$kernel" scope=$scope rules="$rules" \
+        esp_auth="${integrity:-hmac_sha256}"; done
     capture_start "$work/wire.pcap" || exit 1
     run_both "$name"
     for family in 4 6; do
