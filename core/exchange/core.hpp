@@ -102,6 +102,8 @@ class Core : public Phase1Owner, public Phase2Owner {
     void tick();
     void shutdown();
     void set_local_endpoints(std::vector<Endpoint> e) { local_endpoints_ = std::move(e); }
+    /// Whether we listen on it.
+    bool has_address(const IpAddr& addr) const;
 
     // --- reload.cpp ---
     ReloadCounts reconfigure(conf::ConfigPtr config, std::uint32_t generation);

@@ -65,6 +65,11 @@ Endpoint Core::local_endpoint(const IpAddr& addr, Family family) const {
     return best;
 }
 
+bool Core::has_address(const IpAddr& addr) const {
+    return std::any_of(local_endpoints_.begin(), local_endpoints_.end(),
+                       [&](const Endpoint& e) { return e.addr == addr; });
+}
+
 Phase1* Core::usable_phase1(const IpAddr& local, const IpAddr& peer, const Wanted& who) const {
     using Rank = std::tuple<Fit, bool, bool, TimePoint>;
     Phase1* best = nullptr;

@@ -266,6 +266,12 @@ void Core::acquire(PolicyId id, const Between& packet, std::uint64_t token) {
     }
     const Between hosts = hosts_of(*policy, packet);
     if (hosts.peer.is_multicast()) return acquired(token, false);  // is nobody to negotiate with
+    // Forwarded: without a tunnel, SAs are between the packet's own hosts, of which none is this one (reference 5.15).
+    if (is_between_hosts(*policy) && !hosts.local.is_any() && !has_address(hosts.local)) {
+        LOGI(hosts.peer.text(), "nothing is negotiated for packets from " + hosts.local.text() +
+                                    ", which is no address of ours: the policy has no tunnel");
+        return acquired(token, false);
+    }
     // The packet may have been faster than the SAs that just came up, or are about to.
     for (const SaPair* p : pairs_.with_policy(id))
         if (!p->replaced && carries_all(*p, *policy, hosts) &&

@@ -33,12 +33,12 @@ conf::ConfigPtr of_nets(const IpAddr& own, const IpAddr& peer, std::uint8_t prot
 struct Nets {
     explicit Nets(std::uint8_t protocol = 0, conf::PeerGone gone = conf::PeerGone::Clear)
         : w(1, of_nets(kA, kB, protocol, gone), of_nets(kB, kA, protocol)) {}
-    void packet_to(const IpAddr& dst, std::uint64_t token) {
+    void packet_to(const IpAddr& dst, std::uint64_t token, const IpAddr& from = kA) {
         exchange::KernelEvent e;
         e.type = RACOON_KERNEL_ACQUIRE;
         e.acquire_token = token;
         e.policy = World::kPolicy;
-        e.src.addr = kA;
+        e.src.addr = from;
         e.dst.addr = dst;
         w.a->engine->kernel_event(e, w.now);
     }
@@ -70,6 +70,21 @@ TEST(OpenPeer, AHostThatDoesNotAnswerKeepsNobodyElseWaiting) {
     EXPECT_FALSE(n.w.a->acquires.at(1)) << "and it fails alone";
     EXPECT_EQ(n.w.compare(), "");
     EXPECT_EQ(n.w.end_and_find_leaks(), "");
+}
+
+TEST(OpenPeer, NothingIsNegotiatedForPacketsThatAreOnlyForwarded) {
+    LogCapture log;
+    Nets n;
+    n.packet_to(kB, 1, ip("192.0.2.77"));
+    n.w.run_for(2s);
+    ASSERT_TRUE(n.w.a->acquires.contains(1)) << "the kernel waits for an answer";
+    EXPECT_FALSE(n.w.a->acquires.at(1));
+    EXPECT_EQ(n.w.a->packets_out, 0u);
+    EXPECT_NE(log.all().find("192.0.2.77, which is no address of ours"), std::string::npos)
+        << log.all();
+    n.packet_to(kB, 2);
+    n.w.run_for(2s);
+    EXPECT_EQ(n.outbound_to(kB), 1u);
 }
 
 TEST(OpenPeer, SasOfTwoHostsLiveSideBySideForTheirOwnTrafficAlone) {
