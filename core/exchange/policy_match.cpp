@@ -19,6 +19,11 @@ bool same_or_open(const IpAddr& configured, const IpAddr& actual) {
            (configured.family == actual.family && configured.bytes == actual.bytes);
 }
 
+bool is_range(std::uint8_t type) {
+    return type == static_cast<std::uint8_t>(isakmp::IdType::Ipv4Range) ||
+           type == static_cast<std::uint8_t>(isakmp::IdType::Ipv6Range);
+}
+
 Failure bad_id(std::string text) {
     return fail(Errc::InvalidId, std::move(text))
         .notify(isakmp::number(isakmp::NotifyType::InvalidIdInformation));
@@ -65,9 +70,12 @@ const conf::SaInfo* sainfo_for(const conf::SectionIndex& index, conf::SaInfoQuer
                                const conf::Policy& policy, bool initiator) {
     conf::SaInfoQuery wide = query;
     wide.selector = policy.selector;
+    // A range is in the policy's nets, and where no section names it, it is served as these are.
+    for (std::optional<conf::PeerId>* id : {&wide.local_id, &wide.remote_id})
+        if (*id && is_range((*id)->type)) id->reset();
     if (initiator && is_between_hosts(policy)) std::swap(query, wide);
     const conf::SaInfo* found = index.sainfo(query);
-    return found != nullptr || query.selector == wide.selector ? found : index.sainfo(wide);
+    return found != nullptr ? found : index.sainfo(wide);
 }
 
 PolicyIndex::PolicyIndex(const conf::Config& config, ForeignPolicies foreign)

@@ -85,6 +85,29 @@ TEST(QuickModeIds, ARangeBehindAGatewayStandsForTheNetAroundIt) {
     EXPECT_EQ(six->selector.remote.net, net("2001:db8::", 109));
 }
 
+TEST(QuickModeIds, ARangeIsServedBySectionsThatNameItOrThePolicysNets) {
+    const ConfigOptions o;
+    auto config = std::make_shared<conf::Config>(*sim::make_config(kLocal, kPeer, o));
+    conf::SaInfo& info = config->sainfos[0];
+    conf::Policy& policy = config->policies[0];
+    policy.selector.local.net = net("10.5.0.0", 24);
+    policy.selector.remote.net = net("10.4.0.0", 24);
+    info.local.selector = policy.selector.local;
+    info.remote.selector = policy.selector.remote;
+    const conf::SectionIndex index(*config);
+    const Identity range = with(isakmp::IdRange{ip("10.4.0.10"), ip("10.4.0.50")});
+    const Bytes data = range.data();
+    conf::SaInfoQuery query;
+    query.selector = policy.selector;
+    query.selector.remote.net = net("10.4.0.0", 26);
+    query.remote_id = conf::PeerId{static_cast<std::uint8_t>(range.type()), data};
+    EXPECT_NE(exchange::sainfo_for(index, query, policy, false), nullptr);
+    const Bytes text = to_bytes(as_bytes("a.example"));
+    query.remote_id = conf::PeerId{2, text};
+    EXPECT_EQ(exchange::sainfo_for(index, query, policy, false), nullptr)
+        << "a name that no section has";
+}
+
 TEST(QuickModeIds, WhatNamesOthersOrContradictsItselfIsRefused) {
     const Identity host = Identity::address(kLocal);
     for (const auto& [ci, cr] :
