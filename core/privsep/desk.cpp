@@ -394,6 +394,14 @@ struct Desk::Impl {
         return made.make(request, use->facts);
     }
 
+    Result<PolicyId> make_again(const PolicyMake& request, const Phase1Facts& phase1,
+                                const Book& by, ReqId reqid) {
+        const std::vector<Prefix> nets = local_nets();
+        RACOON_TRY_STATUS(by.check_policy_make(request, phase1, nets, foreign_list()));
+        RACOON_TRY(const PolicyMake::Reply reply, made.make(request, phase1, reqid));
+        return reply.policy;
+    }
+
     Result<const conf::Remote*> move_phase1(const Phase1Move& request) {
         RACOON_TRY(Use * use, use_of(request.use));
         RACOON_TRY(const conf::Remote* section,
@@ -773,6 +781,13 @@ void Desk::set_foreign(const ForeignPolicies* foreign) {
 }
 void Desk::set_saved(SavedSas* saved) {
     impl_->saved = saved;
+}
+Result<PolicyId> Desk::make_again(const exchange::PolicyMake& request, const Phase1Facts& phase1,
+                                  const Book& book, ReqId reqid) {
+    return impl_->make_again(request, phase1, book, reqid);
+}
+void Desk::use_again(PolicyId id, std::uint64_t seconds, std::function<void(const Status&)> done) {
+    impl_->made.use(id, seconds, std::move(done));
 }
 void Desk::restored(const SavedSas::Pair& pair, Duration age, bool anew) {
     impl_->restored(pair, age, anew);

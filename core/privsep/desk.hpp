@@ -52,6 +52,12 @@ class Desk {
     void set_foreign(const ForeignPolicies* foreign);
     /// Null: nothing is saved.
     void set_saved(SavedSas* saved);
+    /// The policy that an earlier run had made for a peer, judged as a new one is, but with its request id. Where no
+    /// SA comes back for it, its time is soon over.
+    Result<PolicyId> make_again(const exchange::PolicyMake& request, const Phase1Facts& phase1,
+                                const Book& book, ReqId reqid);
+    /// Its SAs are there: it comes into the kernel, for so many seconds unless an engine says otherwise.
+    void use_again(PolicyId id, std::uint64_t seconds, std::function<void(const Status&)> done);
     /// A pair of an earlier run is in the kernel. `anew`: its SAs had to be made once more.
     void restored(const SavedSas::Pair& pair, Duration age, bool anew);
     /// What the next engine is told of the pairs of those before it, and of what their end cut off;

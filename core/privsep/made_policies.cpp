@@ -71,8 +71,13 @@ Result<ReqId> MadePolicies::fresh_reqid(conf::Level level) {
     return fail(Errc::Busy, "no request id is left for another policy");
 }
 
+Result<ReqId> MadePolicies::same_reqid(ReqId of_then) {
+    if (reqids_.insert(of_then.value).second) return of_then;
+    return fail(Errc::Busy, fmt::format("its request id {} is another's now", of_then.value));
+}
+
 Result<exchange::PolicyMake::Reply> MadePolicies::make(const exchange::PolicyMake& request,
-                                                       const Phase1Facts& phase1) {
+                                                       const Phase1Facts& phase1, ReqId of_then) {
     conf::Policy out = policy_of(request, phase1);
     const auto same_rules = [&](const conf::Policy& p) {
         return std::equal(p.templates.begin(), p.templates.end(), out.templates.begin(),
@@ -91,14 +96,19 @@ Result<exchange::PolicyMake::Reply> MadePolicies::make(const exchange::PolicyMak
             continue;
         }
         if (made.out.selector != out.selector) continue;
-        if (made.out.marks == out.marks && same_rules(made.out))
-            return exchange::PolicyMake::Reply{PolicyId{id}, made.out.templates.front().reqid};
+        const ReqId has = made.out.templates.front().reqid;
+        if (made.out.marks == out.marks && same_rules(made.out)) {
+            if (of_then.value == 0 || of_then == has)
+                return exchange::PolicyMake::Reply{PolicyId{id}, has};
+            return fail(Errc::Conflict, "a newer one has its policy, with another request id");
+        }
         // The kernel takes one policy for each traffic: the peer wants another form of it now.
         drop(PolicyId{id});
         break;
     }
     if (made_.size() >= kMaxMade) return fail(Errc::Busy, "too many policies are made");
-    RACOON_TRY(const ReqId reqid, fresh_reqid(out.templates.front().level));
+    RACOON_TRY(const ReqId reqid,
+               of_then.value != 0 ? same_reqid(of_then) : fresh_reqid(out.templates.front().level));
     for (auto& t : out.templates) t.reqid = reqid;
     do {
         last_id_ = (last_id_ + 2) % kFirstId;

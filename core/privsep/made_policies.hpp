@@ -32,8 +32,9 @@ class MadePolicies {
     /// Null: none is open; what was in the former is forgotten.
     void set_kernel(Kernel* kernel);
     /// The request has been judged by the Book. Denied: it overlaps what another peer has.
+    /// `of_then`: the request id of one that comes back, whose SAs have it; 0: a new one. Busy: it is another's.
     Result<exchange::PolicyMake::Reply> make(const exchange::PolicyMake& request,
-                                             const Phase1Facts& phase1);
+                                             const Phase1Facts& phase1, ReqId of_then = {});
     void use(PolicyId id, std::uint64_t seconds, std::function<void(Status)> done);
     void drop(PolicyId id);
     /// Those that were to stay until an engine drops them get a time: it is gone.
@@ -54,6 +55,7 @@ class MadePolicies {
     };
     std::vector<conf::Policy> directions(const conf::Policy& out) const;
     Result<ReqId> fresh_reqid(conf::Level level);
+    Result<ReqId> same_reqid(ReqId of_then);
     void install(std::uint32_t id, std::size_t at, std::function<void(Status)> done);
     void age(Made& made, std::uint64_t seconds);
 

@@ -59,13 +59,9 @@ const conf::Policy* policy_for(const ForeignPolicies& foreign, const PairKeep& r
     return wider;
 }
 
-Status judge(const Book& book, SavedSas::Pair& pair, const conf::Policy* policy) {
-    PairKeep& record = pair.record;
-    if (record.made) return fail(Errc::Unsupported, "its policy was made for the peer");
-    if (policy == nullptr) return fail(Errc::NotFound, "its policy is gone or changed");
+Result<Phase1Facts> facts_of(const Book& book, const PairKeep& record) {
     const conf::Remote* section = book.remote(record.section);
     if (section == nullptr) return fail(Errc::NotFound, "its remote section is gone");
-    record.policy = policy->id;
     Phase1Facts facts;
     facts.section = section;
     facts.initiator = record.phase1_initiator;
@@ -73,6 +69,14 @@ Status judge(const Book& book, SavedSas::Pair& pair, const conf::Policy* policy)
         facts.exchange_type = static_cast<std::uint8_t>(section->modes.front());
     facts.local = record.local;
     facts.peer = record.remote;
+    return facts;
+}
+
+Status judge(const Book& book, SavedSas::Pair& pair, const conf::Policy* policy) {
+    PairKeep& record = pair.record;
+    if (policy == nullptr) return fail(Errc::NotFound, "its policy is gone or changed");
+    RACOON_TRY(const Phase1Facts facts, facts_of(book, record));
+    record.policy = policy->id;
     for (SavedSas::Sa& sa : pair.sas) {
         sa.request.policy = policy->id;
         RACOON_TRY_STATUS(book.check_sa_install(sa.request, facts, policy));
@@ -81,6 +85,20 @@ Status judge(const Book& book, SavedSas::Pair& pair, const conf::Policy* policy)
             return fail(Errc::Timeout, "its time is over");
     }
     return ok();
+}
+
+/// What a policy that was made for the peer had been asked for with.
+PolicyMake request_of(const PairKeep& record) {
+    PolicyMake out;
+    out.selector = record.selector;
+    out.marks = record.marks;
+    for (const PairKeep::Sa& sa : record.sas) {
+        PolicyMake::Rule rule;
+        rule.protocol = sa.protocol;
+        rule.tunnel = sa.tunnel;
+        out.rules.push_back(rule);
+    }
+    return out;
 }
 
 void tell_judged(const SavedSas::Pair& pair, const Status& status) {
@@ -151,9 +169,9 @@ Result<std::shared_ptr<Restore>> Restore::make(SavedSas& saved, const Book& book
     // What stays is written again, so that nothing else is left in the store.
     saved.clear();
     for (SavedSas::Pair& pair : pairs) {
-        if (ForeignPolicies::is_foreign(pair.record.policy)) {
+        if (pair.record.made || ForeignPolicies::is_foreign(pair.record.policy)) {
             for (SavedSas::Sa& sa : pair.sas) sa.request.policy = kNobodys;
-            out->of_others_.push_back(std::move(pair));
+            out->not_ours_yet_.push_back(std::move(pair));
         } else if (const Status judged = judge(book, pair, policy_for(book, pair.record)); judged) {
             out->take(std::move(pair));
         } else {
@@ -171,7 +189,7 @@ void Restore::take(SavedSas::Pair pair) {
 
 std::vector<const SaInstall*> Restore::keep() const {
     std::vector<const SaInstall*> out;
-    for (const auto* list : {&pairs_, &of_others_})
+    for (const auto* list : {&pairs_, &not_ours_yet_})
         for (const SavedSas::Pair& pair : *list)
             for (const SavedSas::Sa& sa : pair.sas) out.push_back(&sa.request);
     return out;
@@ -182,8 +200,10 @@ void Restore::run(Kernel& kernel, Desk& desk, const Book& book, const ForeignPol
     kernel_ = &kernel;
     desk_ = &desk;
     done_ = std::move(done);
-    for (SavedSas::Pair& pair : std::exchange(of_others_, {})) {
-        const Status judged = judge(book, pair, policy_for(foreign, pair.record));
+    for (SavedSas::Pair& pair : std::exchange(not_ours_yet_, {})) {
+        const Status judged = pair.record.made
+                                  ? make_policy(book, pair)
+                                  : judge(book, pair, policy_for(foreign, pair.record));
         if (judged) {
             take(std::move(pair));
             continue;
@@ -193,6 +213,19 @@ void Restore::run(Kernel& kernel, Desk& desk, const Book& book, const ForeignPol
             kernel_->sa_delete(deletion(sa.request), [](const Status&) {});
     }
     go_on();
+}
+
+/// It is made once more, since no configuration has it.
+Status Restore::make_policy(const Book& book, SavedSas::Pair& pair) {
+    PairKeep& record = pair.record;
+    RACOON_TRY(const Phase1Facts facts, facts_of(book, record));
+    const PolicyMake request = request_of(record);
+    const ReqId reqid = record.sas.empty() ? ReqId{} : record.sas.front().reqid;
+    RACOON_TRY(const PolicyId id, desk_->make_again(request, facts, book, reqid));
+    conf::Policy policy = policy_of(request, facts);
+    policy.id = id;
+    for (conf::PolicyTemplate& t : policy.templates) t.reqid = reqid;
+    return judge(book, pair, &policy);
 }
 
 /// SA by SA; without recursion where the kernel answers at once.
@@ -274,6 +307,16 @@ void Restore::give_up(const SavedSas::Pair& pair, const std::string& why) {
                      pair.record.local.addr);
 }
 
+void Restore::use_policy(const PairKeep& record, std::int64_t age) {
+    const auto gone = static_cast<std::uint64_t>(age);
+    const std::uint64_t left = record.seconds > gone ? record.seconds - gone : 1;
+    desk_->use_again(record.policy, record.seconds == 0 ? 0 : left,
+                     [peer = record.remote.addr.text()](const Status& status) {
+                         if (!status)
+                             LOGW(peer, "its policy does not come back: " + status.error().text());
+                     });
+}
+
 void Restore::finish_pair() {
     SavedSas::Pair& pair = pairs_[pair_];
     if (!failed_) {
@@ -281,6 +324,7 @@ void Restore::finish_pair() {
         for (const SavedSas::Sa& sa : pair.sas) age = std::min(age, age_of(sa));
         desk_->restored(pair, std::chrono::seconds(age), anew_);
         ++(anew_ ? made_ : kept_);
+        if (pair.record.made) use_policy(pair.record, age);
     }
     // The keys are not needed any more.
     pair = SavedSas::Pair();

@@ -6,7 +6,8 @@
 //     … Kernel::open(…, restore->keep()) …                     // and is not cleared away
 //     restore->run(*kernel, desk, *book, foreign, [] { … });   // after the policies are there
 //
-// Whether the policy of others that an SA is for is still there, is known last: until then it may come back.
+// Whether the policy of others that an SA is for is still there, is known last: until then it may come back. So may SAs
+// whose policy was made for the peer; that is made once more, as if the peer had asked for it.
 //
 // An SA that is made anew begins with a sequence number that no packet of the old one can have had, since
 // the peer refuses what it has seen, and a number that comes twice breaks a cipher like AES-GCM. The
@@ -47,9 +48,12 @@ class Restore : public std::enable_shared_from_this<Restore> {
     void next();
     void give_up(const SavedSas::Pair& pair, const std::string& why);
     void finish_pair();
+    Status make_policy(const Book& book, SavedSas::Pair& pair);
+    void use_policy(const exchange::PairKeep& record, std::int64_t age);
 
     SavedSas& saved_;
-    std::vector<SavedSas::Pair> pairs_, of_others_;
+    std::vector<SavedSas::Pair> pairs_;
+    std::vector<SavedSas::Pair> not_ours_yet_;  // whose policy no configuration has
     Kernel* kernel_ = nullptr;
     Desk* desk_ = nullptr;
     std::function<void()> done_;

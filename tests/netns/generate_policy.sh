@@ -36,5 +36,23 @@ for form in on require unique; do
     no_sa_of_r() { [ -z "$(racoon_spis r)" ]; }
     check "$form: nor has the peer any SA" wait_until 10 no_sa_of_r
 done
+
+# Killed, and started with -B: the policy comes back with its SAs, and no peer has to negotiate.
+racoon_configure l kernel="$kernel" families=4 policies= remote="passive on; generate_policy on;" "${suite[@]}" \
+    top="path backupsa \"$work/l/racoon/sa\";"
+check "-B: racoon starts on l" racoon_start l && pid_l=$racoon_pid
+check "-B: the peer's ping makes a tunnel" ping_once r 192.168.2.1 192.168.1.1
+check "-B: and it is there at l" wait_until 5 has $whole
+before=$(racoon_pairs r) spis=$(racoon_spis l)
+kill -KILL "$pid_l"
+wait "$pid_l" 2>/dev/null
+check "-B: racoon starts again" racoon_start l -B && pid_l=$racoon_pid
+equal "-B: with the same SAs" "$(racoon_spis l)" "$spis"
+check "-B: and with the policy" has $whole
+check "-B: pings from the peer" ping_all r 192.168.2.1 192.168.1.1 5
+check "-B: pings to the peer" ping_all l 192.168.1.1 192.168.2.1 5
+equal "-B: negotiations of the peer since then" "$(racoon_pairs r)" "$before"
+stop_process "$pid_l"
+equal "-B: what is left at the end" "$(of_kernel 2>/dev/null)" 0
 stop_process "$pid_r"
 finish
