@@ -1,7 +1,13 @@
 #include "setkey/arguments.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <getopt.h>
 #include <unistd.h>
+
+#include <algorithm>
+
+#include "setkey/stack.hpp"
 
 namespace racoon::setkey {
 
@@ -20,6 +26,18 @@ Status choose(Arguments& out, bool& chosen, Action action, char option) {
     out.action = action;
     return ok();
 }
+
+constexpr int kKernel = 0x100;  // beyond every letter
+const option kLong[] = {{"kernel", required_argument, nullptr, kKernel}, {nullptr, 0, nullptr, 0}};
+
+Status take_kernel(Arguments& out, std::string_view word) {
+    const std::vector<std::string_view> words = stack_words();
+    if (std::find(words.begin(), words.end(), word) == words.end())
+        return fail(Errc::Config, fmt::format("--kernel takes one of {}, not \"{}\"",
+                                              fmt::join(words, ", "), word));
+    out.kernel = word;
+    return ok();
+}
 }  // namespace
 
 Result<Arguments> parse_arguments(int argc, char** argv) {
@@ -28,9 +46,13 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
     optind = 1;
     opterr = 0;
     // getopt answers '?' to what it does not know, with the letter in optopt, and to -? itself.
-    for (int c = 0; (optopt = 0, c = ::getopt(argc, argv, "+acf:hklnprvxDFHNPV?")) != -1;) {
+    for (int c = 0; (optopt = 0,
+                    c = ::getopt_long(argc, argv, "+acf:hklnprvxDFHNPV?", kLong, nullptr)) != -1;) {
         const char option = static_cast<char>(c);
         switch (c) {
+            case kKernel:
+                RACOON_TRY_STATUS(take_kernel(out, optarg));
+                break;
             case 'a':
                 out.dead = true;
                 break;
@@ -85,6 +107,12 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
                 out.verbose = true;
                 break;
             default:
+                if (optopt == kKernel)
+                    return fail(Errc::Config, fmt::format("--kernel takes one of {}",
+                                                          fmt::join(stack_words(), ", ")));
+                if (optopt == 0 && optind > 1 &&
+                    std::string_view(argv[optind - 1]).starts_with("--"))
+                    return fail(Errc::Config, fmt::format("unknown option {}", argv[optind - 1]));
                 if (optopt == 0 || optopt == '?') {
                     RACOON_TRY_STATUS(choose(out, chosen, Action::Help, '?'));
                     break;
@@ -109,8 +137,9 @@ std::string usage(const std::string& program) {
         "       {0} [-aklPNrvp] -D\n"
         "       {0} [-Pv] -F\n"
         "       {0} [-H] -x\n"
-        "       {0} [-V] [-h]\n",
-        program);
+        "       {0} [-V] [-h]\n"
+        "with --kernel {1}: the stack to work on (auto)\n",
+        program, fmt::join(stack_words(), "|"));
 }
 
 }  // namespace racoon::setkey

@@ -4,6 +4,8 @@
 //     setkey [-knrv] -f file           setkey [-aklPNrvp] -D
 //     setkey [-Pv] -F                  setkey [-H] -x
 //     setkey -V                        setkey -h
+//
+// with --kernel STACK in any of them.
 #pragma once
 
 #include <string>
@@ -37,6 +39,7 @@ struct Arguments {
     bool hex = false;                   // -H
     bool repeat = false;                // -l
     int watch = 0;                      // how many -x
+    std::string kernel = "auto";        // --kernel: a word of stack_select
 };
 
 /// Errors: Config, with what was found.

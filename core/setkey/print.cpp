@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <netdb.h>
 #include <net/if.h>
 
@@ -55,7 +56,9 @@ std::string mode_text(std::uint8_t mode) {
     return mode < 3 ? kNames[mode] : fmt::format("{}", mode);
 }
 
-std::string algorithm(AlgorithmKind kind, std::uint8_t number, std::uint32_t flags) {
+std::string algorithm(AlgorithmKind kind, std::uint8_t number, std::uint32_t flags,
+                      const std::string& name = {}) {
+    if (!name.empty()) return name;
     const Algorithm* found = find_algorithm(kind, number, flags);
     return found ? std::string(found->shown) : fmt::format("{}", number);
 }
@@ -163,13 +166,19 @@ std::string label_text(const Message& m) {
         m.label->doi, m.label->algorithm, m.label->text.size(), text);
 }
 
+/// In a line of its own, which is there only where PF_KEY could not have said it.
+std::string beyond_text(const Told& m) {
+    if (m.beyond.empty()) return "";
+    return fmt::format("\tbeyond PF_KEY: {}\n", fmt::join(m.beyond, " "));
+}
+
 }  // namespace
 
 bool is_socket_policy(const Message& m) {
     return m.policy() != nullptr && m.policy()->id % 8 >= 3;
 }
 
-std::string print_sa(const Message& m, const PrintSetting& setting) {
+std::string print_sa(const Told& m, const PrintSetting& setting) {
     if (!m.sa || !m.src || !m.dst) return "";
     const auto port = [&](const Address& a, const std::optional<std::uint16_t>& natt) {
         return setting.ports || natt ? fmt::format("[{}]", natt.value_or(a.addr.port)) : "";
@@ -184,16 +193,17 @@ std::string print_sa(const Message& m, const PrintSetting& setting) {
     if (m.satype == kSaIpComp) {
         out += fmt::format("\tC: {}\n", algorithm(AlgorithmKind::Compression, sa.encrypt, 0));
     } else if (m.encrypt_key) {
-        out +=
-            fmt::format("\tE: {} {}\n", algorithm(AlgorithmKind::Encryption, sa.encrypt, sa.flags),
-                        key_text(*m.encrypt_key));
+        out += fmt::format("\tE: {} {}\n",
+                           algorithm(AlgorithmKind::Encryption, sa.encrypt, sa.flags, m.encryption),
+                           key_text(*m.encrypt_key));
     }
     if (m.auth_key)
-        out += fmt::format("\tA: {} {}\n", algorithm(AlgorithmKind::Authentication, sa.auth, 0),
+        out += fmt::format("\tA: {} {}\n",
+                           algorithm(AlgorithmKind::Authentication, sa.auth, 0, m.authentication),
                            key_text(*m.auth_key));
     constexpr const char* kStates[] = {"larval", "mature", "dying", "dead"};
     out += fmt::format("\tseq=0x{:08x} replay={} flags=0x{:08x} state={}\n", sa2.sequence,
-                       sa.replay, sa.flags,
+                       m.window.value_or(sa.replay), sa.flags,
                        sa.state < 4 ? kStates[sa.state] : fmt::format("{}", sa.state).c_str());
     if (m.current) {
         const Lifetime none;
@@ -209,11 +219,11 @@ std::string print_sa(const Message& m, const PrintSetting& setting) {
         out += fmt::format("\tallocated: {}\thard: {}\tsoft: {}\n", c.allocations, h.allocations,
                            s.allocations);
     }
-    out += label_text(m);
+    out += label_text(m) + beyond_text(m);
     return out + fmt::format("\tsadb_seq={} pid={} refcnt={}\n", m.seq, m.pid, m.reserved);
 }
 
-std::string print_policy(const Message& m, const PrintSetting&) {
+std::string print_policy(const Told& m, const PrintSetting&) {
     const pfkey::Policy* p = m.policy();
     if (p == nullptr) return "";
     constexpr const char* kTypes[] = {"discard", "none", "ipsec", "entrust", "bypass"};
@@ -230,7 +240,7 @@ std::string print_policy(const Message& m, const PrintSetting&) {
     if (m.hard)
         out +=
             fmt::format("\tlifetime: {}(s) validtime: {}(s)\n", m.hard->addtime, m.hard->usetime);
-    out += label_text(m);
+    out += label_text(m) + beyond_text(m);
     return out +
            fmt::format("\tspid={} seq={} pid={}\n\trefcnt={}\n", p->id, m.seq, m.pid, m.reserved);
 }
@@ -240,7 +250,7 @@ std::string short_head() {
                        "src", "dst");
 }
 
-std::string print_short(const Message& m, const PrintSetting& setting) {
+std::string print_short(const Told& m, const PrintSetting& setting) {
     if (!m.sa || !m.src || !m.dst) return "";
     std::string left = "-";
     if (m.hard && m.current && m.hard->addtime != 0) {
@@ -262,7 +272,7 @@ std::string print_hex(ByteView bytes) {
     return out + "\n";
 }
 
-std::string print_message(const Message& m, std::size_t size) {
+std::string print_message(const Told& m, std::size_t size) {
     constexpr const char* kTypes[] = {
         "reserved",  "getspi",     "update",      "add",        "delete",  "get",      "acquire",
         "register",  "expire",     "flush",       "dump",       "promisc", "pchange",  "spdupdate",
@@ -322,7 +332,7 @@ std::string print_message(const Message& m, std::size_t size) {
     if (m.km)
         out += fmt::format("sadb_x_kmaddress{{ {} {} }}\n", address(m.km->local),
                            address(m.km->remote));
-    out += label_text(m);
+    out += label_text(m) + beyond_text(m);
     const auto algorithms = [&](const char* name,
                                 const std::optional<std::vector<pfkey::Algorithm>>& list) {
         if (!list) return;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "pfkey/message.hpp"
+#include "setkey/stack.hpp"
 
 namespace racoon::setkey {
 
@@ -14,14 +14,14 @@ struct PrintSetting {
 };
 
 /// One SA of a dump or of `get`.
-std::string print_sa(const pfkey::Message& m, const PrintSetting& setting);
+std::string print_sa(const Told& m, const PrintSetting& setting);
 /// One policy of a dump.
-std::string print_policy(const pfkey::Message& m, const PrintSetting& setting);
+std::string print_policy(const Told& m, const PrintSetting& setting);
 /// -l: one line; its head.
-std::string print_short(const pfkey::Message& m, const PrintSetting& setting);
+std::string print_short(const Told& m, const PrintSetting& setting);
 std::string short_head();
 /// -v, -x: everything in it, extension by extension.
-std::string print_message(const pfkey::Message& m, std::size_t size);
+std::string print_message(const Told& m, std::size_t size);
 /// -H: sixteen bytes a line.
 std::string print_hex(pfkey::ByteView bytes);
 

@@ -90,29 +90,23 @@ std::string refusal_hint(const Command& c, int error) {
 }
 
 Status Session::open() {
-    const int error = socket_.open();
-    if (error == 0) return ok();
-    if (error == EAFNOSUPPORT || error == EPROTONOSUPPORT)
-        return fail(Errc::Unsupported,
-                    "this kernel has no PF_KEY: CONFIG_NET_KEY (modprobe af_key)");
-    if (error == EPERM || error == EACCES)
-        return fail(Errc::Denied, "no permission to use PF_KEY: run it as root (CAP_NET_ADMIN)");
-    return fail_os("PF_KEY socket", error);
+    RACOON_TRY(stack_, stack_select(how_.kernel));
+    return ok();
 }
 
 PrintSetting Session::setting() const {
     return {how_.ports, std::int64_t{std::time(nullptr)}};
 }
 
-void Session::show(const Message& m) const {
-    const std::vector<std::uint8_t> bytes = encode(m, socket_.dialect());
+void Session::show(const Told& m) const {
+    const std::vector<std::uint8_t> bytes = encode(m, stack_->dialect());
     if (how_.verbose) out(print_message(m, bytes.size()));
     if (how_.hex) out(print_hex(bytes));
 }
 
-int Session::transact(Message message, const pfkey::Socket::Each& each) {
+int Session::transact(Message message, const Stack::Each& each) {
     show(message);
-    return socket_.transact(message, [&](const Message& answer) {
+    return stack_->transact(message, [&](const Told& answer) {
         show(answer);
         if (each) each(answer);
     });
@@ -128,8 +122,8 @@ void Session::run(const Command& c, const conf::Location& location) {
     if (c.verb == Verb::Dump || c.verb == Verb::SpdDump)
         return print_dump(c.verb == Verb::SpdDump, c.protocol);
     if (c.verb == Verb::DeleteAll) return delete_all(c, where);
-    for (const Message& m : requests_of(c, socket_.dialect(), !how_.kernel_policies)) {
-        const int error = transact(m, [&](const Message& answer) {
+    for (const Message& m : requests_of(c, stack_->dialect(), !how_.kernel_policies)) {
+        const int error = transact(m, [&](const Told& answer) {
             if (c.verb == Verb::Get || c.verb == Verb::GetSpi) out(print_sa(answer, setting()));
         });
         if (error != 0) refused(where, c, error);
@@ -138,7 +132,7 @@ void Session::run(const Command& c, const conf::Location& location) {
 
 void Session::delete_all(const Command& c, const std::string& where) {
     std::vector<Message> found;
-    const int error = transact(dump_request(false, c.protocol), [&](const Message& m) {
+    const int error = transact(dump_request(false, c.protocol), [&](const Told& m) {
         if (matches(c, m)) found.push_back(delete_of(m));
     });
     if (error != 0 && error != ENOENT) return refused(where, c, error);
@@ -148,7 +142,7 @@ void Session::delete_all(const Command& c, const std::string& where) {
 
 void Session::print_dump(bool policies, SaProtocol protocol) {
     std::size_t shown = 0, hidden = 0;
-    const int error = transact(dump_request(policies, protocol), [&](const Message& m) {
+    const int error = transact(dump_request(policies, protocol), [&](const Told& m) {
         if (policies && how_.hide_socket_policies && is_socket_policy(m)) {
             ++hidden;
             return;
@@ -184,18 +178,15 @@ void Session::flush() {
 }
 
 Status Session::watch() {
-    Message m;
-    m.type = pfkey::kPromisc;
-    m.satype = 1;
-    m.pid = socket_.pid();
-    if (const int error = socket_.send(m)) return fail_os("promiscuous mode", error);
+    Told m;
+    RACOON_TRY_STATUS(stack_->watch());
     for (;;) {
-        pollfd p{socket_.fd(), POLLIN, 0};
-        if (::poll(&p, 1, -1) < 0 && errno != EINTR) return fail_os("PF_KEY socket", errno);
-        const auto got = socket_.receive(&m);
-        if (got == pfkey::Socket::Got::Nothing) continue;
-        if (got == pfkey::Socket::Got::Broken) return fail(Errc::Io, "the PF_KEY socket failed");
-        if (got == pfkey::Socket::Got::Overrun) {
+        pollfd p{stack_->fd(), POLLIN, 0};
+        if (::poll(&p, 1, -1) < 0 && errno != EINTR) return fail_os("the kernel's socket", errno);
+        const auto got = stack_->receive(&m);
+        if (got == Stack::Got::Nothing) continue;
+        if (got == Stack::Got::Broken) return fail(Errc::Io, "the kernel's socket failed");
+        if (got == Stack::Got::Overrun) {
             out("(messages were lost: the socket's buffer overran)\n");
             continue;
         }
@@ -210,11 +201,11 @@ Status Session::watch() {
         else if (::localtime_r(&second, &parts) != nullptr)
             std::strftime(stamp, sizeof(stamp), "%H:%M:%S", &parts);
         out(std::string("\n") + stamp + "\n");
-        if (got == pfkey::Socket::Got::Malformed)
+        if (got == Stack::Got::Malformed)
             out("(a malformed message)\n");
         else
-            out(print_message(m, socket_.last().size()));
-        if (how_.hex || got == pfkey::Socket::Got::Malformed) out(print_hex(socket_.last()));
+            out(print_message(m, stack_->last().size()));
+        if (how_.hex || got == Stack::Got::Malformed) out(print_hex(stack_->last()));
     }
 }
 
@@ -225,7 +216,7 @@ Status Session::decode_file(const std::string& name) {
     while (!bytes.empty()) {
         const std::size_t length = pfkey::message_length(bytes);
         std::string why = "no PF_KEY message begins here";
-        const auto m = length != 0 ? decode(bytes.first(length), socket_.dialect(), &why)
+        const auto m = length != 0 ? decode(bytes.first(length), pfkey::native_dialect(), &why)
                                    : std::optional<Message>();
         if (!m)
             return fail(Errc::Malformed,

@@ -42,5 +42,14 @@ TEST(SetkeyArguments, RefusesWhatHasNoMeaning) {
     EXPECT_EQ(parse({"-Z"}).error().text(), "unknown option -Z");
 }
 
+TEST(SetkeyArguments, TakesTheStackToWorkOnByItsName) {
+    EXPECT_EQ(parse({"-D"})->kernel, "auto");
+    EXPECT_EQ(parse({"--kernel", "pfkey", "-D"})->kernel, "pfkey");
+    EXPECT_EQ(parse({"-D", "--kernel=pfkey"})->kernel, "pfkey");
+    EXPECT_FALSE(parse({"--kernel", "nonsense", "-D"}));
+    EXPECT_FALSE(parse({"-D", "--kernel"}));
+    EXPECT_EQ(parse({"--kernal", "-D"}).error().text(), "unknown option --kernal");
+}
+
 }  // namespace
 }  // namespace racoon::setkey

@@ -1,0 +1,45 @@
+#include "setkey/stack.hpp"
+#include "setkey/stack_pfkey.hpp"
+
+namespace racoon::setkey {
+
+namespace {
+
+struct Candidate {
+    std::string_view word;
+    std::unique_ptr<Stack> (*make)();
+};
+
+template <typename T>
+std::unique_ptr<Stack> make() {
+    return std::make_unique<T>();
+}
+
+// In the order in which "auto" tries them.
+constexpr Candidate kCandidates[] = {
+    {"pfkey", make<PfKeyStack>},
+};
+
+}  // namespace
+
+std::vector<std::string_view> stack_words() {
+    std::vector<std::string_view> out = {"auto"};
+    for (const Candidate& c : kCandidates) out.push_back(c.word);
+    return out;
+}
+
+Result<std::unique_ptr<Stack>> stack_select(std::string_view word) {
+    std::string lacks;
+    for (const Candidate& c : kCandidates) {
+        if (word != "auto" && word != c.word) continue;
+        std::unique_ptr<Stack> stack = c.make();
+        const Status opened = stack->open();
+        if (opened) return stack;
+        if (opened.error().code() != Errc::Unsupported)
+            return tl::unexpected<Error>(opened.error());
+        lacks += (lacks.empty() ? "" : "; ") + opened.error().text();
+    }
+    return fail(Errc::Unsupported, lacks);
+}
+
+}  // namespace racoon::setkey
