@@ -16,9 +16,12 @@
 #include <racoon/kernel_linux.hpp>
 
 #include "codec.hpp"
-#include "netlink.hpp"
+#include "xfrm/socket.hpp"
 
 namespace racoon::kernel_xfrm {
+
+using xfrm::EventSocket;
+using xfrm::RequestSocket;
 
 struct Settings {
     std::string journal = "/run/racoon";

@@ -1,56 +1,27 @@
-// XFRM netlink messages, built and read. Reading trusts nothing: a message is taken only as far as its
-// lengths, and every structure is copied out of bytes that are there.
+// What a backend is asked for as messages of XFRM, and the kernel's as what a backend tells. Reading trusts
+// nothing: a message is taken only as far as its lengths, and every structure is copied out of bytes that are
+// there.
 //
 //     Request request = new_sa(XFRM_MSG_NEWSA, sa);
 //     …socket.transact(request, …)…
 //     if (auto event = read_event(message)) …
 #pragma once
 
-#include <netinet/in.h>
-
-#include <linux/netlink.h>
-#include <linux/xfrm.h>
-
 #include <cstdint>
-#include <functional>
 #include <optional>
-#include <span>
-#include <string>
-#include <vector>
 
 #include <racoon/plugin/kernel.h>
 
+#include "xfrm/message.hpp"
+
 namespace racoon::kernel_xfrm {
 
-using ByteView = std::span<const std::uint8_t>;
-
-/// A message under construction; it grows as needed and is well aligned.
-class Request {
-  public:
-    Request(std::uint16_t type, std::uint16_t flags, const void* body, std::size_t size);
-    void attribute(std::uint16_t type, const void* data, std::size_t size);
-    std::vector<std::uint8_t>& bytes() { return bytes_; }
-    /// Numbers it, signs it with the socket's port (which the kernel repeats in the events that it
-    /// causes) and asks for an acknowledgement.
-    void number(std::uint32_t sequence, std::uint32_t port);
-
-  private:
-    std::vector<std::uint8_t> bytes_;
-};
-
-/// One message of a datagram: its type, who caused it, and the bytes behind its head.
-struct Message {
-    std::uint16_t type = 0;
-    std::uint32_t sequence = 0;
-    std::uint32_t port = 0;
-    ByteView body;
-};
-/// Calls `each` for the whole messages of a datagram, until it answers false.
-void split_datagram(ByteView datagram, const std::function<bool(const Message&)>& each);
-/// errno of an NLMSG_ERROR (0: acknowledged); nothing: too short to be one.
-std::optional<int> read_error(const Message& message);
-/// The attribute's bytes behind a body of `skip` bytes; empty: it is not there.
-ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type);
+using xfrm::ByteView;
+using xfrm::find_attribute;
+using xfrm::Message;
+using xfrm::read_error;
+using xfrm::Request;
+using xfrm::split_datagram;
 
 /// What an SA or a policy has beside addresses; without what the kernel did not tell.
 struct Marks {

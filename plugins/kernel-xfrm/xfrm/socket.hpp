@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "codec.hpp"
+#include "xfrm/message.hpp"
 
 struct mnl_socket;
 
-namespace racoon::kernel_xfrm {
+namespace racoon::xfrm {
 
 class RequestSocket {
   public:
@@ -56,4 +56,4 @@ class EventSocket {
     std::vector<std::uint8_t> buffer_;
 };
 
-}  // namespace racoon::kernel_xfrm
+}  // namespace racoon::xfrm

@@ -1,11 +1,11 @@
-#include "netlink.hpp"
+#include "xfrm/socket.hpp"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
-namespace racoon::kernel_xfrm {
+namespace racoon::xfrm {
 namespace {
 constexpr std::size_t kBuffer = 65536;
 constexpr int kEventBuffer = 2 << 20;  // a rekeying of thousands of SAs at once
@@ -97,4 +97,4 @@ EventSocket::Got EventSocket::receive(ByteView* datagram) {
     }
 }
 
-}  // namespace racoon::kernel_xfrm
+}  // namespace racoon::xfrm
