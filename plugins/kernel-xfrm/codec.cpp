@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 namespace racoon::kernel_xfrm {
 
@@ -12,7 +13,6 @@ using namespace xfrm;
 
 namespace {
 
-constexpr std::uint32_t kSmallWindow = 32;  // what usersa_info can express
 constexpr std::int64_t kSecond = 1'000'000'000;
 
 void put_selector_end(const racoon_addr& net, std::uint8_t prefix, xfrm_address_t* to,
@@ -47,43 +47,20 @@ std::uint64_t seconds(std::int64_t ns) {
 }
 
 void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
-    const auto put = [&](std::uint16_t type, const racoon_kernel_alg& a, const void* head,
-                         std::size_t size) {
-        std::vector<std::uint8_t> bytes(size + a.key_size);
-        std::memcpy(bytes.data(), head, size);
-        std::memcpy(bytes.data() + size, a.key, a.key_size);
-        request.attribute(type, bytes.data(), bytes.size());
-        std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
-    };
-    const auto name = [](char(&to)[64], const racoon_kernel_alg& a, const char* fallback) {
-        const char* from = a.xfrm_name[0] != '\0' ? a.xfrm_name : fallback;
-        std::memcpy(to, from, ::strnlen(from, sizeof(a.xfrm_name) - 1));
+    const auto put = [&](std::uint16_t type, const racoon_kernel_alg& a,
+                         std::string_view fallback) {
+        const std::string_view name(a.xfrm_name, ::strnlen(a.xfrm_name, sizeof(a.xfrm_name)));
+        put_algorithm(request, type, name.empty() ? fallback : name, {a.key, a.key_size},
+                      a.icv_bits);
     };
     if (sa.protocol == RACOON_IPPROTO_COMP) {
-        xfrm_algo head{};
-        name(head.alg_name, sa.enc, "deflate");
-        request.attribute(XFRMA_ALG_COMP, &head, sizeof(head));
-        return;
+        racoon_kernel_alg keyless = sa.enc;
+        keyless.key_size = 0;
+        return put(XFRMA_ALG_COMP, keyless, "deflate");
     }
-    if (sa.is_aead != 0) {
-        xfrm_algo_aead head{};
-        name(head.alg_name, sa.enc, "");
-        head.alg_key_len = sa.enc.key_size * 8;
-        head.alg_icv_len = sa.enc.icv_bits;
-        put(XFRMA_ALG_AEAD, sa.enc, &head, sizeof(head));
-        return;
-    }
-    if (sa.protocol == RACOON_IPPROTO_ESP) {
-        xfrm_algo head{};
-        name(head.alg_name, sa.enc, "ecb(cipher_null)");
-        head.alg_key_len = sa.enc.key_size * 8;
-        put(XFRMA_ALG_CRYPT, sa.enc, &head, sizeof(head));
-    }
-    xfrm_algo_auth head{};
-    name(head.alg_name, sa.auth, "digest_null");
-    head.alg_key_len = sa.auth.key_size * 8;
-    head.alg_trunc_len = sa.auth.icv_bits;
-    put(XFRMA_ALG_AUTH_TRUNC, sa.auth, &head, sizeof(head));
+    if (sa.is_aead != 0) return put(XFRMA_ALG_AEAD, sa.enc, "");
+    if (sa.protocol == RACOON_IPPROTO_ESP) put(XFRMA_ALG_CRYPT, sa.enc, "ecb(cipher_null)");
+    put(XFRMA_ALG_AUTH_TRUNC, sa.auth, "digest_null");
 }
 
 // Windows beyond 32 packets and extended sequence numbers share an attribute; the flag alone turns
@@ -91,45 +68,11 @@ void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
 void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn) {
     std::uint32_t window = std::min<std::uint32_t>(sa.replay_window, XFRMA_REPLAY_ESN_MAX);
     if (esn) window = std::max(window, kSmallWindow);
-    if (!esn && window <= kSmallWindow) {
-        if (sa.sequence == 0) return;
-        xfrm_replay_state state{};
-        state.oseq = static_cast<std::uint32_t>(sa.sequence);
-        request.attribute(XFRMA_REPLAY_VAL, &state, sizeof(state));
-        return;
-    }
-    const std::uint32_t words = (window + 31) / 32;
-    xfrm_replay_state_esn head{};
-    head.bmp_len = words;
-    head.replay_window = window;
-    head.oseq = static_cast<std::uint32_t>(sa.sequence);
-    head.oseq_hi = static_cast<std::uint32_t>(sa.sequence >> 32);
-    std::vector<std::uint8_t> bytes(sizeof(head) + words * 4);
-    std::memcpy(bytes.data(), &head, sizeof(head));
-    request.attribute(XFRMA_REPLAY_ESN_VAL, bytes.data(), bytes.size());
-}
-
-void put_marks(Request& request, const racoon_kernel_mark& mark, std::uint32_t if_id) {
-    if (mark.mask != 0) {
-        const xfrm_mark value{mark.value, mark.mask};
-        request.attribute(XFRMA_MARK, &value, sizeof(value));
-    }
-    if (if_id != 0) request.attribute(XFRMA_IF_ID, &if_id, sizeof(if_id));
-}
-
-// `skip`: bytes of the body before the attributes.
-Marks take_marks(const Message& message, std::size_t skip) {
-    Marks out;
-    if (const auto mark = copy_from<xfrm_mark>(find_attribute(message, skip, XFRMA_MARK)))
-        out.mark = {mark->v, mark->m};
-    if (const auto id = copy_from<std::uint32_t>(find_attribute(message, skip, XFRMA_IF_ID)))
-        out.if_id = *id;
-    if (const auto set = copy_from<std::uint32_t>(find_attribute(message, skip, XFRMA_SET_MARK))) {
-        const auto mask =
-            copy_from<std::uint32_t>(find_attribute(message, skip, XFRMA_SET_MARK_MASK));
-        out.output_mark = {*set, mask.value_or(~0u)};
-    }
-    return out;
+    if (esn || window > kSmallWindow) return put_window(request, window, sa.sequence);
+    if (sa.sequence == 0) return;
+    xfrm_replay_state state{};
+    state.oseq = static_cast<std::uint32_t>(sa.sequence);
+    request.attribute(XFRMA_REPLAY_VAL, &state, sizeof(state));
 }
 
 racoon_kernel_spi_request larval_of(const xfrm_user_acquire& a, std::uint32_t reqid,
@@ -341,11 +284,8 @@ std::optional<SaFacts> read_sa(const Message& message) {
     out.reqid = info->reqid;
     out.src = take_address(info->saddr, info->family);
     out.dst = take_address(info->id.daddr, info->family);
-    const ByteView esn = find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_REPLAY_ESN_VAL);
-    if (esn.size() >= sizeof(xfrm_replay_state_esn)) {
-        std::memcpy(&out.replay_window, esn.data() + offsetof(xfrm_replay_state_esn, replay_window),
-                    sizeof(out.replay_window));
-    }
+    if (const auto window = take_window(message, sizeof(xfrm_usersa_info)))
+        out.replay_window = *window;
     const auto used =
         copy_from<std::uint64_t>(find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_LASTUSED));
     if (used) facts.last_used = *used;

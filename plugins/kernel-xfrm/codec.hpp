@@ -12,23 +12,18 @@
 
 #include <racoon/plugin/kernel.h>
 
+#include "xfrm/attributes.hpp"
 #include "xfrm/message.hpp"
 
 namespace racoon::kernel_xfrm {
 
 using xfrm::ByteView;
 using xfrm::find_attribute;
+using xfrm::Marks;
 using xfrm::Message;
 using xfrm::read_error;
 using xfrm::Request;
 using xfrm::split_datagram;
-
-/// What an SA or a policy has beside addresses; without what the kernel did not tell.
-struct Marks {
-    racoon_kernel_mark mark{};
-    std::uint32_t if_id = 0;
-    racoon_kernel_mark output_mark{};  // of an SA
-};
 
 /// SA as a backend is asked for; NEWSA or UPDSA.
 Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa);

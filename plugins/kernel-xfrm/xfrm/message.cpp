@@ -61,17 +61,25 @@ std::optional<int> read_error(const Message& message) {
     return -*error;
 }
 
-ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type) {
-    if (aligned(skip) > message.body.size()) return {};
+void each_attribute(const Message& message, std::size_t skip,
+                    const std::function<bool(std::uint16_t type, ByteView value)>& each) {
+    if (aligned(skip) > message.body.size()) return;
     ByteView left = message.body.subspan(aligned(skip));
     while (const auto head = copy_from<nlattr>(left)) {
-        if (head->nla_len < sizeof(nlattr) || head->nla_len > left.size()) return {};
-        if ((head->nla_type & NLA_TYPE_MASK) == type) {
-            return left.subspan(sizeof(nlattr), head->nla_len - sizeof(nlattr));
-        }
+        if (head->nla_len < sizeof(nlattr) || head->nla_len > left.size()) return;
+        const auto type = static_cast<std::uint16_t>(head->nla_type & NLA_TYPE_MASK);
+        if (!each(type, left.subspan(sizeof(nlattr), head->nla_len - sizeof(nlattr)))) return;
         left = left.subspan(std::min(aligned(head->nla_len), left.size()));
     }
-    return {};
+}
+
+ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type) {
+    ByteView found;
+    each_attribute(message, skip, [&](std::uint16_t at, ByteView value) {
+        if (at == type) found = value;
+        return at != type;
+    });
+    return found;
 }
 
 std::uint16_t family_of(const racoon_addr& a) {

@@ -50,6 +50,9 @@ struct Message {
 void split_datagram(ByteView datagram, const std::function<bool(const Message&)>& each);
 /// errno of an NLMSG_ERROR (0: acknowledged); nothing: too short to be one.
 std::optional<int> read_error(const Message& message);
+/// Calls `each` for the attributes behind a body of `skip` bytes, until it answers false.
+void each_attribute(const Message& message, std::size_t skip,
+                    const std::function<bool(std::uint16_t type, ByteView value)>& each);
 /// The attribute's bytes behind a body of `skip` bytes; empty: it is not there.
 ByteView find_attribute(const Message& message, std::size_t skip, std::uint16_t type);
 
