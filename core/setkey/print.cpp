@@ -52,8 +52,8 @@ std::string satype_text(const Message& m) {
 }
 
 std::string mode_text(std::uint8_t mode) {
-    constexpr const char* kNames[] = {"any", "transport", "tunnel"};
-    return mode < 3 ? kNames[mode] : fmt::format("{}", mode);
+    constexpr const char* kNames[] = {"any", "transport", "tunnel", "beet"};
+    return mode < 4 ? kNames[mode] : fmt::format("{}", mode);
 }
 
 std::string algorithm(AlgorithmKind kind, std::uint8_t number, std::uint32_t flags,
@@ -191,7 +191,8 @@ std::string print_sa(const Told& m, const PrintSetting& setting) {
                        mode_text(sa2.mode), sa.spi, sa.spi, sa2.reqid, sa2.reqid);
     if (m.oai) out += fmt::format("\tNAT OA={}\n", address(m.oai->addr));
     if (m.satype == kSaIpComp) {
-        out += fmt::format("\tC: {}\n", algorithm(AlgorithmKind::Compression, sa.encrypt, 0));
+        out += fmt::format("\tC: {}\n",
+                           algorithm(AlgorithmKind::Compression, sa.encrypt, 0, m.encryption));
     } else if (m.encrypt_key) {
         out += fmt::format("\tE: {} {}\n",
                            algorithm(AlgorithmKind::Encryption, sa.encrypt, sa.flags, m.encryption),

@@ -1,5 +1,8 @@
 #include "setkey/stack.hpp"
 #include "setkey/stack_pfkey.hpp"
+#ifdef RACOON_XFRM
+#include "setkey/stack_xfrm.hpp"
+#endif
 
 namespace racoon::setkey {
 
@@ -17,6 +20,9 @@ std::unique_ptr<Stack> make() {
 
 // In the order in which "auto" tries them.
 constexpr Candidate kCandidates[] = {
+#ifdef RACOON_XFRM
+    {"xfrm", make<XfrmStack>},
+#endif
     {"pfkey", make<PfKeyStack>},
 };
 
