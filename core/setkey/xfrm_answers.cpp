@@ -88,16 +88,18 @@ std::string shown_name(const XfrmName* known, const xfrm::TakenAlgorithm& a) {
 
 /// False: it has none, so it is larval.
 bool take_algorithms(const xfrm::Message& m, std::size_t skip, Told& out) {
-    const auto compression = xfrm::take_algorithm(m, skip, XFRMA_ALG_COMP);
-    if (compression) {
+    if (out.satype == kSaIpComp) {
+        const auto compression = xfrm::take_algorithm(m, skip, XFRMA_ALG_COMP);
+        if (!compression) return false;
         const XfrmName* const known =
             find_xfrm_name(AlgorithmKind::Compression, compression->name, 0);
         if (known != nullptr) out.sa->encrypt = known->number;
         out.encryption = shown_name(known, *compression);
+        return true;
     }
     const bool combined = !find_attribute(m, skip, XFRMA_ALG_AEAD).empty();
     const auto cipher = xfrm::take_algorithm(m, skip, combined ? XFRMA_ALG_AEAD : XFRMA_ALG_CRYPT);
-    if (cipher) {
+    if (cipher && out.satype != kSaAh) {
         const XfrmName* const known =
             find_xfrm_name(AlgorithmKind::Encryption, cipher->name, cipher->icv_bits);
         if (known != nullptr) out.sa->encrypt = known->number;
@@ -122,7 +124,7 @@ bool take_algorithms(const xfrm::Message& m, std::size_t skip, Told& out) {
         }
         if (hash->key_bits != 0) out.auth_key = key_of(*hash);
     }
-    return compression || cipher || hash;
+    return cipher || hash;
 }
 
 void take_encapsulation(const xfrm::Message& m, std::size_t skip, unsigned family, Told& out) {
