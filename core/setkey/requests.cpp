@@ -100,7 +100,8 @@ void sa_requests(const Command& c, const Dialect& d, std::vector<Message>& out) 
             m.src = host(src);
             m.dst = host(dst);
             if (c.verb == Verb::GetSpi) {
-                m.range = c.spi != 0 ? SpiRange{c.spi, c.spi} : SpiRange{0x100, 0x0fffffff};
+                const std::uint32_t most = c.protocol == SaProtocol::IpComp ? 0xffff : 0x0fffffff;
+                m.range = c.spi != 0 ? SpiRange{c.spi, c.spi} : SpiRange{0x100, most};
             } else {
                 m.sa = Sa{c.spi, 0, kMature, 0, 0, 0, 0};
             }

@@ -58,6 +58,13 @@ const char* verb_text(Verb v) {
     }
 }
 
+/// Of an algorithm that this system has no number for: a kernel might take the SA without it.
+bool lacks_algorithm(const Message& m) {
+    return m.sa && ((m.auth_key && m.sa->auth == 0) || (m.encrypt_key && m.sa->encrypt == 0));
+}
+
+constexpr std::size_t kMostRules = 6;  // of a policy, on Linux
+
 }  // namespace
 
 std::string refusal_hint(const Command& c, int error) {
@@ -81,12 +88,16 @@ std::string refusal_hint(const Command& c, int error) {
         case EINVAL:
             if (c.protocol == SaProtocol::Tcp)
                 return "; SAs of TCP-MD5 are in the kernels of the BSDs only";
+            if (is_policy(c.verb) && c.policy.rules.size() > kMostRules) break;
             if (c.sa.encryption || c.sa.authentication)
                 return "; the kernel may lack the algorithm, or not take its key";
             return "";
+        case ELOOP:
+            break;
         default:
             return "";
     }
+    return "; the kernel takes policies of up to 6 rules";
 }
 
 Status Session::open() {
@@ -123,9 +134,10 @@ void Session::run(const Command& c, const conf::Location& location) {
         return print_dump(c.verb == Verb::SpdDump, c.protocol);
     if (c.verb == Verb::DeleteAll) return delete_all(c, where);
     for (const Message& m : requests_of(c, stack_->dialect(), !how_.kernel_policies)) {
-        const int error = transact(m, [&](const Told& answer) {
+        const auto print = [&](const Told& answer) {
             if (c.verb == Verb::Get || c.verb == Verb::GetSpi) out(print_sa(answer, setting()));
-        });
+        };
+        const int error = lacks_algorithm(m) ? ENOSYS : transact(m, print);
         if (error != 0) refused(where, c, error);
     }
 }

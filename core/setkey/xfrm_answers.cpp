@@ -201,6 +201,7 @@ std::optional<Told> deleted_sa_told(const xfrm::Message& m, std::int64_t now) {
     }
     if (!out) return {};
     out->type = kDelete;
+    out->sa->state = kDead;
     return out;
 }
 
@@ -230,6 +231,7 @@ std::optional<Told> acquire_told(const xfrm::Message& m) {
     }
     Told out;
     out.type = kAcquire;
+    out.seq = acquire->seq;
     out.satype = satype_of(acquire->id.proto);
     out.src = end_of(acquire->saddr, family);
     out.dst = end_of(acquire->id.daddr, family);
@@ -276,6 +278,7 @@ std::optional<Told> policy_told(const xfrm_userpolicy_info& info, const xfrm::Me
                                 std::size_t skip, std::uint8_t type) {
     Told out;
     out.type = type;
+    out.reserved = 1;  // how often it is referred to: netlink does not tell, and the table does
     out.src = selector_end(info.sel, true);
     out.dst = selector_end(info.sel, false);
     if (!out.src || !out.dst) {
@@ -369,10 +372,9 @@ std::optional<Told> body_told(const xfrm::Message& m, std::int64_t now) {
 
 std::optional<Told> xfrm_told(const xfrm::Message& m, std::int64_t now) {
     auto out = body_told(m, now);
-    if (out) {
-        out->seq = m.sequence;
-        out->pid = m.port;
-    }
+    if (!out) return {};
+    if (out->type != kAcquire) out->seq = m.sequence;
+    out->pid = m.port;
     return out;
 }
 

@@ -11,7 +11,7 @@
 namespace racoon::setkey {
 
 /// `now`: seconds since the epoch, by which an SA is dying, as netlink does not tell it. Its number is the
-/// message's, its pid the port of who caused it. Nothing: malformed, or of another type.
+/// message's, an acquire's its own, its pid the port of who caused it. Nothing: malformed, or of another type.
 std::optional<Told> xfrm_told(const xfrm::Message& message, std::int64_t now);
 /// Whether xfrm_told reads messages of this type.
 bool xfrm_is_told(std::uint16_t type);

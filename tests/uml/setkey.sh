@@ -68,7 +68,7 @@ check "and was counted" has "	allocated: 3" "$folder/sad"
 # Two ways to one kernel: whichever installed something, both show the same of it. What changes by itself is left out, and
 # how often a policy is referred to, which netlink does not tell.
 normal() {
-    sed -E 's/pid=[0-9]+//; s/refcnt=[0-9]+//; s/(created: .*)\tcurrent: .*/\1/; s/diff: [0-9]+\(s\)//; s/allocated: [0-9]+//' "$1"
+    sed -E 's/ pid=[0-9]+//; s/refcnt=[0-9]+//; s/(created: .*)\tcurrent: .*/\1/; s/diff: [0-9]+\(s\)//; s/allocated: [0-9]+//' "$1"
 }
 # both_show WHAT OPTION
 both_show() {
@@ -122,7 +122,7 @@ for by in "$setkey" "$by_other"; do
     timeless "$folder/one" >"$folder/policies.$(basename "$by")"
 done
 check "SAs: all are there" [ "$(grep -c ' mode=' "$folder/sas.setkey")" = 15 ]
-check "policies: all are there" [ "$(grep -c 'lastused' "$folder/policies.setkey")" = 10 ]
+check "policies: all are there" [ "$(grep -c ' prio ' "$folder/policies.setkey")" = 11 ]
 check "both ways install the same SAs" diff "$folder/sas.setkey" "$folder/sas.setkey_by_other"
 check "both ways install the same policies" diff "$folder/policies.setkey" "$folder/policies.setkey_by_other"
 check "and say the same meanwhile" diff <(timeless "$folder/said.setkey" | sed 's/^[^:]*: //; s/sadb_seq=[0-9]*//') \
@@ -133,7 +133,6 @@ cat >"$folder/refused" <<END
 add 10.5.0.1 10.5.0.2 esp 0x501 -E aes-cbc $key;
 add 10.5.0.1 10.5.0.2 esp 0x601 -E twofish-cbc $key;
 add 10.5.0.1 10.5.0.2 esp 0x601 -E aes-cbc $key -A keyed-md5 $key;
-add 10.5.0.1 10.5.0.2 esp 0x601 -A hmac-md5 $key;
 add 10.5.0.1 10.5.0.2 tcp 0x1000 -A tcp-md5 "secret";
 update 10.5.0.1 10.5.0.2 esp 0x601 -E aes-cbc $key;
 get 10.5.0.1 10.5.0.2 esp 0x601;
@@ -146,7 +145,7 @@ END
 for by in "$setkey" "$by_other"; do
     "$by" -f "$folder/refused" 2>&1 | sed 's/^[^:]*: //' >"$folder/said.$(basename "$by")"
 done
-equal "each refusal is told" "$(wc -l <"$folder/said.setkey")" 13
+equal "each refusal is told" "$(wc -l <"$folder/said.setkey")" 11
 check "and in the same words" diff "$folder/said.setkey" "$folder/said.setkey_by_other"
 
 # A socket's own policy.
@@ -253,11 +252,12 @@ spdflush;
 add 10.4.0.1 10.4.0.2 esp 0x4002 -lh 2 -ls 1 -E aes-cbc $key;
 add 10.4.0.1 10.4.0.2 esp 0x4003 -E aes-cbc $key;
 delete 10.4.0.1 10.4.0.2 esp 0x4003;
-spdadd 10.7.0.1 10.7.0.2 any -P out ipsec esp/transport//unique:99;
-spdupdate 10.7.0.1 10.7.0.2 any -P out ipsec esp/transport//unique:98;
+spdadd 10.4.0.1 10.4.0.2 any -P in none;
+spdadd 10.7.0.1 10.7.0.9 any -P out ipsec esp/transport//unique:99;
+spdupdate 10.7.0.1 10.7.0.9 any -P out ipsec esp/transport//unique:98;
 END
-ping -q -c 1 -W 1 10.7.0.2 >/dev/null
-echo 'spddelete 10.7.0.1 10.7.0.2 any -P out;' | "$setkey" -c
+ping -q -c 1 -W 1 10.7.0.9 >/dev/null
+echo 'spddelete 10.7.0.1 10.7.0.9 any -P out;' | "$setkey" -c
 sleep 2
 echo 'flush esp;' | "$setkey" -v -c >"$folder/out"
 sleep 1

@@ -118,6 +118,7 @@ TEST(SetkeyRequests, SendWhatTheKernelAsksFor) {
     const Message soft = asked("add ::1 ::2 esp 256 -lh 10 -E null;").at(0);
     EXPECT_TRUE(soft.soft) << "one lifetime alone is refused by Linux";
     EXPECT_EQ(asked("getspi ::1 ::2 esp 0x300;").at(0).range, (SpiRange{0x300, 0x300}));
+    EXPECT_EQ(asked("getspi ::1 ::2 ipcomp 0;").at(0).range, (SpiRange{0x100, 0xffff}));
     EXPECT_EQ(asked("flush ah;").at(0).satype, kSaAh);
 }
 

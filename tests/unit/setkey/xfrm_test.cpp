@@ -263,6 +263,7 @@ TEST_F(KernelSa, ThatGoesIsToldWhole) {
     EXPECT_EQ(told->type, kDelete);
     EXPECT_TRUE(told->src);
     EXPECT_EQ(told->sa->encrypt, 12);
+    EXPECT_EQ(told->sa->state, kDead);
 }
 
 TEST_F(KernelSa, CutShortAnywhereIsNoSaOrLess) {
