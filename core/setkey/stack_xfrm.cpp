@@ -56,6 +56,7 @@ int XfrmStack::transact(Message& m, const Each& answer) {
         if (auto read = xfrm_told(got, now())) told = std::move(*read);
     };
     int error = requests_.transact(*asked.request, take);
+    if (error == EAGAIN) return ETIMEDOUT;  // no answer came
     // The kernel looks for an SA without a mark. One that has a mark is the only one of its name all the same.
     if (error == ESRCH && (m.type == kGet || m.type == kDelete)) error = name_marked(m, take);
     if (error != 0) return error;

@@ -17,6 +17,10 @@ has() { grep -qF -- "$1" "$2" || { echo "missing: $1"; cat "$2"; return 1; }; }
 setkey -DP >"$folder/out"; check "an empty SPD has a text" has "No SPD entries." "$folder/out"
 setkey -D >"$folder/out"; check "an empty SAD, too" has "No SAD entries." "$folder/out"
 "$real" -DP >"$folder/out"; check "unasked it takes XFRM" has "No SPD entries." "$folder/out"
+if [ ! -e /proc/net/pfkey ]; then
+    "$real" --kernel pfkey -D 2>"$folder/err"; equal "a kernel without PF_KEY, status" $? 1
+    check "and the remedy" has "this kernel has no PF_KEY: CONFIG_NET_KEY" "$folder/err"
+fi
 setkey -x >"$folder/watched" & watcher=$!
 sleep 0.5
 cat >"$folder/policies" <<'END'
