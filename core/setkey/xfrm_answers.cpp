@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "setkey/xfrm_beyond.hpp"
-#include "setkey/xfrm_names.hpp"
+#include "setkey/xfrm_algorithms.hpp"
 #include "xfrm/attributes.hpp"
 
 namespace racoon::setkey {
@@ -75,58 +75,6 @@ bool is_dying(const xfrm_lifetime_cfg& l, const xfrm_lifetime_cur& c, std::int64
            c.packets >= l.soft_packet_limit;
 }
 
-Key key_of(const xfrm::TakenAlgorithm& a) {
-    return {static_cast<std::uint16_t>(std::min(a.key_bits, 0xffffu)),
-            {a.key.begin(), a.key.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(
-                                                a.key.size(), (0xffff + 7) / 8))}};
-}
-
-/// As setkey's user knows it; "": a dump finds it by its number.
-std::string shown_name(const XfrmName* known, const xfrm::TakenAlgorithm& a) {
-    return known != nullptr ? std::string(known->shown) : std::string(a.name);
-}
-
-/// False: it has none, so it is larval.
-bool take_algorithms(const xfrm::Message& m, std::size_t skip, Told& out) {
-    if (out.satype == kSaIpComp) {
-        const auto compression = xfrm::take_algorithm(m, skip, XFRMA_ALG_COMP);
-        if (!compression) return false;
-        const XfrmName* const known =
-            find_xfrm_name(AlgorithmKind::Compression, compression->name, 0);
-        if (known != nullptr) out.sa->encrypt = known->number;
-        out.encryption = shown_name(known, *compression);
-        return true;
-    }
-    const bool combined = !find_attribute(m, skip, XFRMA_ALG_AEAD).empty();
-    const auto cipher = xfrm::take_algorithm(m, skip, combined ? XFRMA_ALG_AEAD : XFRMA_ALG_CRYPT);
-    if (cipher && out.satype != kSaAh) {
-        const XfrmName* const known =
-            find_xfrm_name(AlgorithmKind::Encryption, cipher->name, cipher->icv_bits);
-        if (known != nullptr) out.sa->encrypt = known->number;
-        out.encryption = shown_name(known, *cipher);
-        if (known == nullptr && cipher->icv_bits != 0)
-            out.encryption += fmt::format("-{}", cipher->icv_bits);
-        if (cipher->key_bits != 0) out.encrypt_key = key_of(*cipher);
-    }
-    const bool cut = !find_attribute(m, skip, XFRMA_ALG_AUTH_TRUNC).empty();
-    const auto hash = xfrm::take_algorithm(m, skip, cut ? XFRMA_ALG_AUTH_TRUNC : XFRMA_ALG_AUTH);
-    if (hash) {
-        const XfrmName* const known =
-            find_xfrm_name(AlgorithmKind::Authentication, hash->name, hash->icv_bits);
-        if (known != nullptr) out.sa->auth = known->number;
-        out.authentication = shown_name(known, *hash);
-        // Cut to another length than the kernel's own: that is another algorithm to the peer.
-        if (cut && hash->icv_bits != (known != nullptr ? known->icv_bits : 0u)) {
-            const Algorithm* const word =
-                find_algorithm(AlgorithmKind::Authentication, out.sa->auth, 0);
-            if (out.authentication.empty() && word != nullptr) out.authentication = word->shown;
-            out.authentication += fmt::format("-{}", hash->icv_bits);
-        }
-        if (hash->key_bits != 0) out.auth_key = key_of(*hash);
-    }
-    return cipher || hash;
-}
-
 void take_encapsulation(const xfrm::Message& m, std::size_t skip, unsigned family, Told& out) {
     const auto encap = copy_from<xfrm_encap_tmpl>(find_attribute(m, skip, XFRMA_ENCAP));
     if (!encap) return;
@@ -160,7 +108,7 @@ std::optional<Told> sa_told(const xfrm_usersa_info& info, const xfrm::Message& m
     sa.flags = ((info.flags & XFRM_STATE_NOECN) != 0 ? 0x80000000 : 0u) |
                ((info.flags & XFRM_STATE_DECAP_DSCP) != 0 ? 0x40000000 : 0u) |
                ((info.flags & XFRM_STATE_NOPMTUDISC) != 0 ? 0x20000000 : 0u);
-    const bool larval = !take_algorithms(m, skip, out);
+    const bool larval = !take_xfrm_algorithms(m, skip, out);
     sa.state = larval ? kLarval : is_dying(info.lft, info.curlft, now) ? kDying : kMature;
     out.window = xfrm::take_window(m, skip);
     if (out.window)

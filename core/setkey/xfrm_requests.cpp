@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "setkey/xfrm_names.hpp"
+#include "setkey/xfrm_algorithms.hpp"
 
 namespace racoon::setkey {
 
@@ -68,27 +68,6 @@ void put_label(xfrm::Request& request, const std::optional<Label>& label) {
     request.attribute(XFRMA_SEC_CTX, bytes.data(), bytes.size());
 }
 
-/// 0, or errno. Hashes are cut as the kernel does it by itself, which is what PF_KEY gives.
-int put_algorithms(xfrm::Request& request, const Message& m) {
-    const auto put = [&](std::uint16_t type, AlgorithmKind kind, std::uint8_t number,
-                         const std::optional<Key>& key) {
-        const XfrmName* const found = find_xfrm_name(kind, number);
-        if (found == nullptr) return ENOSYS;
-        const ByteView bytes = key ? ByteView(key->bytes) : ByteView();
-        xfrm::put_algorithm(request, found->combined ? std::uint16_t{XFRMA_ALG_AEAD} : type,
-                            found->name, bytes, found->icv_bits);
-        return 0;
-    };
-    int error = 0;
-    if (m.satype == kSaIpComp)
-        return put(XFRMA_ALG_COMP, AlgorithmKind::Compression, m.sa->encrypt, {});
-    if (m.sa->auth != 0 || m.auth_key)
-        error = put(XFRMA_ALG_AUTH, AlgorithmKind::Authentication, m.sa->auth, m.auth_key);
-    if (error == 0 && m.satype == kSaEsp && (m.sa->encrypt != 0 || m.encrypt_key))
-        error = put(XFRMA_ALG_CRYPT, AlgorithmKind::Encryption, m.sa->encrypt, m.encrypt_key);
-    return error;
-}
-
 void put_encapsulation(xfrm::Request& request, const Message& m) {
     if (m.natt_type.value_or(0) == 0) return;
     xfrm_encap_tmpl encap{};
@@ -124,7 +103,7 @@ XfrmRequest new_sa(const Message& m, std::uint8_t protocol) {
                                   ((flags & kNoPmtuDiscovery) != 0 ? XFRM_STATE_NOPMTUDISC : 0));
     xfrm::Request request(m.type == kUpdate ? XFRM_MSG_UPDSA : XFRM_MSG_NEWSA,
                           m.type == kUpdate ? 0 : NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
-    if (const int error = put_algorithms(request, m)) return refuse(error);
+    if (const int error = put_xfrm_algorithms(request, m)) return refuse(error);
     if (!small) xfrm::put_window(request, m.sa->replay, 0);
     put_encapsulation(request, m);
     put_label(request, m.label);

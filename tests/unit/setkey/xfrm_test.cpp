@@ -6,8 +6,8 @@
 #include "setkey/print.hpp"
 #include "setkey/requests.hpp"
 #include "setkey/script.hpp"
+#include "setkey/xfrm_algorithms.hpp"
 #include "setkey/xfrm_answers.hpp"
-#include "setkey/xfrm_names.hpp"
 #include "setkey/xfrm_requests.hpp"
 
 namespace racoon::setkey {

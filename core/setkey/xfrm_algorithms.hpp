@@ -1,10 +1,13 @@
-// What the kernel's crypto calls the algorithms that PF_KEY has numbers for, and those that it has none for.
+// The algorithms of an SA in XFRM's messages: what the kernel's crypto calls those that PF_KEY has numbers for, and those
+// that it has none for.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
 #include "setkey/algorithms.hpp"
+#include "setkey/stack.hpp"
+#include "xfrm/message.hpp"
 
 namespace racoon::setkey {
 
@@ -23,5 +26,11 @@ struct XfrmName {
 const XfrmName* find_xfrm_name(AlgorithmKind kind, std::uint8_t number);
 /// `icv_bits`: 0 for those of every length. Null: not known.
 const XfrmName* find_xfrm_name(AlgorithmKind kind, std::string_view name, std::uint32_t icv_bits);
+
+/// 0, or errno. Hashes are cut as the kernel does it by itself, which is what PF_KEY gives.
+int put_xfrm_algorithms(xfrm::Request& request, const pfkey::Message& sa);
+/// With their keys, into `out`, which has an `sa`. False: there are none, as of a larval SA. `skip`: bytes of the
+/// body before the attributes.
+bool take_xfrm_algorithms(const xfrm::Message& message, std::size_t skip, Told& out);
 
 }  // namespace racoon::setkey
