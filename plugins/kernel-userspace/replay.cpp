@@ -5,11 +5,11 @@
 namespace racoon::kernel_userspace {
 
 ReplayWindow::ReplayWindow(std::uint32_t packets)
-    : size_((std::clamp(packets, kLeastWindow, kMostWindow) + 63) / 64 * 64),
+    : size_(packets == 0 ? 0 : (std::clamp(packets, kLeastWindow, kMostWindow) + 63) / 64 * 64),
       ring_(size_ / 64 + 1) {}
 
 std::optional<std::uint64_t> ReplayWindow::infer(std::uint32_t low, bool esn) const {
-    if (!esn) return low == 0 ? std::nullopt : std::optional<std::uint64_t>(low);
+    if (!esn || size_ == 0) return low == 0 ? std::nullopt : std::optional<std::uint64_t>(low);
     // RFC 4303 appendix A2.2: which half of 2^32 around the window the lower half can lie in.
     const auto top_low = static_cast<std::uint32_t>(top_);
     const std::uint64_t high = top_ >> 32;
@@ -26,7 +26,7 @@ std::optional<std::uint64_t> ReplayWindow::infer(std::uint32_t low, bool esn) co
 }
 
 bool ReplayWindow::fresh(std::uint64_t sequence) const {
-    if (sequence > top_) return true;
+    if (sequence > top_ || size_ == 0) return true;
     if (top_ - sequence >= size_) return false;
     return (ring_[sequence / 64 % ring_.size()] >> (sequence % 64) & 1) == 0;
 }

@@ -18,7 +18,8 @@ inline constexpr std::uint32_t kMostWindow = 4096;
 
 class ReplayWindow {
   public:
-    /// `packets` is raised to 64 and cut at 4096.
+    /// `packets` is raised to 64 and cut at 4096; 0: nothing is a replay, as of an SA by hand, whose peer may begin
+    /// with 1 again.
     explicit ReplayWindow(std::uint32_t packets);
 
     std::uint32_t size() const { return size_; }

@@ -1,0 +1,213 @@
+// setkey's requests, which any program that may can make on the module's local socket, as they are made of a kernel on
+// a socket of PF_KEY: answered in the same words, with the same errors, and told to those who listen.
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "backend.hpp"
+
+namespace racoon::kernel_userspace {
+namespace {
+
+namespace pf = racoon::pfkey;
+
+constexpr std::size_t kDumpAhead = 64 * 1024;  // bytes that a client has not taken yet
+constexpr std::size_t kAskedAhead = 32;        // questions to the data process for one dump
+
+const pf::Dialect& dialect() {
+    return pf::linux_dialect();
+}
+
+// As much of a message that cannot be read as its answer needs.
+std::optional<pf::Message> head_of(ByteView bytes) {
+    if (bytes.size() < pf::kHeaderSize) return {};
+    Bytes head(bytes.begin(), bytes.begin() + pf::kHeaderSize);
+    head[4] = pf::kHeaderSize / 8;  // its length: of nothing but a header
+    head[5] = 0;
+    return pf::decode(head, dialect());
+}
+
+}  // namespace
+
+racoon_status Backend::watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) {
+    if (!opened_) return sdk::fail(err, RACOON_STATE, "the backend is not open");
+    foreign_.listen(listener);
+    open_setkey();
+    return RACOON_OK;
+}
+
+// Without it the daemon serves as before, so that it is no reason not to start.
+void Backend::open_setkey() {
+    if (settings_.socket.empty() || setkey_.is_open()) return;
+    setkey_.on_request([this](ClientId from, ByteView bytes) { on_setkey(from, bytes); });
+    setkey_.on_drained([this](ClientId client) { go_on(client); });
+    setkey_.on_gone([this](ClientId client) { dumps_.erase(client); });
+    Failure failure;
+    if (setkey_.open(settings_.socket, &failure)) {
+        log(RACOON_LOG_INFO, "setkey acts on this stack through " + settings_.socket);
+        return;
+    }
+    log(RACOON_LOG_WARNING, "setkey cannot act on this stack: " + failure.text +
+                                "; name another path with `socket \"PATH\";` in the module's block, "
+                                "or none with `socket \"none\";`");
+}
+
+void Backend::reply(ClientId to, const pf::Message& request, pf::Message answer) {
+    answer.seq = request.seq;
+    answer.pid = request.pid;
+    setkey_.send(to, encode(answer, dialect()));
+}
+
+void Backend::announce(ClientId from, const pf::Message& request, pf::Message answer) {
+    answer.seq = request.seq;
+    answer.pid = request.pid;
+    const Bytes bytes = encode(answer, dialect());
+    setkey_.send(from, bytes);
+    setkey_.tell(bytes, from);
+}
+
+void Backend::refuse(ClientId to, const pf::Message& request, int error) {
+    setkey_.send(to, encode(refusal(request, error), dialect()));
+}
+
+void Backend::on_setkey(ClientId from, ByteView bytes) {
+    auto request = pf::decode(bytes, dialect());
+    if (!request) {
+        if (const auto head = head_of(bytes)) refuse(from, *head, EINVAL);
+        return;
+    }
+    setkey_request(from, *request);
+    pf::wipe(*request);
+}
+
+void Backend::setkey_request(ClientId from, pf::Message& request) {
+    if (setkey_.anybody_listens()) {
+        pf::Message shown = request;
+        pf::wipe(shown);
+        shown.auth_key.reset();
+        shown.encrypt_key.reset();
+        setkey_.tell(encode(shown, dialect()), from, true);
+    }
+    switch (request.type) {
+        case pf::kGetSpi:
+            return setkey_get_spi(from, request);
+        case pf::kUpdate:
+        case pf::kAdd:
+            return setkey_add(from, request);
+        case pf::kDelete:
+            return setkey_delete(from, request);
+        case pf::kGet:
+            return setkey_get(from, request);
+        case pf::kFlush:
+            return setkey_flush(from, request);
+        case pf::kDump:
+        case pf::kSpdDump:
+            return start_dump(from, request);
+        case pf::kSpdAdd:
+        case pf::kSpdUpdate:
+            return setkey_policy_add(from, request);
+        case pf::kSpdDelete:
+            return setkey_policy_delete(from, request);
+        case pf::kSpdGet:
+        case pf::kSpdDelete2:
+            return setkey_policy_get(from, request);
+        case pf::kSpdFlush:
+            return setkey_policy_flush(from, request);
+        case pf::kRegister:
+        case pf::kPromisc: {
+            MessageSocket::Interest* const interest = setkey_.interest(from);
+            if (interest == nullptr) return;
+            if (request.type == pf::kRegister && !is_satype(request.satype))
+                return refuse(from, request, EINVAL);
+            (request.type == pf::kRegister ? interest->registered : interest->promiscuous) =
+                request.type == pf::kRegister || request.satype != 0;
+            pf::Message answer;
+            answer.type = request.type;
+            answer.satype = request.satype;
+            return reply(from, request, std::move(answer));
+        }
+        default:
+            return refuse(from, request, EOPNOTSUPP);
+    }
+}
+
+void Backend::start_dump(ClientId client, const pf::Message& request) {
+    const bool policies = request.type == pf::kSpdDump;
+    if (!policies && !is_satype(request.satype)) return refuse(client, request, EINVAL);
+    Dump dump;
+    dump.request = refusal(request, 0);
+    if (policies) {
+        for (const auto& [id, installed] : policies_) dump.policies.push_back(id);
+    } else {
+        for (const auto& [key, sa] : sas_)
+            if (request.satype == pf::kSaUnspec ||
+                satype_of(sa.info.protocol) == request.satype)
+                dump.sas.push_back(key);
+    }
+    dumps_[client] = std::move(dump);
+    setkey_.hold(client, true);
+    go_on(client);
+}
+
+// A client that is sent something may be gone after that, and its dump with it.
+void Backend::go_on(ClientId client) {
+    while (setkey_.queued(client) < kDumpAhead) {
+        const auto at = dumps_.find(client);
+        if (at == dumps_.end()) return;
+        Dump& dump = at->second;
+        if (!dump.policies.empty()) {
+            const auto policy = policies_.find(dump.policies.front());
+            dump.policies.pop_front();
+            if (policy == policies_.end()) continue;
+            const Installed& i = policy->second;
+            show(client, describe(pf::kSpdDump, i.policy, i.index, i.created));
+        } else if (!dump.sas.empty() && dump.asked < kAskedAhead) {
+            const SaKey key = dump.sas.front();
+            dump.sas.pop_front();
+            const auto sa = sas_.find(key);
+            if (sa == sas_.end()) continue;
+            const auto answered = [this, client, key](racoon_status status) {
+                const auto asks = dumps_.find(client);
+                if (asks == dumps_.end()) return;
+                --asks->second.asked;
+                const auto now = sas_.find(key);
+                if (status == RACOON_OK && now != sas_.end())
+                    show(client, describe(pf::kDump, now->second.info, now->second.note,
+                                          wall_seconds()));
+                go_on(client);
+            };
+            if (sa->second.info.state != 0 &&
+                ask_facts(key, sa->second.info, 0, answered, nullptr)) {
+                ++dump.asked;
+                continue;
+            }
+            show(client,
+                 describe(pf::kDump, sa->second.info, sa->second.note, wall_seconds()));
+        } else {
+            if (!dump.sas.empty() || dump.asked != 0) return;
+            const Dump ended = std::move(dump);
+            dumps_.erase(at);
+            if (ended.last) {
+                pf::Message last = *ended.last;
+                last.seq = 0;
+                setkey_.send(client, encode(last, dialect()));
+            } else {
+                refuse(client, ended.request, ENOENT);
+            }
+            return setkey_.hold(client, false);
+        }
+    }
+}
+
+void Backend::show(ClientId client, pf::Message next) {
+    Dump& dump = dumps_.at(client);
+    next.pid = dump.request.pid;
+    const auto before = std::exchange(dump.last, std::move(next));
+    if (!before) return;
+    pf::Message shown = *before;
+    shown.seq = ++dump.count;
+    setkey_.send(client, encode(shown, dialect()));
+}
+
+}  // namespace racoon::kernel_userspace
