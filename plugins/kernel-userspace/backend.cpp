@@ -109,6 +109,9 @@ bool Backend::open_sockets(racoon_error* err) {
 void Backend::close() {
     if (!opened_) return;
     opened_ = false;
+    setkey_.close();
+    dumps_.clear();
+    foreign_.forget();
     if (restart_armed_) host_.timer->cancel(host_.host->ctx, restart_timer_);
     if (larval_armed_) host_.timer->cancel(host_.host->ctx, larval_timer_);
     if (repair_armed_) host_.timer->cancel(host_.host->ctx, repair_timer_);

@@ -1,22 +1,27 @@
 // The keeper's side: it owns the device, the routes and the tables of what is installed, and tells the
-// data process. Keys pass through it to that process and are not kept.
+// data process. Keys pass through it to that process and are not kept. Beside the daemon, setkey acts on it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <racoon/kernel_backend.hpp>
+#include <racoon/kernel_foreign.hpp>
 
 #include "bytes.hpp"
 #include "devices.hpp"
 #include "handover.hpp"
+#include "message_socket.hpp"
 #include "protocol.hpp"
 #include "route_watch.hpp"
 #include "routes.hpp"
+#include "setkey_messages.hpp"
 
 namespace racoon::kernel_userspace {
 
@@ -26,6 +31,7 @@ struct Settings {
     std::uint32_t table = 7261;
     std::uint32_t mark = 29281;
     bool copy_df = true;
+    std::string socket;  // for setkey; "": none
 };
 
 class Backend final : public sdk::KernelBackend {
@@ -65,6 +71,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status release_natt_socket(const racoon_addr& local, racoon_error* err) override;
     racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
                           racoon_error* err) override;
+    racoon_status watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) override;
 
   private:
     using SaKey = std::array<std::uint8_t, 22>;
@@ -72,12 +79,29 @@ class Backend final : public sdk::KernelBackend {
         racoon_kernel_sa_info info{};
         std::uint32_t policy_id = 0;
         std::uint64_t serial = 0;
+        SaNote note;
+    };
+    struct Installed {
+        racoon_kernel_policy policy{};
+        std::uint32_t index = 0;   // setkey's number for it
+        std::int64_t created = 0;  // seconds since the epoch
+        bool manual = false;       // setkey's
     };
     struct Pending {
         racoon_op op = 0;
         bool installs = false;  // else a query
         SaKey key{};
         std::string what;  // the request and its object, for what is told of a failure
+        std::function<void(racoon_status)> then;  // instead of the core
+    };
+    // What is still to be shown to a client that asked for all. One is kept back, since the last has number 0.
+    struct Dump {
+        pfkey::Message request;
+        std::deque<SaKey> sas;
+        std::deque<std::uint32_t> policies;
+        std::size_t asked = 0;  // of the data process, and not answered
+        std::uint32_t count = 0;
+        std::optional<pfkey::Message> last;
     };
     // What the host calls back with: a killed process may report its end after the next one began.
     struct Link {
@@ -94,10 +118,18 @@ class Backend final : public sdk::KernelBackend {
     std::uint32_t next_number() { return ++numbers_ == 0 ? ++numbers_ : numbers_; }
     racoon_status can_do(const racoon_kernel_sa& sa, racoon_error* err) const;
     static SaKey key_of(const racoon_addr& dst, std::uint32_t protocol, std::uint32_t spi);
-    racoon_status install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err);
+    racoon_status install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err,
+                          std::function<void(racoon_status)> then = {});
+    void drop_sa(const SaKey& key);
+    bool ask_facts(const SaKey& key, const racoon_kernel_sa_info& sa, racoon_op op,
+                   std::function<void(racoon_status)> then, racoon_error* err);
     bool start_data(racoon_error* err);
     racoon_status send(const std::string& what, ByteView frame, racoon_error* err);
     racoon_status check(const racoon_kernel_policy& policy, racoon_error* err);
+    racoon_status put_policy(const Installed& policy, racoon_error* err);
+    racoon_status replace_policy(std::uint32_t old_id, const Installed& policy, racoon_error* err);
+    racoon_status remove_policy(std::uint32_t id, racoon_error* err);
+    std::uint32_t next_index(std::uint32_t direction) { return index_for(++indexes_, direction); }
     void send_policy(const racoon_kernel_policy& policy);
     void on_message(ByteView bytes);
     void on_reply(const Frame& frame);
@@ -115,6 +147,39 @@ class Backend final : public sdk::KernelBackend {
     void emit(std::uint32_t type, const Sa& sa);
     void complete(const Pending& pending, racoon_status status, const void* result,
                   std::size_t size);
+    std::int64_t wall_seconds() const {
+        return host_.clock->wall_ns(host_.host->ctx) / 1'000'000'000;
+    }
+
+    // backend_setkey.cpp: what setkey asks for, and what it is told
+    void open_setkey();
+    void on_setkey(ClientId from, ByteView bytes);
+    void setkey_request(ClientId from, pfkey::Message& request);
+    void reply_setkey(ClientId to, const pfkey::Message& request, pfkey::Message answer);
+    void announce(ClientId from, const pfkey::Message& request, pfkey::Message answer);
+    void refuse_setkey(ClientId to, const pfkey::Message& request, int error);
+    void start_dump(ClientId client, const pfkey::Message& request);
+    void go_on(ClientId client);
+    void show(ClientId client, pfkey::Message next);
+    // backend_setkey_sas.cpp
+    void setkey_add(ClientId from, const pfkey::Message& request);
+    void setkey_get(ClientId from, const pfkey::Message& request);
+    void setkey_get_spi(ClientId from, const pfkey::Message& request);
+    void setkey_delete(ClientId from, const pfkey::Message& request);
+    void setkey_flush(ClientId from, const pfkey::Message& request);
+    void setkey_expire(const Sa& sa, bool hard);
+    void tell_setkey(std::uint8_t type, const Sa& sa);
+    // backend_setkey_policies.cpp
+    void setkey_policy_add(ClientId from, const pfkey::Message& request);
+    void setkey_policy_delete(ClientId from, const pfkey::Message& request);
+    void setkey_policy_get(ClientId from, const pfkey::Message& request);
+    void setkey_policy_flush(ClientId from, const pfkey::Message& request);
+    int put_manual(racoon_kernel_policy policy, bool replace, std::uint32_t* id);
+    int take_policy_away(std::uint32_t id);
+    std::uint32_t fresh_reqid();
+    void tell_setkey(std::uint8_t type, const Installed& policy);
+    void setkey_acquire(const racoon_kernel_event& event);
+
     void log(std::uint32_t level, const std::string& text) const { host_.write(level, text); }
 
     sdk::HostServices host_;
@@ -152,7 +217,13 @@ class Backend final : public sdk::KernelBackend {
     std::uint64_t larval_timer_ = 0;
     std::map<SaKey, Sa> sas_;
     std::deque<Larval> larvals_;  // by age, which is by end
-    std::map<std::uint32_t, racoon_kernel_policy> policies_;
+    std::map<std::uint32_t, Installed> policies_;
+    std::uint32_t indexes_ = 0;
+    MessageSocket setkey_{host_};
+    sdk::ForeignPolicies foreign_;  // setkey's
+    std::map<ClientId, Dump> dumps_;
+    std::uint32_t reqids_ = 0;
+    std::uint32_t acquires_told_ = 0;
     std::map<std::uint32_t, Pending> pending_;
     std::uint32_t numbers_ = 0;
     std::uint64_t serial_ = 0;

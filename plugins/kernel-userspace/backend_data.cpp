@@ -57,7 +57,7 @@ bool Backend::start_data(racoon_error* err) {
     Writer settings = begin_frame(Message::Settings, 0);
     write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});
     send("the settings", settings.view(), nullptr);
-    for (const auto& [id, policy] : policies_) send_policy(policy);
+    for (const auto& [id, installed] : policies_) send_policy(installed.policy);
     return true;
 }
 
@@ -148,6 +148,7 @@ void Backend::on_message(ByteView bytes) {
 
 void Backend::complete(const Pending& pending, racoon_status status, const void* result,
                        std::size_t size) {
+    if (pending.then) pending.then(status);
     if (pending.op != 0) host_.op->complete(host_.host->ctx, pending.op, status, result, size);
 }
 
@@ -166,7 +167,12 @@ void Backend::on_reply(const Frame& frame) {
         if (pending.installs && sa != sas_.end()) sas_.erase(sa);
         return complete(pending, in.ok() ? status : RACOON_INTERNAL, nullptr, 0);
     }
-    if (pending.installs) return complete(pending, RACOON_OK, nullptr, 0);
+    if (pending.installs) {
+        if (sa != sas_.end() && !sa->second.note.manual)
+            tell_setkey(sa->second.info.direction == RACOON_DIR_IN ? pfkey::kUpdate : pfkey::kAdd,
+                        sa->second);
+        return complete(pending, RACOON_OK, nullptr, 0);
+    }
     const auto facts = read_facts(in.rest());
     if (!facts || sa == sas_.end()) return complete(pending, RACOON_NOT_FOUND, nullptr, 0);
     racoon_kernel_sa_info& info = sa->second.info;
@@ -183,18 +189,21 @@ void Backend::on_event(racoon_kernel_event event) {
     switch (event.type) {
         case RACOON_KERNEL_ACQUIRE:
             if (policies_.count(event.policy_id) == 0) return;
+            setkey_acquire(event);
             break;
         case RACOON_KERNEL_MAPPING:
-            if (sa == sas_.end()) return;
+            if (sa == sas_.end() || sa->second.note.manual) return;
             break;
         case RACOON_KERNEL_EXPIRE_SOFT:
+        case RACOON_KERNEL_EXPIRE_HARD: {
             if (sa == sas_.end()) return;
-            sa->second.info.state = 2;
+            sa->second.info.state = event.type == RACOON_KERNEL_EXPIRE_SOFT ? 2 : 3;
+            const bool manual = sa->second.note.manual;
+            setkey_expire(sa->second, event.type == RACOON_KERNEL_EXPIRE_HARD);
+            if (event.type == RACOON_KERNEL_EXPIRE_HARD) sas_.erase(sa);
+            if (manual) return;
             break;
-        case RACOON_KERNEL_EXPIRE_HARD:
-            if (sa == sas_.end()) return;
-            sas_.erase(sa);
-            break;
+        }
         default:
             return;
     }
@@ -241,7 +250,8 @@ void Backend::on_ended(std::int32_t wait_status) {
     failed.type = RACOON_KERNEL_FAILED;
     events_.event(events_.arg, &failed);
     for (const auto& [key, sa] : lost) {
-        if (opened_) emit(RACOON_KERNEL_SA_DELETED, sa);
+        setkey_expire(sa, true);
+        if (opened_ && !sa.note.manual) emit(RACOON_KERNEL_SA_DELETED, sa);
     }
 }
 

@@ -9,9 +9,16 @@ std::string request_text(const char* request, std::uint32_t policy_id) {
     return std::string(request) + " of policy " + std::to_string(policy_id);
 }
 
+// What is forwarded comes out of SAs as everything else does, and meets the policies of direction in: one of direction
+// fwd is setkey's copy of such a one, and is only shown.
+bool is_kept_here(const racoon_kernel_policy& policy) {
+    return policy.direction == RACOON_DIR_FWD;
+}
+
 }  // namespace
 
 void Backend::send_policy(const racoon_kernel_policy& policy) {
+    if (is_kept_here(policy)) return;
     Writer out = begin_frame(Message::PolicySet, 0);
     write_policy(out, policy);
     send(request_text("policy_add", policy.id), out.view(), nullptr);
@@ -44,34 +51,69 @@ racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* e
     return RACOON_OK;
 }
 
-racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
-                                  racoon_error* err) {
-    const racoon_status valid = check(policy, err);
-    if (valid != RACOON_OK) return valid;
+// From here on it is known to be possible.
+racoon_status Backend::put_policy(const Installed& installed, racoon_error* err) {
+    const racoon_kernel_policy& policy = installed.policy;
     for (const auto& [id, other] : policies_)
-        if (id == policy.id || sdk::same_place(other, policy))
+        if (id == policy.id || sdk::same_place(other.policy, policy))
             return sdk::fail(err, RACOON_STATE, "the policy exists");
     Failure failure;
     if (policy.direction == RACOON_DIR_OUT && !routes_.add(policy, &failure)) {
         return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
     }
-    policies_[policy.id] = policy;
+    policies_[policy.id] = installed;
     send_policy(policy);
     return RACOON_OK;
+}
+
+racoon_status Backend::remove_policy(std::uint32_t policy_id, racoon_error* err) {
+    Failure failure;
+    if (!routes_.remove(policy_id, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    const bool kept_here = is_kept_here(policies_.at(policy_id).policy);
+    policies_.erase(policy_id);
+    if (kept_here) return RACOON_OK;
+    Writer out = begin_frame(Message::PolicyDelete, 0);
+    out.u32(policy_id);
+    send(request_text("policy_delete", policy_id), out.view(), nullptr);
+    return RACOON_OK;
+}
+
+racoon_status Backend::replace_policy(std::uint32_t old_id, const Installed& installed,
+                                      racoon_error* err) {
+    const racoon_kernel_policy& policy = installed.policy;
+    Failure failure;
+    if (policy.direction == RACOON_DIR_OUT && !routes_.replace(old_id, policy, &failure)) {
+        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
+    }
+    policies_.erase(old_id);
+    policies_[policy.id] = installed;
+    if (is_kept_here(policy)) return RACOON_OK;
+    Writer out = begin_frame(Message::PolicyUpdate, 0);
+    out.u32(old_id);
+    write_policy(out, policy);
+    send(request_text("policy_update", old_id), out.view(), nullptr);
+    return RACOON_OK;
+}
+
+racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
+                                  racoon_error* err) {
+    racoon_status status = check(policy, err);
+    if (status != RACOON_OK) return status;
+    const Installed installed{policy, next_index(policy.direction), wall_seconds(), false};
+    status = put_policy(installed, err);
+    if (status == RACOON_OK) tell_setkey(pfkey::kSpdAdd, installed);
+    return status;
 }
 
 racoon_status Backend::policy_delete(std::uint32_t policy_id, racoon_op, racoon_error* err) {
     const auto at = policies_.find(policy_id);
     if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
-    Failure failure;
-    if (!routes_.remove(policy_id, &failure)) {
-        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
-    }
-    policies_.erase(at);
-    Writer out = begin_frame(Message::PolicyDelete, 0);
-    out.u32(policy_id);
-    send(request_text("policy_delete", policy_id), out.view(), nullptr);
-    return RACOON_OK;
+    const Installed gone = at->second;
+    const racoon_status status = remove_policy(policy_id, err);
+    if (status == RACOON_OK) tell_setkey(pfkey::kSpdDelete, gone);
+    return status;
 }
 
 racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_policy& policy,
@@ -80,26 +122,20 @@ racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_p
     if (valid != RACOON_OK) return valid;
     const auto at = policies_.find(old_id);
     if (at == policies_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such policy");
-    if (!sdk::same_place(at->second, policy))
+    if (!sdk::same_place(at->second.policy, policy))
         return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
     if (policy.id != old_id && policies_.count(policy.id) != 0)
         return sdk::fail(err, RACOON_STATE, "the policy exists");
-    Failure failure;
-    if (policy.direction == RACOON_DIR_OUT && !routes_.replace(old_id, policy, &failure)) {
-        return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
-    }
-    policies_.erase(at);
-    policies_[policy.id] = policy;
-    Writer out = begin_frame(Message::PolicyUpdate, 0);
-    out.u32(old_id);
-    write_policy(out, policy);
-    send(request_text("policy_update", old_id), out.view(), nullptr);
-    return RACOON_OK;
+    const Installed installed{policy, at->second.index, wall_seconds(), false};
+    const racoon_status status = replace_policy(old_id, installed, err);
+    if (status == RACOON_OK) tell_setkey(pfkey::kSpdUpdate, installed);
+    return status;
 }
 
 racoon_status Backend::policy_dump(EachPolicy each, void* arg, racoon_error*) {
-    const std::map<std::uint32_t, racoon_kernel_policy> all = policies_;
-    for (const auto& [id, policy] : all) each(arg, &policy);
+    const std::map<std::uint32_t, Installed> all = policies_;
+    for (const auto& [id, installed] : all)
+        if (!installed.manual) each(arg, &installed.policy);
     return RACOON_OK;
 }
 

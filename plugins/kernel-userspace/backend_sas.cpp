@@ -111,7 +111,8 @@ void Backend::on_larval_timer() {
             continue;
         const Sa gone = at->second;
         sas_.erase(at);
-        emit(RACOON_KERNEL_EXPIRE_HARD, gone);
+        setkey_expire(gone, true);
+        if (!gone.note.manual) emit(RACOON_KERNEL_EXPIRE_HARD, gone);
     }
     if (opened_) arm_larval_timer();
 }
@@ -129,7 +130,8 @@ racoon_status Backend::can_do(const racoon_kernel_sa& sa, racoon_error* err) con
     return RACOON_OK;
 }
 
-racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err) {
+racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_error* err,
+                               std::function<void(racoon_status)> then) {
     const racoon_status can = can_do(sa, err);
     if (can != RACOON_OK) return can;
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
@@ -157,8 +159,10 @@ racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_
     entry.info.dst = sa.dst;
     entry.policy_id = sa.policy_id;
     entry.serial = ++serial_;
+    entry.note = note_of(sa, wall_seconds());
+    entry.note.manual = static_cast<bool>(then);
     sas_[key] = entry;
-    pending_[number] = {op, true, key, std::move(what)};
+    pending_[number] = {op, true, key, std::move(what), std::move(then)};
     return RACOON_PENDING;
 }
 
@@ -188,14 +192,22 @@ racoon_status Backend::sa_add(const racoon_kernel_sa& sa, racoon_op op, racoon_e
 racoon_status Backend::sa_delete(const racoon_kernel_sa_id& id, racoon_op, racoon_error* err) {
     const auto at = sas_.find(key_of(id.dst, id.protocol, id.spi));
     if (at == sas_.end()) return sdk::fail(err, RACOON_NOT_FOUND, "no such SA");
-    const bool complete = at->second.info.state != 0;
-    sas_.erase(at);
-    if (!complete) return RACOON_OK;
-    Writer out = begin_frame(Message::SaDelete, 0);
-    write_name(out, {id.dst, id.protocol, id.spi});
-    // A data process that it does not reach is ended, and the SA with it.
-    send(request_text("sa_delete", id.protocol, id.src, id.dst, id.spi), out.view(), nullptr);
+    tell_setkey(pfkey::kDelete, at->second);
+    drop_sa(at->first);
     return RACOON_OK;
+}
+
+void Backend::drop_sa(const SaKey& key) {
+    const auto at = sas_.find(key);
+    if (at == sas_.end()) return;
+    const racoon_kernel_sa_info info = at->second.info;
+    sas_.erase(at);
+    if (info.state == 0) return;
+    Writer out = begin_frame(Message::SaDelete, 0);
+    write_name(out, {info.dst, info.protocol, info.spi});
+    // A data process that it does not reach is ended, and the SA with it.
+    send(request_text("sa_delete", info.protocol, info.src, info.dst, info.spi), out.view(),
+         nullptr);
 }
 
 racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
@@ -216,7 +228,7 @@ racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr&
     const racoon_status sent = send(what, out.view(), err);
     if (sent != RACOON_OK) return sent;
     end.port = peer.port;
-    pending_[number] = {op, true, {}, std::move(what)};
+    pending_[number] = {op, true, {}, std::move(what), {}};
     return RACOON_PENDING;
 }
 
@@ -229,20 +241,25 @@ racoon_status Backend::sa_query(const racoon_kernel_sa_id& id, racoon_op op,
         *out = at->second.info;
         return RACOON_OK;
     }
+    return ask_facts(key, at->second.info, op, {}, err) ? RACOON_PENDING : RACOON_IO;
+}
+
+bool Backend::ask_facts(const SaKey& key, const racoon_kernel_sa_info& sa, racoon_op op,
+                        std::function<void(racoon_status)> then, racoon_error* err) {
     const std::uint32_t number = next_number();
     Writer frame = begin_frame(Message::SaQuery, number);
-    write_name(frame, {id.dst, id.protocol, id.spi});
-    std::string what = request_text("sa_query", id.protocol, id.src, id.dst, id.spi);
-    const racoon_status sent = send(what, frame.view(), err);
-    if (sent != RACOON_OK) return sent;
-    pending_[number] = {op, false, key, std::move(what)};
-    return RACOON_PENDING;
+    write_name(frame, {sa.dst, sa.protocol, sa.spi});
+    std::string what = request_text("sa_query", sa.protocol, sa.src, sa.dst, sa.spi);
+    if (send(what, frame.view(), err) != RACOON_OK) return false;
+    pending_[number] = {op, false, key, std::move(what), std::move(then)};
+    return true;
 }
 
 racoon_status Backend::sa_dump(EachSa each, void* arg, racoon_error*) {
     // A copy, since `each` may delete.
     const std::map<SaKey, Sa> all = sas_;
-    for (const auto& [key, sa] : all) each(arg, &sa.info);
+    for (const auto& [key, sa] : all)
+        if (!sa.note.manual) each(arg, &sa.info);
     return RACOON_OK;
 }
 

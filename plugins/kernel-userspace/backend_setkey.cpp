@@ -48,12 +48,13 @@ void Backend::open_setkey() {
         log(RACOON_LOG_INFO, "setkey acts on this stack through " + settings_.socket);
         return;
     }
-    log(RACOON_LOG_WARNING, "setkey cannot act on this stack: " + failure.text +
-                                "; name another path with `socket \"PATH\";` in the module's block, "
-                                "or none with `socket \"none\";`");
+    log(RACOON_LOG_WARNING,
+        "setkey cannot act on this stack: " + failure.text +
+            "; name another path with `socket \"PATH\";` in the module's block, "
+            "or none with `socket \"none\";`");
 }
 
-void Backend::reply(ClientId to, const pf::Message& request, pf::Message answer) {
+void Backend::reply_setkey(ClientId to, const pf::Message& request, pf::Message answer) {
     answer.seq = request.seq;
     answer.pid = request.pid;
     setkey_.send(to, encode(answer, dialect()));
@@ -67,14 +68,14 @@ void Backend::announce(ClientId from, const pf::Message& request, pf::Message an
     setkey_.tell(bytes, from);
 }
 
-void Backend::refuse(ClientId to, const pf::Message& request, int error) {
+void Backend::refuse_setkey(ClientId to, const pf::Message& request, int error) {
     setkey_.send(to, encode(refusal(request, error), dialect()));
 }
 
 void Backend::on_setkey(ClientId from, ByteView bytes) {
     auto request = pf::decode(bytes, dialect());
     if (!request) {
-        if (const auto head = head_of(bytes)) refuse(from, *head, EINVAL);
+        if (const auto head = head_of(bytes)) refuse_setkey(from, *head, EINVAL);
         return;
     }
     setkey_request(from, *request);
@@ -119,32 +120,36 @@ void Backend::setkey_request(ClientId from, pf::Message& request) {
             MessageSocket::Interest* const interest = setkey_.interest(from);
             if (interest == nullptr) return;
             if (request.type == pf::kRegister && !is_satype(request.satype))
-                return refuse(from, request, EINVAL);
+                return refuse_setkey(from, request, EINVAL);
             (request.type == pf::kRegister ? interest->registered : interest->promiscuous) =
                 request.type == pf::kRegister || request.satype != 0;
             pf::Message answer;
             answer.type = request.type;
             answer.satype = request.satype;
-            return reply(from, request, std::move(answer));
+            return reply_setkey(from, request, std::move(answer));
         }
         default:
-            return refuse(from, request, EOPNOTSUPP);
+            return refuse_setkey(from, request, EOPNOTSUPP);
     }
 }
 
 void Backend::start_dump(ClientId client, const pf::Message& request) {
     const bool policies = request.type == pf::kSpdDump;
-    if (!policies && !is_satype(request.satype)) return refuse(client, request, EINVAL);
+    if (!policies && !is_satype(request.satype)) return refuse_setkey(client, request, EINVAL);
     Dump dump;
     dump.request = refusal(request, 0);
+    // In the order in which they came.
+    std::map<std::uint64_t, std::uint32_t> policies_by_age;
+    std::map<std::uint64_t, SaKey> sas_by_age;
     if (policies) {
-        for (const auto& [id, installed] : policies_) dump.policies.push_back(id);
+        for (const auto& [id, installed] : policies_) policies_by_age.emplace(installed.index, id);
     } else {
         for (const auto& [key, sa] : sas_)
-            if (request.satype == pf::kSaUnspec ||
-                satype_of(sa.info.protocol) == request.satype)
-                dump.sas.push_back(key);
+            if (request.satype == pf::kSaUnspec || satype_of(sa.info.protocol) == request.satype)
+                sas_by_age.emplace(sa.serial, key);
     }
+    for (const auto& [age, id] : policies_by_age) dump.policies.push_back(id);
+    for (const auto& [age, key] : sas_by_age) dump.sas.push_back(key);
     dumps_[client] = std::move(dump);
     setkey_.hold(client, true);
     go_on(client);
@@ -173,8 +178,8 @@ void Backend::go_on(ClientId client) {
                 --asks->second.asked;
                 const auto now = sas_.find(key);
                 if (status == RACOON_OK && now != sas_.end())
-                    show(client, describe(pf::kDump, now->second.info, now->second.note,
-                                          wall_seconds()));
+                    show(client,
+                         describe(pf::kDump, now->second.info, now->second.note, wall_seconds()));
                 go_on(client);
             };
             if (sa->second.info.state != 0 &&
@@ -182,8 +187,7 @@ void Backend::go_on(ClientId client) {
                 ++dump.asked;
                 continue;
             }
-            show(client,
-                 describe(pf::kDump, sa->second.info, sa->second.note, wall_seconds()));
+            show(client, describe(pf::kDump, sa->second.info, sa->second.note, wall_seconds()));
         } else {
             if (!dump.sas.empty() || dump.asked != 0) return;
             const Dump ended = std::move(dump);
@@ -193,7 +197,7 @@ void Backend::go_on(ClientId client) {
                 last.seq = 0;
                 setkey_.send(client, encode(last, dialect()));
             } else {
-                refuse(client, ended.request, ENOENT);
+                refuse_setkey(client, ended.request, ENOENT);
             }
             return setkey_.hold(client, false);
         }

@@ -49,7 +49,8 @@ int Backend::put_manual(racoon_kernel_policy policy, bool replace, std::uint32_t
     const racoon_status valid = check(policy, &why);
     if (valid != RACOON_OK) return valid == RACOON_NOT_SUPPORTED ? EOPNOTSUPP : EINVAL;
     const Installed before = there ? old->second : Installed{};
-    Installed now{policy, there ? before.index : next_index(policy.direction), wall_seconds(), true};
+    Installed now{policy, there ? before.index : next_index(policy.direction), wall_seconds(),
+                  true};
     foreign_.put(now.index, policy);
     // What the daemon need not know has a number from the other end.
     const std::uint32_t told = foreign_.number_of(now.index);
@@ -100,39 +101,39 @@ int Backend::take_policy_away(std::uint32_t id) {
 void Backend::setkey_policy_add(ClientId from, const pf::Message& request) {
     racoon_kernel_policy policy{};
     std::uint32_t id = 0;
-    int error = read_policy(request, [this] { return fresh_reqid(); }, &policy);
+    int error = read_policy(
+        request, [this] { return fresh_reqid(); }, &policy);
     if (error == 0) error = put_manual(policy, request.type == pf::kSpdUpdate, &id);
-    if (error != 0) return refuse(from, request, error);
+    if (error != 0) return refuse_setkey(from, request, error);
     const auto at = policies_.find(id);
-    if (at == policies_.end()) return refuse(from, request, ESRCH);
+    if (at == policies_.end()) return refuse_setkey(from, request, ESRCH);
     const Installed& i = at->second;
     announce(from, request, describe(request.type, i.policy, i.index, i.created));
 }
 
 void Backend::setkey_policy_delete(ClientId from, const pf::Message& request) {
     racoon_kernel_policy place{};
-    if (const int error = read_place(request, &place)) return refuse(from, request, error);
+    if (const int error = read_place(request, &place)) return refuse_setkey(from, request, error);
     const auto at = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
         return sdk::same_place(entry.second.policy, place);
     });
-    if (at == policies_.end()) return refuse(from, request, ENOENT);
+    if (at == policies_.end()) return refuse_setkey(from, request, ENOENT);
     const Installed gone = at->second;
-    if (const int error = take_policy_away(at->first)) return refuse(from, request, error);
+    if (const int error = take_policy_away(at->first)) return refuse_setkey(from, request, error);
     announce(from, request, describe(request.type, gone.policy, gone.index, gone.created));
 }
 
 // By number: it is shown, or taken away.
 void Backend::setkey_policy_get(ClientId from, const pf::Message& request) {
-    if (request.policy() == nullptr) return refuse(from, request, EINVAL);
+    if (request.policy() == nullptr) return refuse_setkey(from, request, EINVAL);
     const std::uint32_t index = request.policy()->id;
-    const auto at = std::find_if(policies_.begin(), policies_.end(), [&](const auto& entry) {
-        return entry.second.index == index;
-    });
-    if (at == policies_.end()) return refuse(from, request, ENOENT);
+    const auto at = std::find_if(policies_.begin(), policies_.end(),
+                                 [&](const auto& entry) { return entry.second.index == index; });
+    if (at == policies_.end()) return refuse_setkey(from, request, ENOENT);
     const Installed found = at->second;
     const pf::Message answer = describe(request.type, found.policy, found.index, found.created);
-    if (request.type == pf::kSpdGet) return reply(from, request, answer);
-    if (const int error = take_policy_away(at->first)) return refuse(from, request, error);
+    if (request.type == pf::kSpdGet) return reply_setkey(from, request, answer);
+    if (const int error = take_policy_away(at->first)) return refuse_setkey(from, request, error);
     announce(from, request, answer);
 }
 
@@ -145,7 +146,7 @@ void Backend::setkey_policy_flush(ClientId from, const pf::Message& request) {
         if (policies_.count(id) == 0) continue;
         if (const int error = take_policy_away(id)) failed = error;
     }
-    if (failed != 0) return refuse(from, request, failed);
+    if (failed != 0) return refuse_setkey(from, request, failed);
     pf::Message answer;
     answer.type = request.type;
     announce(from, request, answer);

@@ -56,7 +56,7 @@ void Backend::setkey_add(ClientId from, const pf::Message& request) {
     if (error == 0 && sas_.size() >= kMostWithManual) error = ENOBUFS;
     if (error != 0) {
         forget_keys(sa);
-        return refuse(from, request, error);
+        return refuse_setkey(from, request, error);
     }
     sa.direction = routes_.is_local(sa.dst) ? RACOON_DIR_IN : RACOON_DIR_OUT;
     if (sa.direction == RACOON_DIR_OUT) sa.replay_window = 0;
@@ -69,22 +69,23 @@ void Backend::setkey_add(ClientId from, const pf::Message& request) {
             announce(from, asked,
                      describe(asked.type, made->second.info, made->second.note, wall_seconds()));
         else
-            refuse(from, asked, s == RACOON_NOT_SUPPORTED ? ENOSYS : errno_of(s));
+            refuse_setkey(from, asked, s == RACOON_NOT_SUPPORTED ? ENOSYS : errno_of(s));
         setkey_.hold(from, false);
     });
     forget_keys(sa);
     if (status == RACOON_PENDING) return;
-    refuse(from, asked, errno_of(status));
+    refuse_setkey(from, asked, errno_of(status));
     setkey_.hold(from, false);
 }
 
 void Backend::setkey_get_spi(ClientId from, const pf::Message& request) {
     racoon_kernel_spi_request wanted{};
-    if (const int error = read_spi_request(request, &wanted)) return refuse(from, request, error);
-    if (sas_.size() >= kMostWithManual) return refuse(from, request, ENOBUFS);
+    if (const int error = read_spi_request(request, &wanted))
+        return refuse_setkey(from, request, error);
+    if (sas_.size() >= kMostWithManual) return refuse_setkey(from, request, ENOBUFS);
     racoon_kernel_spi_result got{};
     const racoon_status status = spi_get(wanted, 0, &got, nullptr);
-    if (status != RACOON_OK) return refuse(from, request, errno_of(status));
+    if (status != RACOON_OK) return refuse_setkey(from, request, errno_of(status));
     Sa& sa = sas_.at(key_of(wanted.dst, wanted.protocol, got.spi));
     sa.note.manual = true;
     announce(from, request, describe(pf::kGetSpi, sa.info, sa.note, wall_seconds()));
@@ -92,17 +93,17 @@ void Backend::setkey_get_spi(ClientId from, const pf::Message& request) {
 
 void Backend::setkey_get(ClientId from, const pf::Message& request) {
     racoon_kernel_sa_id name{};
-    if (const int error = read_name(request, &name)) return refuse(from, request, error);
+    if (const int error = read_name(request, &name)) return refuse_setkey(from, request, error);
     const SaKey key = key_of(name.dst, name.protocol, name.spi);
     const auto at = sas_.find(key);
-    if (at == sas_.end()) return refuse(from, request, ESRCH);
+    if (at == sas_.end()) return refuse_setkey(from, request, ESRCH);
     const auto tell = [this, from, key, asked = refusal(request, 0)](racoon_status status) {
         const auto now = sas_.find(key);
         if (status == RACOON_OK && now != sas_.end())
-            reply(from, asked,
-                  describe(pf::kGet, now->second.info, now->second.note, wall_seconds()));
+            reply_setkey(from, asked,
+                         describe(pf::kGet, now->second.info, now->second.note, wall_seconds()));
         else
-            refuse(from, asked, ESRCH);
+            refuse_setkey(from, asked, ESRCH);
         setkey_.hold(from, false);
     };
     if (at->second.info.state == 0) return tell(RACOON_OK);
@@ -112,9 +113,9 @@ void Backend::setkey_get(ClientId from, const pf::Message& request) {
 
 void Backend::setkey_delete(ClientId from, const pf::Message& request) {
     racoon_kernel_sa_id name{};
-    if (const int error = read_name(request, &name)) return refuse(from, request, error);
+    if (const int error = read_name(request, &name)) return refuse_setkey(from, request, error);
     const auto at = sas_.find(key_of(name.dst, name.protocol, name.spi));
-    if (at == sas_.end()) return refuse(from, request, ESRCH);
+    if (at == sas_.end()) return refuse_setkey(from, request, ESRCH);
     const Sa gone = at->second;
     drop_sa(at->first);
     announce(from, request, describe(pf::kDelete, gone.info, gone.note, wall_seconds()));
@@ -123,11 +124,12 @@ void Backend::setkey_delete(ClientId from, const pf::Message& request) {
 
 // As a kernel's, it takes all.
 void Backend::setkey_flush(ClientId from, const pf::Message& request) {
-    if (!is_satype(request.satype)) return refuse(from, request, EINVAL);
+    if (!is_satype(request.satype)) return refuse_setkey(from, request, EINVAL);
     std::vector<Sa> lost;
     for (auto it = sas_.begin(); it != sas_.end();) {
         const auto next = std::next(it);
-        if (request.satype == pf::kSaUnspec || satype_of(it->second.info.protocol) == request.satype) {
+        if (request.satype == pf::kSaUnspec ||
+            satype_of(it->second.info.protocol) == request.satype) {
             lost.push_back(it->second);
             sas_.erase(it);
         }

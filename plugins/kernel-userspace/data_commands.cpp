@@ -47,6 +47,8 @@ void DataPath::command(ByteView bytes, std::int64_t now) {
             return set_sa(*frame, now);
         case Message::SaDelete:
             return delete_sa(*frame);
+        case Message::SaFlush:
+            return flush_sas(*frame);
         case Message::SaMove:
             return move_sa(*frame);
         case Message::SaQuery:
@@ -114,6 +116,17 @@ void DataPath::delete_sa(const Frame& frame) {
     const SaKey key = key_of(name->dst, name->protocol, name->spi);
     if (sas_.count(key) == 0) return refuse(frame.number, RACOON_NOT_FOUND, "no such SA");
     end_sa(key, false);
+    reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::flush_sas(const Frame& frame) {
+    Reader in(frame.body);
+    const std::uint32_t protocol = in.u32();
+    if (!in.ok()) return refuse(frame.number, RACOON_INVALID_ARGUMENT, "malformed protocol");
+    std::vector<SaKey> all;
+    for (const auto& [key, sa] : sas_)
+        if (protocol == 0 || sa.facts.protocol == protocol) all.push_back(key);
+    for (const SaKey& key : all) end_sa(key, false);
     reply(frame.number, RACOON_OK, {});
 }
 

@@ -134,6 +134,7 @@ class DataPath {
     // data_commands.cpp
     void set_sa(const Frame& frame, std::int64_t now);
     void delete_sa(const Frame& frame);
+    void flush_sas(const Frame& frame);
     void move_sa(const Frame& frame);
     void query_sa(const Frame& frame, std::int64_t now);
     void set_policy(const Frame& frame);

@@ -41,6 +41,7 @@ bool is_device_name(const std::string& name) {
 racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
                         racoon_error* err) noexcept {
     auto settings = std::make_unique<Settings>();
+    settings->socket = RACOON_STACK_SOCKET;
     const sdk::HostServices& host = backend(ctx).host();
     if (conf != nullptr && host.conf != nullptr) {
         void* const h = host.host->ctx;
@@ -59,6 +60,16 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
                 if (err != nullptr) std::strcpy(err->key, "df");
                 return sdk::fail(err, RACOON_CONFIG,
                                  "found \"" + df + "\", expected \"copy\" or \"clear\"");
+            }
+        }
+        if (host.conf->get_text(h, conf, "socket", &text) == RACOON_OK && text.size != 0) {
+            settings->socket.assign(text.data, text.data + text.size);
+            if (settings->socket == "none") settings->socket.clear();
+            if (!settings->socket.empty() && settings->socket[0] != '/') {
+                if (err != nullptr) std::strcpy(err->key, "socket");
+                return sdk::fail(
+                    err, RACOON_CONFIG,
+                    "found \"" + settings->socket + "\", expected an absolute path or \"none\"");
             }
         }
         if (host.conf->get_integer(h, conf, "table", &number) == RACOON_OK) {

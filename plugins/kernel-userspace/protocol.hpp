@@ -24,6 +24,7 @@ enum class Message : std::uint8_t {
     SaMove,        // SaName, the peer with its new port
     Settings,      // PathSettings
     PolicyUpdate,  // id of the one that goes, racoon_kernel_policy
+    SaFlush,       // protocol; 0: all
     // to the keeper
     Reply = 128,  // status, then a body or an error text
     Event,        // racoon_kernel_event

@@ -205,6 +205,12 @@ bool Routes::local_address_in(const racoon_addr& net, unsigned prefix, racoon_ad
     return done;
 }
 
+bool Routes::is_local(const racoon_addr& address) {
+    racoon_addr found{};
+    int error = 0;
+    return local_address_in(address, address.family == 6 ? 128 : 32, &found, &error);
+}
+
 bool Routes::open(const std::string& device, std::uint32_t table, std::uint32_t mark,
                   Failure* failure) {
     table_ = table;

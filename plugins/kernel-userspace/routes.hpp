@@ -47,6 +47,9 @@ class Routes {
     /// False: the rule is still there, and so is the policy.
     bool remove(std::uint32_t policy_id, Failure* failure);
 
+    /// Whether this host has that address now.
+    bool is_local(const racoon_addr& address);
+
     std::uint32_t device_index() const { return device_index_; }
     /// The netlink port of our requests.
     std::uint32_t port() const;

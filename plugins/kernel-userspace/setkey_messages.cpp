@@ -24,8 +24,8 @@ struct Numbered {
     std::uint32_t icv_bits;  // PF_KEY has no word for it: as Linux cuts it there
 };
 constexpr Numbered kIntegrity[] = {
-    {2, "hmac(md5)", 96},      {3, "hmac(sha1)", 96},     {5, "hmac(sha256)", 96},
-    {6, "hmac(sha384)", 192},  {7, "hmac(sha512)", 256},  {9, "xcbc(aes)", 96},
+    {2, "hmac(md5)", 96},     {3, "hmac(sha1)", 96},    {5, "hmac(sha256)", 96},
+    {6, "hmac(sha384)", 192}, {7, "hmac(sha512)", 256}, {9, "xcbc(aes)", 96},
 };
 constexpr Numbered kEncryption[] = {
     {3, "cbc(des3_ede)", 0},      {11, "ecb(cipher_null)", 0}, {12, "cbc(aes)", 0},
@@ -178,7 +178,7 @@ int read_sa(const Message& m, racoon_kernel_sa* out) {
     out->spi = name.spi;
     out->src = name.src;
     out->dst = name.dst;
-    out->mode = mode_of(m.sa2 ? m.sa2->mode : kModeAny);
+    out->mode = mode_of(m.sa2.value_or(Sa2{}).mode);
     out->reqid = m.sa2 ? m.sa2->reqid : 0;
     out->replay_window = m.replay ? *m.replay : m.sa->replay;
     if (out->mode == 0 || out->spi == 0 || m.sa->state > kDying) return EINVAL;
@@ -200,7 +200,7 @@ int read_spi_request(const Message& m, racoon_kernel_spi_request* out) {
     *out = {};
     out->struct_size = sizeof(*out);
     out->protocol = protocol_of(m.satype);
-    out->mode = mode_of(m.sa2 ? m.sa2->mode : kModeAny);
+    out->mode = mode_of(m.sa2.value_or(Sa2{}).mode);
     out->reqid = m.sa2 ? m.sa2->reqid : 0;
     if (out->protocol == 0 || out->mode == 0 || !m.range || !take_ends(m, &out->src, &out->dst))
         return EINVAL;

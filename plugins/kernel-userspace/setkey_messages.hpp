@@ -12,7 +12,7 @@ namespace racoon::kernel_userspace {
 
 /// What the keeper remembers of an SA for showing it. No key is among it.
 struct SaNote {
-    bool manual = false;  // setkey's
+    bool manual = false;                              // setkey's
     std::uint8_t authentication = 0, encryption = 0;  // numbers of PF_KEY
     std::uint32_t flags = 0;                          // RACOON_SA_…
     std::int64_t soft_ns = 0, hard_ns = 0;
