@@ -27,8 +27,10 @@ Status choose(Arguments& out, bool& chosen, Action action, char option) {
     return ok();
 }
 
-constexpr int kKernel = 0x100;  // beyond every letter
-const option kLong[] = {{"kernel", required_argument, nullptr, kKernel}, {nullptr, 0, nullptr, 0}};
+constexpr int kKernel = 0x100, kSocket = 0x101;  // beyond every letter
+const option kLong[] = {{"kernel", required_argument, nullptr, kKernel},
+                        {"socket", required_argument, nullptr, kSocket},
+                        {nullptr, 0, nullptr, 0}};
 
 Status take_kernel(Arguments& out, std::string_view word) {
     const std::vector<std::string_view> words = stack_words();
@@ -106,7 +108,13 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
             case 'v':
                 out.verbose = true;
                 break;
+            case kSocket:
+                out.socket = optarg;
+                if (out.socket.empty() || out.socket[0] != '/')
+                    return fail(Errc::Config, "--socket takes an absolute path");
+                break;
             default:
+                if (optopt == kSocket) return fail(Errc::Config, "--socket takes an absolute path");
                 if (optopt == kKernel)
                     return fail(Errc::Config, fmt::format("--kernel takes one of {}",
                                                           fmt::join(stack_words(), ", ")));
@@ -138,7 +146,8 @@ std::string usage(const std::string& program) {
         "       {0} [-Pv] -F\n"
         "       {0} [-H] -x\n"
         "       {0} [-V] [-h]\n"
-        "with --kernel {1}: the stack to work on (auto)\n",
+        "with --kernel {1}: the stack to work on (auto)\n"
+        "     --socket path: where the daemon listens whose stack it is\n",
         program, fmt::join(stack_words(), "|"));
 }
 

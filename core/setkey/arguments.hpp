@@ -5,7 +5,7 @@
 //     setkey [-Pv] -F                  setkey [-H] -x
 //     setkey -V                        setkey -h
 //
-// with --kernel STACK in any of them.
+// with --kernel STACK, and --socket PATH for a daemon's own, in any of them.
 #pragma once
 
 #include <string>
@@ -40,6 +40,7 @@ struct Arguments {
     bool repeat = false;                // -l
     int watch = 0;                      // how many -x
     std::string kernel = "auto";        // --kernel: a word of stack_select
+    std::string socket;                 // --socket
 };
 
 /// Errors: Config, with what was found.

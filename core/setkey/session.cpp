@@ -101,7 +101,7 @@ std::string refusal_hint(const Command& c, int error) {
 }
 
 Status Session::open() {
-    RACOON_TRY(stack_, stack_select(how_.kernel));
+    RACOON_TRY(stack_, stack_select(how_.kernel, how_.socket));
     return ok();
 }
 

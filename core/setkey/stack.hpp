@@ -56,6 +56,7 @@ class Stack {
 /// Words of --kernel: "auto" is the first of the others that this kernel has.
 std::vector<std::string_view> stack_words();
 /// An open stack. Errors: Unsupported, with what the kernel lacks of all that were tried; Denied; Io.
-Result<std::unique_ptr<Stack>> stack_select(std::string_view word);
+/// `socket`: the path at which a daemon with a stack of its own listens, which is then the one; "": wherever it does.
+Result<std::unique_ptr<Stack>> stack_select(std::string_view word, const std::string& socket = {});
 
 }  // namespace racoon::setkey

@@ -6,8 +6,10 @@
 
 namespace racoon::setkey {
 
-class PfKeyStack final : public Stack {
+class PfKeyStack : public Stack {
   public:
+    explicit PfKeyStack(const pfkey::Dialect& dialect = pfkey::native_dialect())
+        : socket_(dialect) {}
     Status open() override;
     const pfkey::Dialect& dialect() const override { return socket_.dialect(); }
     int transact(pfkey::Message& message, const Each& answer) override;
@@ -16,7 +18,7 @@ class PfKeyStack final : public Stack {
     Got receive(Told* out) override;
     pfkey::ByteView last() const override { return socket_.last(); }
 
-  private:
+  protected:
     pfkey::Socket socket_;
 };
 

@@ -1,4 +1,5 @@
 #include "setkey/stack.hpp"
+#include "setkey/stack_local.hpp"
 #include "setkey/stack_pfkey.hpp"
 #ifdef RACOON_XFRM
 #include "setkey/stack_xfrm.hpp"
@@ -8,18 +9,24 @@ namespace racoon::setkey {
 
 namespace {
 
+constexpr std::string_view kLocal = "userspace";
+
 struct Candidate {
     std::string_view word;
-    std::unique_ptr<Stack> (*make)();
+    std::unique_ptr<Stack> (*make)(const std::string& socket);
 };
 
 template <typename T>
-std::unique_ptr<Stack> make() {
+std::unique_ptr<Stack> make(const std::string&) {
     return std::make_unique<T>();
 }
 
-// In the order in which "auto" tries them.
+// In the order in which "auto" tries them: who runs a daemon with a stack of its own means that one.
 constexpr Candidate kCandidates[] = {
+    {kLocal,
+     [](const std::string& socket) -> std::unique_ptr<Stack> {
+         return std::make_unique<LocalStack>(socket);
+     }},
 #ifdef RACOON_XFRM
     {"xfrm", make<XfrmStack>},
 #endif
@@ -34,11 +41,14 @@ std::vector<std::string_view> stack_words() {
     return out;
 }
 
-Result<std::unique_ptr<Stack>> stack_select(std::string_view word) {
+Result<std::unique_ptr<Stack>> stack_select(std::string_view word, const std::string& socket) {
     std::string lacks;
+    if (!socket.empty() && word == "auto") word = kLocal;
+    if (!socket.empty() && word != kLocal)
+        return fail(Errc::Config, "--socket goes with --kernel userspace");
     for (const Candidate& c : kCandidates) {
         if (word != "auto" && word != c.word) continue;
-        std::unique_ptr<Stack> stack = c.make();
+        std::unique_ptr<Stack> stack = c.make(socket);
         const Status opened = stack->open();
         if (opened) return stack;
         if (opened.error().code() != Errc::Unsupported)

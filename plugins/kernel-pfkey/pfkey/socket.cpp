@@ -2,16 +2,24 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace racoon::pfkey {
 namespace {
 constexpr int kReceiveBuffer = 2 << 20;  // a burst of acquires is some thousand messages
 constexpr int kAnswerMs = 5000;
 constexpr std::size_t kMaxMessage = 65536 * 8;
+
+#ifdef MSG_NOSIGNAL
+constexpr int kSendFlags = MSG_NOSIGNAL;
+#else
+constexpr int kSendFlags = 0;
+#endif
 
 bool is_dump(const Message& m) {
     return m.type == kDump || m.type == kSpdDump;
@@ -33,6 +41,31 @@ int Socket::open(std::uint32_t receive_buffer) {
     return 0;
 }
 
+int Socket::open_local(const std::string& path, std::uint32_t* listener) {
+    close();
+    *listener = 0;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof(address.sun_path)) return ENAMETOOLONG;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    fd_ = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd_ < 0) return errno;
+    if (::connect(fd_, reinterpret_cast<const struct sockaddr*>(&address), sizeof(address)) != 0) {
+        const int error = errno;
+        close();
+        return error;
+    }
+#ifdef SO_PEERCRED
+    struct ucred peer {};
+    socklen_t size = sizeof(peer);
+    if (::getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+        *listener = static_cast<std::uint32_t>(peer.pid);
+#endif
+    pid_ = static_cast<std::uint32_t>(::getpid());
+    buffer_.resize(kMaxMessage);
+    return 0;
+}
+
 void Socket::close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -43,7 +76,7 @@ int Socket::send(const Message& message) {
     std::vector<std::uint8_t> bytes = encode(message, dialect_);
     ssize_t sent = -1;
     do {
-        sent = ::send(fd_, bytes.data(), bytes.size(), 0);
+        sent = ::send(fd_, bytes.data(), bytes.size(), kSendFlags);
     } while (sent < 0 && errno == EINTR);
     const int error = sent < 0 ? errno : 0;
     std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
@@ -62,7 +95,7 @@ bool Socket::wait() {
 Socket::Got Socket::receive(Message* out) {
     ssize_t n = 0;
     do {
-        n = ::recv(fd_, buffer_.data(), buffer_.size(), 0);
+        n = ::recv(fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Got::Nothing;
     if (n < 0 && errno == ENOBUFS) return Got::Overrun;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pfkey/message.hpp"
@@ -24,6 +25,9 @@ class Socket {
 
     /// 0, or errno. `receive_buffer`: bytes to ask for, if they are more than it asks for by itself.
     int open(std::uint32_t receive_buffer = 0);
+    /// Instead of the kernel's: a socket of this machine at which somebody speaks the same. `listener`: the process
+    /// that does; 0: not known. 0, or errno.
+    int open_local(const std::string& path, std::uint32_t* listener);
     void close();
     int fd() const { return fd_; }
     std::uint32_t pid() const { return pid_; }
