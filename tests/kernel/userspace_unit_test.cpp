@@ -231,6 +231,17 @@ TEST(ReplayWindow, AgreesWithASetOfAllNumbers) {
     }
 }
 
+TEST(ReplayWindow, OfNoPacketsRefusesNone) {
+    ReplayWindow window(0);
+    for (const std::uint32_t n : {5u, 5u, 1u, 0u, 0xffffffffu, 1u}) {
+        const auto sequence = window.infer(n, false);
+        ASSERT_EQ(sequence.has_value(), n != 0);
+        if (!sequence) continue;
+        EXPECT_TRUE(window.fresh(*sequence)) << n;
+        window.accept(*sequence);
+    }
+}
+
 TEST(ReplayWindow, InfersTheUpperHalfAcrossTheWrap) {
     ReplayWindow window(64);
     EXPECT_EQ(window.infer(5, true), 5u);
