@@ -85,6 +85,7 @@ class Backend final : public sdk::KernelBackend {
         racoon_kernel_policy policy{};
         std::uint32_t index = 0;   // setkey's number for it
         std::int64_t created = 0;  // seconds since the epoch
+        std::int64_t used = 0;     // the same, as last asked for; 0: never
         bool manual = false;       // setkey's
     };
     struct Pending {
@@ -93,6 +94,7 @@ class Backend final : public sdk::KernelBackend {
         SaKey key{};
         std::string what;  // the request and its object, for what is told of a failure
         std::function<void(racoon_status)> then;  // instead of the core
+        std::uint32_t policy_id = 0;              // a query of a policy, not of an SA
     };
     // What is still to be shown to a client that asked for all. One is kept back, since the last has number 0.
     struct Dump {
@@ -129,6 +131,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status put_policy(const Installed& policy, racoon_error* err);
     racoon_status replace_policy(std::uint32_t old_id, const Installed& policy, racoon_error* err);
     racoon_status remove_policy(std::uint32_t id, racoon_error* err);
+    bool ask_used(std::uint32_t policy_id, std::function<void(racoon_status)> then);
     std::uint32_t next_index(std::uint32_t direction) { return index_for(++indexes_, direction); }
     void send_policy(const racoon_kernel_policy& policy);
     void on_message(ByteView bytes);
@@ -160,7 +163,8 @@ class Backend final : public sdk::KernelBackend {
     void refuse_setkey(ClientId to, const pfkey::Message& request, int error);
     void start_dump(ClientId client, const pfkey::Message& request);
     void go_on(ClientId client);
-    void show(ClientId client, pfkey::Message next);
+    void shown(ClientId client, std::optional<pfkey::Message> next);
+    void end_dump(ClientId client);
     // backend_setkey_sas.cpp
     void setkey_add(ClientId from, const pfkey::Message& request);
     void setkey_get(ClientId from, const pfkey::Message& request);

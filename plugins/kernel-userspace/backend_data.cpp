@@ -162,8 +162,10 @@ void Backend::on_reply(const Frame& frame) {
     const auto sa = sas_.find(pending.key);
     if (status != RACOON_OK || !in.ok()) {
         const ByteView text = in.rest();
-        log(RACOON_LOG_ERROR, pending.what + ": the data process refuses it: " +
-                                  std::string(text.begin(), text.end()));
+        // What setkey asks about may have ended meanwhile.
+        if (pending.installs || !pending.then)
+            log(RACOON_LOG_ERROR, pending.what + ": the data process refuses it: " +
+                                      std::string(text.begin(), text.end()));
         if (pending.installs && sa != sas_.end()) sas_.erase(sa);
         return complete(pending, in.ok() ? status : RACOON_INTERNAL, nullptr, 0);
     }
@@ -171,6 +173,13 @@ void Backend::on_reply(const Frame& frame) {
         if (sa != sas_.end() && !sa->second.note.manual)
             tell_setkey(sa->second.info.direction == RACOON_DIR_IN ? pfkey::kUpdate : pfkey::kAdd,
                         sa->second);
+        return complete(pending, RACOON_OK, nullptr, 0);
+    }
+    if (pending.policy_id != 0) {
+        const auto policy = policies_.find(pending.policy_id);
+        const auto idle = read_idle(in.rest());
+        if (policy != policies_.end() && idle && *idle >= 0)
+            policy->second.used = wall_seconds() - *idle / 1'000'000'000;
         return complete(pending, RACOON_OK, nullptr, 0);
     }
     const auto facts = read_facts(in.rest());

@@ -97,11 +97,22 @@ racoon_status Backend::replace_policy(std::uint32_t old_id, const Installed& ins
     return RACOON_OK;
 }
 
+bool Backend::ask_used(std::uint32_t policy_id, std::function<void(racoon_status)> then) {
+    if (is_kept_here(policies_.at(policy_id).policy)) return false;
+    const std::uint32_t number = next_number();
+    Writer frame = begin_frame(Message::PolicyQuery, number);
+    frame.u32(policy_id);
+    std::string what = request_text("policy_query", policy_id);
+    if (send(what, frame.view(), nullptr) != RACOON_OK) return false;
+    pending_[number] = {0, false, {}, std::move(what), std::move(then), policy_id};
+    return true;
+}
+
 racoon_status Backend::policy_add(const racoon_kernel_policy& policy, racoon_op,
                                   racoon_error* err) {
     racoon_status status = check(policy, err);
     if (status != RACOON_OK) return status;
-    const Installed installed{policy, next_index(policy.direction), wall_seconds(), false};
+    const Installed installed{policy, next_index(policy.direction), wall_seconds(), 0, false};
     status = put_policy(installed, err);
     if (status == RACOON_OK) tell_setkey(pfkey::kSpdAdd, installed);
     return status;
@@ -126,7 +137,7 @@ racoon_status Backend::policy_update(std::uint32_t old_id, const racoon_kernel_p
         return sdk::fail(err, RACOON_INVALID_ARGUMENT, "the policy is for other traffic");
     if (policy.id != old_id && policies_.count(policy.id) != 0)
         return sdk::fail(err, RACOON_STATE, "the policy exists");
-    const Installed installed{policy, at->second.index, wall_seconds(), false};
+    const Installed installed{policy, at->second.index, wall_seconds(), 0, false};
     const racoon_status status = replace_policy(old_id, installed, err);
     if (status == RACOON_OK) tell_setkey(pfkey::kSpdUpdate, installed);
     return status;

@@ -162,7 +162,7 @@ racoon_status Backend::install(const racoon_kernel_sa& sa, racoon_op op, racoon_
     entry.note = note_of(sa, wall_seconds());
     entry.note.manual = static_cast<bool>(then);
     sas_[key] = entry;
-    pending_[number] = {op, true, key, std::move(what), std::move(then)};
+    pending_[number] = {op, true, key, std::move(what), std::move(then), 0};
     return RACOON_PENDING;
 }
 
@@ -228,7 +228,7 @@ racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr&
     const racoon_status sent = send(what, out.view(), err);
     if (sent != RACOON_OK) return sent;
     end.port = peer.port;
-    pending_[number] = {op, true, {}, std::move(what), {}};
+    pending_[number] = {op, true, {}, std::move(what), {}, 0};
     return RACOON_PENDING;
 }
 
@@ -251,7 +251,7 @@ bool Backend::ask_facts(const SaKey& key, const racoon_kernel_sa_info& sa, racoo
     write_name(frame, {sa.dst, sa.protocol, sa.spi});
     std::string what = request_text("sa_query", sa.protocol, sa.src, sa.dst, sa.spi);
     if (send(what, frame.view(), err) != RACOON_OK) return false;
-    pending_[number] = {op, false, key, std::move(what), std::move(then)};
+    pending_[number] = {op, false, key, std::move(what), std::move(then), 0};
     return true;
 }
 

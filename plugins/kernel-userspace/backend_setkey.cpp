@@ -161,57 +161,76 @@ void Backend::go_on(ClientId client) {
         const auto at = dumps_.find(client);
         if (at == dumps_.end()) return;
         Dump& dump = at->second;
+        if (dump.policies.empty() && dump.sas.empty()) {
+            if (dump.asked == 0) end_dump(client);
+            return;
+        }
+        if (dump.asked == kAskedAhead) return;
+        ++dump.asked;
         if (!dump.policies.empty()) {
-            const auto policy = policies_.find(dump.policies.front());
+            const std::uint32_t id = dump.policies.front();
             dump.policies.pop_front();
-            if (policy == policies_.end()) continue;
-            const Installed& i = policy->second;
-            show(client, describe(pf::kSpdDump, i.policy, i.index, i.created));
-        } else if (!dump.sas.empty() && dump.asked < kAskedAhead) {
+            const auto there = [this, client, id](racoon_status status) {
+                const auto now = policies_.find(id);
+                if (status != RACOON_OK || now == policies_.end()) return shown(client, {});
+                const Installed& i = now->second;
+                shown(client, describe(pf::kSpdDump, i.policy, i.index, i.created, i.used));
+            };
+            const bool asked =
+                policies_.count(id) != 0 && ask_used(id, [this, client, there](racoon_status s) {
+                    there(s);
+                    go_on(client);
+                });
+            if (!asked) there(RACOON_OK);
+        } else {
             const SaKey key = dump.sas.front();
             dump.sas.pop_front();
-            const auto sa = sas_.find(key);
-            if (sa == sas_.end()) continue;
-            const auto answered = [this, client, key](racoon_status status) {
-                const auto asks = dumps_.find(client);
-                if (asks == dumps_.end()) return;
-                --asks->second.asked;
+            const auto there = [this, client, key](racoon_status status) {
                 const auto now = sas_.find(key);
-                if (status == RACOON_OK && now != sas_.end())
-                    show(client,
-                         describe(pf::kDump, now->second.info, now->second.note, wall_seconds()));
-                go_on(client);
+                if (status != RACOON_OK || now == sas_.end()) return shown(client, {});
+                const Sa& sa = now->second;
+                shown(client, describe(pf::kDump, sa.info, sa.note, wall_seconds()));
             };
-            if (sa->second.info.state != 0 &&
-                ask_facts(key, sa->second.info, 0, answered, nullptr)) {
-                ++dump.asked;
-                continue;
-            }
-            show(client, describe(pf::kDump, sa->second.info, sa->second.note, wall_seconds()));
-        } else {
-            if (!dump.sas.empty() || dump.asked != 0) return;
-            const Dump ended = std::move(dump);
-            dumps_.erase(at);
-            if (ended.last) {
-                pf::Message last = *ended.last;
-                last.seq = 0;
-                setkey_.send(client, encode(last, dialect()));
-            } else {
-                refuse_setkey(client, ended.request, ENOENT);
-            }
-            return setkey_.hold(client, false);
+            const auto sa = sas_.find(key);
+            const bool asked = sa != sas_.end() && sa->second.info.state != 0 &&
+                               ask_facts(
+                                   key, sa->second.info, 0,
+                                   [this, client, there](racoon_status s) {
+                                       there(s);
+                                       go_on(client);
+                                   },
+                                   nullptr);
+            if (!asked) there(RACOON_OK);
         }
     }
 }
 
-void Backend::show(ClientId client, pf::Message next) {
-    Dump& dump = dumps_.at(client);
-    next.pid = dump.request.pid;
+// What was asked for is known, or gone meanwhile.
+void Backend::shown(ClientId client, std::optional<pf::Message> next) {
+    const auto at = dumps_.find(client);
+    if (at == dumps_.end()) return;
+    Dump& dump = at->second;
+    --dump.asked;
+    if (!next) return;
+    next->pid = dump.request.pid;
     const auto before = std::exchange(dump.last, std::move(next));
     if (!before) return;
-    pf::Message shown = *before;
-    shown.seq = ++dump.count;
-    setkey_.send(client, encode(shown, dialect()));
+    pf::Message out = *before;
+    out.seq = ++dump.count;
+    setkey_.send(client, encode(out, dialect()));
+}
+
+void Backend::end_dump(ClientId client) {
+    const Dump ended = std::move(dumps_.at(client));
+    dumps_.erase(client);
+    if (ended.last) {
+        pf::Message last = *ended.last;
+        last.seq = 0;
+        setkey_.send(client, encode(last, dialect()));
+    } else {
+        refuse_setkey(client, ended.request, ENOENT);
+    }
+    setkey_.hold(client, false);
 }
 
 }  // namespace racoon::kernel_userspace

@@ -14,7 +14,7 @@ namespace {
 
 namespace pf = racoon::pfkey;
 
-constexpr std::size_t kMostWithManual = sdk::ForeignPolicies::kMost;
+constexpr std::size_t kMostPoliciesWithManual = sdk::ForeignPolicies::kMost;
 // Numbers from here on are the configuration's.
 constexpr std::uint32_t kFirstReqid = pf::kManualReqIdMax + 1, kLastReqid = 0xffff;
 
@@ -43,13 +43,13 @@ int Backend::put_manual(racoon_kernel_policy policy, bool replace, std::uint32_t
     });
     const bool there = old != policies_.end();
     if (there && !replace) return EEXIST;
-    if (!there && policies_.size() >= kMostWithManual) return ENOBUFS;
+    if (!there && policies_.size() >= kMostPoliciesWithManual) return ENOBUFS;
     racoon_error why{};
     why.struct_size = sizeof(why);
     const racoon_status valid = check(policy, &why);
     if (valid != RACOON_OK) return valid == RACOON_NOT_SUPPORTED ? EOPNOTSUPP : EINVAL;
     const Installed before = there ? old->second : Installed{};
-    Installed now{policy, there ? before.index : next_index(policy.direction), wall_seconds(),
+    Installed now{policy, there ? before.index : next_index(policy.direction), wall_seconds(), 0,
                   true};
     foreign_.put(now.index, policy);
     // What the daemon need not know has a number from the other end.
@@ -108,7 +108,7 @@ void Backend::setkey_policy_add(ClientId from, const pf::Message& request) {
     const auto at = policies_.find(id);
     if (at == policies_.end()) return refuse_setkey(from, request, ESRCH);
     const Installed& i = at->second;
-    announce(from, request, describe(request.type, i.policy, i.index, i.created));
+    announce(from, request, describe(request.type, i.policy, i.index, i.created, i.used));
 }
 
 void Backend::setkey_policy_delete(ClientId from, const pf::Message& request) {
@@ -120,7 +120,8 @@ void Backend::setkey_policy_delete(ClientId from, const pf::Message& request) {
     if (at == policies_.end()) return refuse_setkey(from, request, ENOENT);
     const Installed gone = at->second;
     if (const int error = take_policy_away(at->first)) return refuse_setkey(from, request, error);
-    announce(from, request, describe(request.type, gone.policy, gone.index, gone.created));
+    announce(from, request,
+             describe(request.type, gone.policy, gone.index, gone.created, gone.used));
 }
 
 // By number: it is shown, or taken away.
@@ -131,7 +132,8 @@ void Backend::setkey_policy_get(ClientId from, const pf::Message& request) {
                                  [&](const auto& entry) { return entry.second.index == index; });
     if (at == policies_.end()) return refuse_setkey(from, request, ENOENT);
     const Installed found = at->second;
-    const pf::Message answer = describe(request.type, found.policy, found.index, found.created);
+    const pf::Message answer =
+        describe(request.type, found.policy, found.index, found.created, found.used);
     if (request.type == pf::kSpdGet) return reply_setkey(from, request, answer);
     if (const int error = take_policy_away(at->first)) return refuse_setkey(from, request, error);
     announce(from, request, answer);
@@ -154,7 +156,7 @@ void Backend::setkey_policy_flush(ClientId from, const pf::Message& request) {
 
 void Backend::tell_setkey(std::uint8_t type, const Installed& i) {
     if (!setkey_.anybody_listens()) return;
-    pf::Message m = describe(type, i.policy, i.index, i.created);
+    pf::Message m = describe(type, i.policy, i.index, i.created, i.used);
     m.pid = static_cast<std::uint32_t>(::getpid());
     setkey_.tell(encode(m, pf::linux_dialect()), 0);
 }

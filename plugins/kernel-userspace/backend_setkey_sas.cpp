@@ -13,7 +13,7 @@ namespace {
 namespace pf = racoon::pfkey;
 
 // The other half of what the data process takes is for what is negotiated.
-constexpr std::size_t kMostWithManual = 1u << 16;
+constexpr std::size_t kMostSasWithManual = 1u << 16;
 
 int errno_of(racoon_status status) {
     switch (status) {
@@ -53,7 +53,7 @@ void Backend::setkey_add(ClientId from, const pf::Message& request) {
     // Its keys are the core's to choose.
     if (error == 0 && update && at->second.info.state != 0 && !at->second.note.manual)
         error = EPERM;
-    if (error == 0 && sas_.size() >= kMostWithManual) error = ENOBUFS;
+    if (error == 0 && sas_.size() >= kMostSasWithManual) error = ENOBUFS;
     if (error != 0) {
         forget_keys(sa);
         return refuse_setkey(from, request, error);
@@ -82,7 +82,7 @@ void Backend::setkey_get_spi(ClientId from, const pf::Message& request) {
     racoon_kernel_spi_request wanted{};
     if (const int error = read_spi_request(request, &wanted))
         return refuse_setkey(from, request, error);
-    if (sas_.size() >= kMostWithManual) return refuse_setkey(from, request, ENOBUFS);
+    if (sas_.size() >= kMostSasWithManual) return refuse_setkey(from, request, ENOBUFS);
     racoon_kernel_spi_result got{};
     const racoon_status status = spi_get(wanted, 0, &got, nullptr);
     if (status != RACOON_OK) return refuse_setkey(from, request, errno_of(status));

@@ -57,6 +57,8 @@ void DataPath::command(ByteView bytes, std::int64_t now) {
             return set_policy(*frame);
         case Message::PolicyDelete:
             return delete_policy(*frame);
+        case Message::PolicyQuery:
+            return query_policy(*frame, now);
         case Message::PolicyUpdate:
             return update_policy(*frame);
         case Message::AcquireDone:
@@ -169,6 +171,18 @@ void DataPath::set_policy(const Frame& frame) {
     if (policies_.full()) return refuse(frame.number, RACOON_NO_MEMORY, "too many policies");
     policies_.insert(*policy);
     reply(frame.number, RACOON_OK, {});
+}
+
+void DataPath::query_policy(const Frame& frame, std::int64_t now) {
+    Reader in(frame.body);
+    const std::uint32_t id = in.u32();
+    for (const Policy& p : policies_.all()) {
+        if (!in.ok() || p.id != id) continue;
+        Writer body;
+        write_idle(body, p.used < 0 ? -1 : now - p.used);
+        return reply(frame.number, RACOON_OK, body.view());
+    }
+    refuse(frame.number, RACOON_NOT_FOUND, "no such policy");
 }
 
 void DataPath::update_policy(const Frame& frame) {

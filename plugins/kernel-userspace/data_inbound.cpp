@@ -209,7 +209,7 @@ void DataPath::opened(const Outer& outer, std::span<std::uint8_t> inner, std::ui
     if (*ecn != flow->traffic_class) set_traffic_class(packet, *ecn);
     flow->traffic_class = *ecn;
     if (open_next(packet, *flow, through, now)) return;
-    if (!admits(through, *flow)) {
+    if (!admits(through, *flow, now)) {
         ++drops_.not_selected;
         return;
     }
@@ -222,15 +222,16 @@ void DataPath::opened(const Outer& outer, std::span<std::uint8_t> inner, std::ui
 }
 
 // As Linux: what came out of SAs needs an inbound policy that asked for just those, in this order.
-bool DataPath::admits(const Layers& through, const Flow& flow) const {
+bool DataPath::admits(const Layers& through, const Flow& flow, std::int64_t now) const {
     for (const Sa* sa : through.all()) {
         const bool limited = sa->facts.selector.local.family != 0;
         if (limited && !covers(sa->facts.selector, flow.destination, flow.source, flow)) {
             return false;
         }
     }
-    const racoon_kernel_policy* policy = policies_.find(false, flow.destination, flow.source, flow);
+    const Policy* policy = policies_.find(false, flow.destination, flow.source, flow);
     if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC) return false;
+    policy->used = now;
     std::size_t matched = 0;
     for (std::uint32_t i = 0; i < policy->template_count; ++i) {
         const racoon_kernel_template& t = policy->templates[i];

@@ -94,11 +94,12 @@ void DataPath::from_tun(ByteView packet, std::int64_t now) {
 }
 
 void DataPath::outbound(ByteView packet, const Flow& flow, std::int64_t now) {
-    const racoon_kernel_policy* policy = policies_.find(true, flow.source, flow.destination, flow);
+    const Policy* policy = policies_.find(true, flow.source, flow.destination, flow);
     if (policy == nullptr || policy->action != RACOON_POLICY_IPSEC) {
         ++drops_.no_policy;
         return;
     }
+    policy->used = now;
     bool lacking = false;
     const auto layers = layers_for(*policy, flow, &lacking);
     if (!layers) hold(wanted(*policy, flow.source, flow.destination), packet);
@@ -115,9 +116,9 @@ void DataPath::from_tun_large(ByteView packet, std::size_t segment, std::int64_t
         ++drops_.malformed;
         return;
     }
-    const racoon_kernel_policy* policy =
-        policies_.find(true, flow->source, flow->destination, *flow);
+    const Policy* policy = policies_.find(true, flow->source, flow->destination, *flow);
     const bool sends = policy != nullptr && policy->action == RACOON_POLICY_IPSEC;
+    if (sends) policy->used = now;
     bool lacking = false;
     const auto layers = sends ? layers_for(*policy, *flow, &lacking) : std::nullopt;
     ByteView head;

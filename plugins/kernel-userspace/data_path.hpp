@@ -138,6 +138,7 @@ class DataPath {
     void move_sa(const Frame& frame);
     void query_sa(const Frame& frame, std::int64_t now);
     void set_policy(const Frame& frame);
+    void query_policy(const Frame& frame, std::int64_t now);
     void delete_policy(const Frame& frame);
     void update_policy(const Frame& frame);
     void acquire_done(const Frame& frame, std::int64_t now);
@@ -177,7 +178,7 @@ class DataPath {
     Sa* uncompressed_tunnel(const Flow& flow);
     void opened(const Outer& outer, std::span<std::uint8_t> packet, std::uint8_t next,
                 Layers& through, std::int64_t now);
-    bool admits(const Layers& through, const Flow& flow) const;
+    bool admits(const Layers& through, const Flow& flow, std::int64_t now) const;
     bool note(Opened opened);
     void follow(Sa& sa, const Outer& outer, std::int64_t now);
 

@@ -23,7 +23,7 @@ bool begins_in_transport(const racoon_kernel_policy& policy) {
 void Policies::insert(const racoon_kernel_policy& policy) {
     const auto at = std::find_if(policies_.begin(), policies_.end(),
                                  [&](const auto& p) { return p.priority < policy.priority; });
-    policies_.insert(at, policy);
+    policies_.emplace(at, policy);
     ++generation_;
 }
 
@@ -36,8 +36,8 @@ bool Policies::erase(std::uint32_t id) {
     return true;
 }
 
-const racoon_kernel_policy* Policies::find(bool outbound, const racoon_addr& local,
-                                           const racoon_addr& remote, const Flow& flow) const {
+const Policy* Policies::find(bool outbound, const racoon_addr& local, const racoon_addr& remote,
+                             const Flow& flow) const {
     const auto same_end = [](const racoon_addr& a, const racoon_addr& b) {
         return a.port == b.port && sdk::same_address(a, b);
     };
@@ -64,8 +64,8 @@ const racoon_kernel_policy* Policies::find(bool outbound, const racoon_addr& loc
     return known.policy;
 }
 
-const racoon_kernel_policy* Policies::look_up(bool outbound, const racoon_addr& local,
-                                              const racoon_addr& remote, const Flow& flow) const {
+const Policy* Policies::look_up(bool outbound, const racoon_addr& local, const racoon_addr& remote,
+                                const Flow& flow) const {
     for (const auto& p : policies_) {
         if ((p.direction == RACOON_DIR_OUT) == outbound &&
             covers(p.selector, local, remote, flow)) {

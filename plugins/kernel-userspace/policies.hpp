@@ -11,6 +11,11 @@
 
 namespace racoon::kernel_userspace {
 
+struct Policy : racoon_kernel_policy {
+    explicit Policy(const racoon_kernel_policy& policy) : racoon_kernel_policy(policy) {}
+    mutable std::int64_t used = -1;  // when a packet met it last; -1: never
+};
+
 class Policies {
   public:
     static constexpr std::size_t kMost = 1u << 15;
@@ -19,19 +24,19 @@ class Policies {
     void insert(const racoon_kernel_policy& policy);
     /// False: there is none of that number.
     bool erase(std::uint32_t id);
-    const std::vector<racoon_kernel_policy>& all() const { return policies_; }
+    const std::vector<Policy>& all() const { return policies_; }
 
     /// The first of that direction that covers the packet; null: none. Worth nothing after a change.
-    const racoon_kernel_policy* find(bool outbound, const racoon_addr& local,
-                                     const racoon_addr& remote, const Flow& flow) const;
+    const Policy* find(bool outbound, const racoon_addr& local, const racoon_addr& remote,
+                       const Flow& flow) const;
     /// Where policies decide by ports, or want transport mode, a fragment alone says too little.
     bool wants_whole(const Flow& fragment) const;
 
   private:
-    const racoon_kernel_policy* look_up(bool outbound, const racoon_addr& local,
-                                        const racoon_addr& remote, const Flow& flow) const;
+    const Policy* look_up(bool outbound, const racoon_addr& local, const racoon_addr& remote,
+                          const Flow& flow) const;
 
-    std::vector<racoon_kernel_policy> policies_;  // by priority, then age
+    std::vector<Policy> policies_;  // by priority, then age
     // What look_up found for a flow; worth nothing once the policies have changed.
     struct Known {
         std::uint64_t generation = 0;
@@ -40,7 +45,7 @@ class Policies {
         std::uint8_t protocol = 0;
         racoon_addr local{};
         racoon_addr remote{};
-        const racoon_kernel_policy* policy = nullptr;
+        const Policy* policy = nullptr;
     };
     static constexpr std::size_t kKnown = 1024;
     mutable std::vector<Known> known_ = std::vector<Known>(kKnown);

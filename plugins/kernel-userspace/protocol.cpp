@@ -222,6 +222,17 @@ std::optional<SaFacts> read_facts(ByteView body) {
     return f;
 }
 
+void write_idle(Writer& out, std::int64_t idle_ns) {
+    out.u64(static_cast<std::uint64_t>(idle_ns));
+}
+
+std::optional<std::int64_t> read_idle(ByteView body) {
+    Reader in(body);
+    const auto idle = static_cast<std::int64_t>(in.u64());
+    if (!whole(in)) return {};
+    return idle;
+}
+
 void write_event(Writer& out, const racoon_kernel_event& e) {
     for (const std::uint32_t v : {e.type, e.policy_id, e.protocol, e.spi}) out.u32(v);
     out.u64(e.acquire_token);

@@ -25,6 +25,7 @@ enum class Message : std::uint8_t {
     Settings,      // PathSettings
     PolicyUpdate,  // id of the one that goes, racoon_kernel_policy
     SaFlush,       // protocol; 0: all
+    PolicyQuery,   // id; the reply's body is how long ago a packet met it
     // to the keeper
     Reply = 128,  // status, then a body or an error text
     Event,        // racoon_kernel_event
@@ -80,6 +81,9 @@ void write_settings(Writer& out, const PathSettings& settings);
 std::optional<PathSettings> read_settings(ByteView body);
 void write_facts(Writer& out, const SaFacts& facts);
 std::optional<SaFacts> read_facts(ByteView body);
+/// -1: never.
+void write_idle(Writer& out, std::int64_t idle_ns);
+std::optional<std::int64_t> read_idle(ByteView body);
 void write_event(Writer& out, const racoon_kernel_event& event);
 std::optional<racoon_kernel_event> read_event(ByteView body);
 

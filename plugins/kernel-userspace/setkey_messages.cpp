@@ -306,7 +306,7 @@ Message describe(std::uint8_t type, const racoon_kernel_sa_info& info, const SaN
 }
 
 Message describe(std::uint8_t type, const racoon_kernel_policy& p, std::uint32_t index,
-                 std::int64_t created) {
+                 std::int64_t created, std::int64_t used) {
     const bool out = p.direction == RACOON_DIR_OUT;
     const racoon_selector& s = p.selector;
     const auto side = [&](const racoon_addr& a, std::uint8_t prefix) {
@@ -321,7 +321,7 @@ Message describe(std::uint8_t type, const racoon_kernel_policy& p, std::uint32_t
     m.reserved = 1;
     m.src = out ? side(s.local, s.local_prefix) : side(s.remote, s.remote_prefix);
     m.dst = out ? side(s.remote, s.remote_prefix) : side(s.local, s.local_prefix);
-    m.current = Lifetime{0, 0, epoch(created), 0};
+    m.current = Lifetime{0, 0, epoch(created), epoch(used)};
     m.hard = m.soft = Lifetime{};
     Policy policy;
     policy.type = p.action == RACOON_POLICY_IPSEC     ? kPolicyIpsec

@@ -46,7 +46,7 @@ pfkey::Message describe(std::uint8_t type, const racoon_kernel_sa_info& info, co
                         std::int64_t wall_seconds);
 /// `index`: what setkey calls spid.
 pfkey::Message describe(std::uint8_t type, const racoon_kernel_policy& policy, std::uint32_t index,
-                        std::int64_t created);
+                        std::int64_t created, std::int64_t used);
 /// The answer that says why not: a header alone.
 pfkey::Message refusal(const pfkey::Message& request, int error);
 

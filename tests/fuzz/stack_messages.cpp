@@ -42,7 +42,7 @@ void take(const pfkey::Message& m) {
     const auto fresh = [] { return 16384u; };
     if (read_policy(m, fresh, &policy) == 0) {
         if (sdk::check_policy(policy, nullptr) != RACOON_OK) std::abort();
-        const pfkey::Message shown = describe(pfkey::kSpdDump, policy, 9, 1);
+        const pfkey::Message shown = describe(pfkey::kSpdDump, policy, 9, 1, 2);
         expect_readable(shown);
         racoon_kernel_policy again{};
         if (read_policy(shown, fresh, &again) != 0 || !sdk::same_place(policy, again)) std::abort();

@@ -295,5 +295,41 @@ TEST_F(UserspaceFailures, OfEachCallForASocketAreTold) {
     }
 }
 
+// Without setkey's socket the daemon serves as before.
+TEST_F(UserspaceFailures, OfSetkeysSocketAreToldAndTheStackWorksOn) {
+    char folder[] = "/tmp/racoon-setkey-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    const std::string path = std::string(folder) + "/stack.sock";
+    FakeHost b(FakeHost::Clock::Real);
+    b.set("socket", path);
+    ASSERT_TRUE(b.load("kernel-userspace")) << b.error();
+    racoon_kernel_foreign listener{};
+    listener.struct_size = sizeof listener;
+    listener.policy = [](void*, const racoon_kernel_policy*) noexcept {};
+    listener.gone = [](void*, std::uint32_t) noexcept {};
+    int failed = 0;
+    for (bool hit = true; hit;) {
+        ASSERT_TRUE(b.open()) << b.error();
+        b.log.clear();
+        fail_call(failed + 1);
+        EXPECT_EQ(b.table().watch_policies(b.impl(), &listener, b.err()), RACOON_OK);
+        hit = !fail_call(0);
+        SCOPED_TRACE(failed_call);
+        EXPECT_EQ(b.log.find("setkey cannot act on this stack: " + path + ": " +
+                             std::strerror(kError)) != std::string::npos,
+                  hit)
+            << b.log;
+        for (const racoon_kernel_policy& p : policies())
+            EXPECT_EQ(b.policy_add(p), RACOON_OK) << b.error();
+        b.close();
+        while (!b.helper_pids().empty()) b.step(10ms);
+        EXPECT_NE(::access(path.c_str(), F_OK), 0);
+        EXPECT_EQ(b.open_watches(), 0u);
+        if (hit) ++failed;
+    }
+    EXPECT_EQ(failed, 2) << "socket and bind";
+    ::rmdir(folder);
+}
+
 }  // namespace
 }  // namespace racoon::test

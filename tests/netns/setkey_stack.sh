@@ -65,6 +65,8 @@ check "SA: bytes" grep -qE '^	current: [1-9][0-9]{3}\(bytes\)' "$work/sad"
 spi=$(grep -A1 '^10\.9\.0\.1 ' "$work/sad" | grep -oE 'spi=[0-9]+' | head -1)
 check "get" eval 'echo "get 10.9.0.1 10.9.0.2 esp ${spi#*=};" | setkey l -c | grep -q "$spi("'
 
+check "policy: when it was used last" has l -DP "  lastused: $(LC_ALL=C date '+%b %e')"
+
 # --- as a kernel answers ---
 
 answers() { # COMMANDS TEXT: it refuses them so

@@ -51,5 +51,15 @@ TEST(SetkeyArguments, TakesTheStackToWorkOnByItsName) {
     EXPECT_EQ(parse({"--kernal", "-D"}).error().text(), "unknown option --kernal");
 }
 
+TEST(SetkeyArguments, TakeThePathAtWhichADaemonListens) {
+    EXPECT_EQ(parse({"-D"})->socket, "");
+    EXPECT_EQ(parse({"--socket", "/run/a.sock", "-D"})->socket, "/run/a.sock");
+    EXPECT_EQ(parse({"-D", "--kernel=userspace", "--socket=/run/a.sock"})->socket, "/run/a.sock");
+    for (const char* path : {"", "run/a.sock"})
+        EXPECT_EQ(parse({"-D", "--socket", path}).error().text(),
+                  "--socket takes an absolute path");
+    EXPECT_FALSE(parse({"-D", "--socket"}));
+}
+
 }  // namespace
 }  // namespace racoon::setkey
