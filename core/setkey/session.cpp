@@ -67,7 +67,11 @@ constexpr std::size_t kMostRules = 6;  // of a policy, on Linux
 
 }  // namespace
 
-std::string refusal_hint(const Command& c, int error) {
+std::string refusal_hint(const Command& c, int error, bool kernels) {
+    if (!kernels && error == EPERM) return "; racoon has negotiated this SA";
+    if (!kernels && error == ENOSYS) return "; the stack has no such algorithm";
+    if (!kernels && (error == EPROTONOSUPPORT || error == EOPNOTSUPP))
+        return "; that is beyond this stack";
     const bool ah = c.protocol == SaProtocol::Ah || c.protocol == SaProtocol::AhOld;
     switch (error) {
         case EEXIST:
@@ -125,7 +129,7 @@ int Session::transact(Message message, const Stack::Each& each) {
 
 void Session::refused(const std::string& where, const Command& c, int error) {
     std::fprintf(stderr, "%s: %s: %s: %s%s\n", program_.c_str(), where.c_str(), verb_text(c.verb),
-                 std::strerror(error), refusal_hint(c, error).c_str());
+                 std::strerror(error), refusal_hint(c, error, stack_->is_kernels()).c_str());
 }
 
 void Session::run(const Command& c, const conf::Location& location) {

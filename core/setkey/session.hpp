@@ -41,6 +41,7 @@ class Session {
 };
 
 /// What a kernel's refusal most likely means, for somebody who wrote the command; "": nothing to add.
-std::string refusal_hint(const Command& command, int error);
+/// `kernels`: it is the kernel that refused.
+std::string refusal_hint(const Command& command, int error, bool kernels);
 
 }  // namespace racoon::setkey

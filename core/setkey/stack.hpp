@@ -36,6 +36,7 @@ class Stack {
     /// Errors: Unsupported, with what this kernel lacks, where another stack may be tried; Denied; Io.
     virtual Status open() = 0;
     virtual const pfkey::Dialect& dialect() const { return pfkey::native_dialect(); }
+    virtual bool is_kernels() const { return true; }
 
     using Each = std::function<void(const Told&)>;
     /// Numbers the message, sends it and waits for its answer; of a dump, for all. 0, or errno as PF_KEY

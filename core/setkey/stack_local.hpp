@@ -16,6 +16,7 @@ class LocalStack final : public PfKeyStack {
 
     /// Errors: Unsupported, when nobody listens or answers there; Denied; Io.
     Status open() override;
+    bool is_kernels() const override { return false; }
 
   private:
     std::string path_;

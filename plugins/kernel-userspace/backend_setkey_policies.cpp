@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
 #include <vector>
 
 #include "backend.hpp"
@@ -22,15 +21,17 @@ constexpr std::uint32_t kFirstReqid = pf::kManualReqIdMax + 1, kLastReqid = 0xff
 
 // Chosen as a kernel does for a rule of level unique that names none.
 std::uint32_t Backend::fresh_reqid() {
-    std::set<std::uint32_t> used;
-    for (const auto& [id, installed] : policies_)
-        for (std::uint32_t i = 0; i < installed.policy.template_count; ++i)
-            used.insert(installed.policy.templates[i].reqid);
-    for (const auto& [key, sa] : sas_) used.insert(sa.info.reqid);
+    const auto used = [this](std::uint32_t number) {
+        for (const auto& [id, installed] : policies_)
+            for (std::uint32_t i = 0; i < installed.policy.template_count; ++i)
+                if (installed.policy.templates[i].reqid == number) return true;
+        return std::any_of(sas_.begin(), sas_.end(),
+                           [&](const auto& entry) { return entry.second.info.reqid == number; });
+    };
     constexpr std::uint32_t kCount = kLastReqid - kFirstReqid + 1;
     for (std::uint32_t i = 0; i < kCount; ++i) {
         const std::uint32_t number = kFirstReqid + reqids_++ % kCount;
-        if (used.count(number) == 0) return number;
+        if (!used(number)) return number;
     }
     return 0;
 }

@@ -76,7 +76,7 @@ answers() { # COMMANDS TEXT: it refuses them so
 check "a policy that is there" answers 'spdadd 192.168.1.0/24 192.168.2.0/24 any -P out none;' "File exists; there is a policy for this traffic"
 check "one that is not there" answers 'spddelete 192.168.1.0/24 192.168.9.0/24 any -P out;' "there is no such policy"
 check "an SA that is not there" answers 'delete 10.9.0.1 10.9.0.2 esp 0x1077;' "No such process; there is no such SA"
-check "an algorithm that is not there" answers 'add 10.9.0.1 10.9.0.2 esp 0x1078 -E des-cbc "12345678";' "Function not implemented"
+check "an algorithm that is not there" answers 'add 10.9.0.1 10.9.0.2 esp 0x1078 -E des-cbc "12345678";' "Function not implemented; the stack has no such algorithm"
 check "getspi" answers 'getspi 10.9.0.2 10.9.0.1 esp 0x3000;' "spi=12288(0x00003000)"
 check "a larval SA is shown" has l -D "state=larval"
 refute "a user may speak to the socket" on l setpriv --reuid 65534 --clear-groups "$racoon_home/sbin/setkey" -D 2>/dev/null
@@ -92,6 +92,8 @@ for size in (1, 15, 16, 17, 24, 64, 4096, 40000):
 print(answers)
 PY
 )" 6
+
+check "update of an SA of racoon's" answers "update 10.9.0.1 10.9.0.2 esp ${spi#*=} -E null -A hmac-md5 \"1234567890123456\";" "racoon has negotiated this SA"
 
 # --- what racoon hears of it ---
 
