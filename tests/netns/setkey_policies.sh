@@ -3,7 +3,7 @@
 # sainfo sections alone. Policies come and go while racoon runs; when it ends they are all still there.
 # Needs the kernel's own IPsec stack, so it is for the guest (in_guest.sh), with kernel-xfrm and kernel-pfkey.
 . "$(dirname "$0")/begin.sh"
-[ "$kernel" != userspace ] || skip "kernel-userspace has no policies but its own"
+[ "$kernel" != userspace ] || skip "setkey_stack.sh has that of kernel-userspace"
 suite=()
 # Through PF_KEY Linux cuts HMAC-SHA2-256 to 96 bits, so that only the other can come about.
 [ "$kernel" != pfkey ] || suite=(esp_auth="hmac_sha256, hmac_sha1")
