@@ -108,16 +108,22 @@ int XfrmStack::name_marked(const Message& m,
     return requests_.transact(request, each);
 }
 
-// PF_KEY has the kernel choose; for netlink we look for one that nobody uses.
+// PF_KEY has the kernel choose, which counts on; for netlink we look for one that neither a policy nor an SA has, since
+// SAs outlive their policies, and would serve another.
 std::uint32_t XfrmStack::unique_reqid() {
     std::set<std::uint32_t> taken;
-    const xfrm_userpolicy_id none{};
-    xfrm::Request dump(XFRM_MSG_GETPOLICY, NLM_F_DUMP, &none, sizeof(none));
-    requests_.transact(dump, [&](const xfrm::Message& got) {
-        const auto told = xfrm_told(got, 0);
-        if (!told || told->policy() == nullptr) return;
-        for (const pfkey::Request& rule : told->policy()->requests) taken.insert(rule.reqid);
-    });
+    const xfrm_userpolicy_id policy{};
+    const xfrm_usersa_id sa{};
+    for (xfrm::Request dump :
+         {xfrm::Request(XFRM_MSG_GETPOLICY, NLM_F_DUMP, &policy, sizeof(policy)),
+          xfrm::Request(XFRM_MSG_GETSA, NLM_F_DUMP, &sa, sizeof(sa))}) {
+        requests_.transact(dump, [&](const xfrm::Message& got) {
+            const auto told = xfrm_told(got, 0);
+            if (told && told->sa2) taken.insert(told->sa2->reqid);
+            if (!told || told->policy() == nullptr) return;
+            for (const pfkey::Request& rule : told->policy()->requests) taken.insert(rule.reqid);
+        });
+    }
     do {
         reqid_ = reqid_ == 0xffffffff ? kManualReqIdMax + 1 : reqid_ + 1;
     } while (taken.count(reqid_) != 0);

@@ -71,6 +71,11 @@ fi
 echo 'getspi 10.7.0.1 10.7.0.2 esp 0x1235; getspi 10.7.0.1 10.7.0.2 esp 0x1234;
     delete 10.7.0.1 10.7.0.2 esp 0x1234;' | setkey -f - >"$folder/out"
 check "an SPI is reserved" has "spi=4660(0x00001234)" "$folder/out"
+echo 'spdflush; getspi 10.7.0.1 10.7.0.2 esp 0x1236 -u 16384;
+    spdadd 10.7.0.1 10.7.0.4 any -P out ipsec esp/transport//unique ah/transport//unique;' | setkey -f - >"$folder/out"
+setkey -DP >"$folder/spd"
+check "a request id that an SA has is not unique" has "	esp/transport//unique#16385" "$folder/spd"
+check "and each rule has its own" has "	ah/transport//unique#16386" "$folder/spd"
 setkey -FP; setkey -F
 setkey -DP >"$folder/out"; check "-FP" has "No SPD entries." "$folder/out"
 setkey -D >"$folder/out"; check "-F" has "No SAD entries." "$folder/out"
