@@ -1,6 +1,7 @@
 // Messages of PF_KEY as netlink, and the kernel's netlink as messages of PF_KEY.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "setkey/print.hpp"
@@ -292,6 +293,13 @@ TEST(SetkeyXfrm, AnSaWithAMarkIsNamedWithIt) {
         EXPECT_EQ(xfrm::take_marks(got, sizeof(xfrm_usersa_id)).mark.value, 0x5u);
         return true;
     });
+}
+
+TEST(SetkeyXfrm, IsTriedBeforePfKey) {
+    const std::vector<std::string_view> words = stack_words();
+    const auto xfrm = std::find(words.begin(), words.end(), "xfrm");
+    EXPECT_NE(xfrm, words.end());
+    EXPECT_LT(xfrm, std::find(words.begin(), words.end(), "pfkey"));
 }
 
 TEST(SetkeyXfrm, AnAcquireTellsThePacketThatAskedForIt) {
