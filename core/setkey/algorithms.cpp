@@ -45,6 +45,14 @@ constexpr std::array kAlgorithms = {
     Algorithm{"rijndael-cbc", kE, 12, 128, 256, 64, "aes-cbc", true},
     Algorithm{"aes-ctr", kE, 13, 160, 288, 64, "aes-ctr"},
     Algorithm{"camellia-cbc", kE, 22, 128, 256, 64, "camellia-cbc"},
+    // Combined ones are for a key management daemon alone: no word, but dumps know them.
+    Algorithm{"", kE, 14, 152, 280, 64, "aes-ccm-8"},
+    Algorithm{"", kE, 15, 152, 280, 64, "aes-ccm-12"},
+    Algorithm{"", kE, 16, 152, 280, 64, "aes-ccm-16"},
+    Algorithm{"", kE, 18, 160, 288, 64, "aes-gcm-8"},
+    Algorithm{"", kE, 19, 160, 288, 64, "aes-gcm-12"},
+    Algorithm{"", kE, 20, 160, 288, 64, "aes-gcm-16"},
+    Algorithm{"", kE, 23, 160, 288, 64, "aes-gmac"},
     Algorithm{"oui", kC, 1, 0, 0, 0, "oui"},
     Algorithm{"deflate", kC, 2, 0, 0, 0, "deflate"},
     Algorithm{"lzs", kC, 3, 0, 0, 0, "lzs"},
@@ -71,7 +79,7 @@ std::string Algorithm::lengths() const {
 
 const Algorithm* find_algorithm(AlgorithmKind kind, std::string_view name) {
     for (const Algorithm& a : kAlgorithms)
-        if (a.kind == kind && a.name == name) return &a;
+        if (a.kind == kind && a.name == name && !name.empty()) return &a;
     return nullptr;
 }
 
@@ -90,7 +98,7 @@ std::string unknown_algorithm(AlgorithmKind kind, std::string_view word) {
         return "; setkey has no combined algorithms, which only a key management daemon should use";
     std::vector<std::string> words;
     for (const Algorithm& a : kAlgorithms) {
-        if (a.kind == kind) words.emplace_back(a.name);
+        if (a.kind == kind && !a.name.empty()) words.emplace_back(a.name);
         if (a.kind != kind && a.name == word) {
             if (a.kind == kC) return "; a compression algorithm goes with -C";
             return a.kind == kA ? "; an authentication algorithm goes with -A"

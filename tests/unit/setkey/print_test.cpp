@@ -59,6 +59,9 @@ TEST_F(InUtc, SetkeyPrintsAnSaAsScriptsReadIt) {
     EXPECT_NE(
         print_sa(asked("add ::1 ::2 ipcomp 300 -C deflate;").at(0), {}).find("\tC: deflate\n"),
         std::string::npos);
+    // No command makes one, but racoon does.
+    m.sa->encrypt = 20;
+    EXPECT_NE(print_sa(m, {}).find("\tE: aes-gcm-16  00010203"), std::string::npos);
 }
 
 TEST_F(InUtc, SetkeyPrintsAPolicyAsScriptsReadIt) {
