@@ -21,7 +21,7 @@ if [ ! -e /proc/net/pfkey ]; then
     "$real" --kernel pfkey -D 2>"$folder/err"; equal "a kernel without PF_KEY, status" $? 1
     check "and the remedy" has "this kernel has no PF_KEY: CONFIG_NET_KEY" "$folder/err"
 fi
-setkey -x >"$folder/watched" & watcher=$!
+"$real" --kernel xfrm -x >"$folder/watched" & watcher=$! # not by the function, whose shell would be killed instead
 sleep 0.5
 cat >"$folder/policies" <<'END'
 spdadd 10.7.0.1 10.7.0.2 any -P out prio def + 10 ipsec esp/transport//unique:7;
