@@ -56,8 +56,8 @@ struct Phase1Transform {
 /// The section's first proposal that accepts a peer's transform under the section's
 /// proposal_check, else null: cipher, hash, method and group must be equal in every mode; the key
 /// may not be shorter than ours nor the lifetime longer under strict and claim, both must be equal
-/// under exact, and obey takes the peer's. Likewise an amount of data that the peer names; a peer that names
-/// none is told of no limit by ours, except under exact.
+/// under exact, and obey takes the peer's. Likewise an amount of data, where the peer names one; that it names none
+/// counts under exact alone.
 const Phase1Proposal* acceptable(const Remote& remote, const Phase1Transform& offered);
 /// The same for one proposal.
 bool acceptable(const Phase1Proposal& ours, ProposalCheck check, const Phase1Transform& offered);

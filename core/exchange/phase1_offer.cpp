@@ -11,6 +11,7 @@ using isakmp::ProtocolId;
 
 constexpr std::uint64_t kDefaultLifetime = 28800;  // RFC 2407 4.5
 constexpr std::uint64_t kLongestLifetime = 10ull * 365 * 86400;
+constexpr std::uint64_t kMostKilobytes = 0xffffffff;
 
 /// What both ends keep to; 0 is no limit.
 std::uint64_t fewer(std::uint64_t a, std::uint64_t b) {
@@ -65,8 +66,9 @@ conf::Phase1Transform to_conf(const isakmp::Phase1Transform& t) {
     out.auth = static_cast<std::uint16_t>(t.auth_method);
     out.group = static_cast<std::uint16_t>(t.group);
     if (t.life.seconds) out.lifetime = conf::seconds(std::min(*t.life.seconds, kLongestLifetime));
-    // Of none at all nothing could be said under the SA.
-    if (t.life.kilobytes) out.kilobytes = std::max<std::uint64_t>(*t.life.kilobytes, 1);
+    // Of none at all nothing could be said under the SA; and of 2^54 there is no number of bytes.
+    if (t.life.kilobytes)
+        out.kilobytes = std::clamp<std::uint64_t>(*t.life.kilobytes, 1, kMostKilobytes);
     return out;
 }
 

@@ -1,6 +1,6 @@
 // Whether the active backend has what the configuration asks for beside algorithms: if_id, mark and
-// output_mark, without which nothing is started; NAT traversal, esp_frag, esn, lifetimes in bytes and pfkey_buffer, without which the rest
-// is negotiated and done.
+// output_mark, without which nothing is started; NAT traversal, esp_frag, esn, lifetimes in bytes and pfkey_buffer,
+// without which the rest is negotiated and done.
 #include "privsep/kernel_serves.hpp"
 
 #include <racoon/plugin.h>

@@ -16,13 +16,6 @@ using xfrm::find_attribute;
 
 namespace {
 
-std::uint8_t satype_of(unsigned protocol) {
-    return protocol == IPPROTO_ESP    ? kSaEsp
-           : protocol == IPPROTO_AH   ? kSaAh
-           : protocol == IPPROTO_COMP ? kSaIpComp
-                                      : kSaUnspec;
-}
-
 std::uint8_t mode_of(unsigned mode) {
     return mode == XFRM_MODE_TRANSPORT ? kModeTransport
            : mode == XFRM_MODE_TUNNEL  ? kModeTunnel

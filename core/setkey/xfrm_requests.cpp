@@ -197,18 +197,8 @@ XfrmRequest policy_request(const Message& m, const std::function<std::uint32_t()
 }  // namespace
 
 std::uint8_t protocol_of_satype(std::uint8_t satype) {
-    switch (satype) {
-        case kSaUnspec:
-            return 255;  // IPSEC_PROTO_ANY
-        case kSaAh:
-            return IPPROTO_AH;
-        case kSaEsp:
-            return IPPROTO_ESP;
-        case kSaIpComp:
-            return IPPROTO_COMP;
-        default:
-            return 0;
-    }
+    constexpr std::uint8_t kAnyProtocol = 255;  // IPSEC_PROTO_ANY
+    return satype == kSaUnspec ? kAnyProtocol : static_cast<std::uint8_t>(protocol_of(satype));
 }
 
 xfrm::Request xfrm_name_sa(const Message& m, const racoon_kernel_mark& mark) {

@@ -36,24 +36,6 @@ void RequestIds::give_back(std::uint32_t wanted) {
     used_.erase(at);
 }
 
-std::uint8_t satype_of(std::uint32_t protocol) {
-    if (protocol == RACOON_IPPROTO_AH) return kSaAh;
-    return protocol == RACOON_IPPROTO_COMP ? kSaIpComp : kSaEsp;
-}
-
-std::uint32_t protocol_of(std::uint8_t satype) {
-    switch (satype) {
-        case kSaAh:
-            return RACOON_IPPROTO_AH;
-        case kSaEsp:
-            return RACOON_IPPROTO_ESP;
-        case kSaIpComp:
-            return RACOON_IPPROTO_COMP;
-        default:
-            return 0;
-    }
-}
-
 namespace {
 
 constexpr std::uint32_t kWholeTag = 128;  // bits of AES-GCM's

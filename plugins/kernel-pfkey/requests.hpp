@@ -38,8 +38,8 @@ class RequestIds {
     std::uint32_t next_ = 1;
 };
 
-std::uint8_t satype_of(std::uint32_t protocol);
-std::uint32_t protocol_of(std::uint8_t satype);
+using pfkey::protocol_of;
+using pfkey::satype_of;
 
 /// Empty: PF_KEY can say it; else what it cannot.
 std::string cannot(const racoon_kernel_sa& sa, const pfkey::Dialect& dialect);

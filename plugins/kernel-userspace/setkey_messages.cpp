@@ -124,24 +124,6 @@ std::uint64_t epoch(std::int64_t wall_seconds) {
 
 }  // namespace
 
-std::uint32_t protocol_of(std::uint8_t satype) {
-    switch (satype) {
-        case kSaAh:
-            return RACOON_IPPROTO_AH;
-        case kSaEsp:
-            return RACOON_IPPROTO_ESP;
-        case kSaIpComp:
-            return RACOON_IPPROTO_COMP;
-        default:
-            return 0;
-    }
-}
-
-std::uint8_t satype_of(std::uint32_t protocol) {
-    if (protocol == RACOON_IPPROTO_AH) return kSaAh;
-    return protocol == RACOON_IPPROTO_COMP ? kSaIpComp : kSaEsp;
-}
-
 bool is_satype(std::uint8_t satype) {
     return satype == kSaUnspec || protocol_of(satype) != 0;
 }

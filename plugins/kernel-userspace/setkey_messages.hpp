@@ -37,9 +37,8 @@ int read_policy(const pfkey::Message& message, const std::function<std::uint32_t
 int read_place(const pfkey::Message& message, racoon_kernel_policy* out);
 /// Of one of the three protocols, or 0, which stands for all.
 bool is_satype(std::uint8_t satype);
-/// 0: of no one protocol.
-std::uint32_t protocol_of(std::uint8_t satype);
-std::uint8_t satype_of(std::uint32_t protocol);
+using pfkey::protocol_of;
+using pfkey::satype_of;
 
 /// An SA as DUMP, GET and events show it. Its keys are told as empty ones.
 pfkey::Message describe(std::uint8_t type, const racoon_kernel_sa_info& info, const SaNote& note,

@@ -162,8 +162,8 @@ check "an SA that ends by its lifetime" setkey l -c <<<'add 10.9.0.1 10.9.0.2 es
 check "delete" setkey l -c <<<'delete 10.9.0.1 10.9.0.2 ah 0x1003;'
 check "it is gone" lacks l -D "0x00001003"
 check "the other is gone, too" wait_until 10 lacks l -D "0x00001009"
-sleep 0.5
-kill $watcher 2>/dev/null
+wait_until 10 grep -qF "(expire)" "$work/watched"
+stop_process $watcher
 for event in add delete expire spdadd spdupdate; do
     check "-x shows $event" grep -qE "type=[0-9]+\($event\)" "$work/watched"
 done

@@ -1,3 +1,5 @@
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -5,6 +7,8 @@
 
 namespace racoon::pfkey {
 namespace {
+
+constexpr std::uint32_t kProtoIpComp = 108;  // not every system's header has a name for it
 
 // Everything is in host order but SPIs, ports and addresses; all lengths are in units of 8 bytes.
 class Out {
@@ -172,6 +176,26 @@ void proposal(Out& out, const Proposal& p) {
 }
 
 }  // namespace
+
+std::uint8_t satype_of(std::uint32_t protocol) {
+    return protocol == IPPROTO_ESP    ? kSaEsp
+           : protocol == IPPROTO_AH   ? kSaAh
+           : protocol == kProtoIpComp ? kSaIpComp
+                                      : kSaUnspec;
+}
+
+std::uint32_t protocol_of(std::uint8_t satype) {
+    switch (satype) {
+        case kSaAh:
+            return IPPROTO_AH;
+        case kSaEsp:
+            return IPPROTO_ESP;
+        case kSaIpComp:
+            return kProtoIpComp;
+        default:
+            return 0;
+    }
+}
 
 void wipe(Message& m) {
     for (auto* key : {&m.auth_key, &m.encrypt_key})

@@ -114,6 +114,10 @@ struct Message {
     const Policy* policy() const { return policies.empty() ? nullptr : &policies.front(); }
 };
 
+/// SADB_SATYPE_… of an IP protocol, and back; kSaUnspec and 0: there is none.
+std::uint8_t satype_of(std::uint32_t protocol);
+std::uint32_t protocol_of(std::uint8_t satype);
+
 /// Overwrites the keys in it.
 void wipe(Message& message);
 

@@ -1,6 +1,7 @@
 // Two engines in memory: main mode, quick mode, deletes, dead peers, renewal.
 #include <gtest/gtest.h>
 
+#include "exchange/phase1_offer.hpp"
 #include "simulation/world.hpp"
 #include "support/log_capture.hpp"
 
@@ -540,6 +541,16 @@ TEST(Rekey, AnIsakmpSaIsRenewedWhenItHasProtectedItsKilobytes) {
         EXPECT_LT(seen, 20u) << ours << ' ' << theirs;
         EXPECT_TRUE(still_up) << ours << ' ' << theirs;
     }
+}
+
+TEST(Rekey, AnAmountThatIsNoNumberOfBytesEndsNothing) {
+    isakmp::Phase1Transform offered;
+    EXPECT_EQ(exchange::to_conf(offered).kilobytes, 0u);
+    // Times 1024 it would be 0 bytes, and the SA at its end when it is first looked at.
+    offered.life.kilobytes = std::uint64_t{1} << 54;
+    EXPECT_EQ(exchange::to_conf(offered).kilobytes, 0xffffffffu);
+    offered.life.kilobytes = 0;
+    EXPECT_EQ(exchange::to_conf(offered).kilobytes, 1u);
 }
 
 TEST(Padding, StrictCheckRefusesALengthThatCannotBe) {
