@@ -84,8 +84,9 @@ racoon_start() { # HOST [OPTION]...: in the foreground of a job of its own; sets
     racoon_pid=$!
     racoon_ready "$host" "$racoon_pid" || { racoon_log "$host"; return 1; }
 }
+# In a guest on a machine that has other things to do, minutes.
 racoon_ready() {
-    wait_until 60 racoon_ready_or_gone "$1" "$2" && ! process_gone "$2"
+    wait_until $([ -z "${RACOON_GUEST-}" ] && echo 60 || echo 240) racoon_ready_or_gone "$1" "$2" && ! process_gone "$2"
 }
 racoon_ready_or_gone() { grep -q 'is ready$' "$work/$1/racoon/log" || process_gone "$2"; }
 

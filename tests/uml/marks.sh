@@ -19,7 +19,6 @@ policies() { ip -n "$1" xfrm policy | grep -v '^ *socket'; }
 # per_sa HOST PATTERN: in how many of its SAs, or policies, a line matches
 per_sa() { states "$1" | grep -cE "$2"; }
 per_policy() { policies "$1" | grep -cE "$2"; }
-has_sas() { [ "$(racoon_spis "$1" | wc -w)" = "$2" ]; }
 other_spis() { local now; now=$(racoon_spis "$1"); [ -n "$now" ] && [ "$now" != "$2" ]; }
 received() { ip -n "$1" -s link show "$2" | awk '/RX:/ {getline; print $2}'; }
 nothing_left() { [ -z "$(states "$1")$(policies "$1")" ]; }
@@ -53,9 +52,10 @@ capture_stop
 at_least "ESP packets" "$(capture_count "$work/vti.pcap" esp)" 20
 equal "packets in the clear" "$(capture_count "$work/vti.pcap" plain)" 0
 at_least "packets out of the device of r" "$(received r vti1)" 11
-equal "outbound SAs of l with the mark" "$(per_sa l 'mark 0x7/0xffffffff')" 1
-equal "outbound SAs of l with the mark to set" "$(per_sa l 'output-mark 0x20/0xf0')" 1
-check "no larval SA stays" wait_until 5 eval '[ "$(per_sa l "proto esp spi 0x00000000")" = 0 ]'
+# On a slow machine they are renewed already.
+at_least "outbound SAs of l with the mark" "$(per_sa l 'mark 0x7/0xffffffff')" 1
+at_least "outbound SAs of l with the mark to set" "$(per_sa l 'output-mark 0x20/0xf0')" 1
+check "no larval SA stays" wait_until 20 eval '[ "$(per_sa l "proto esp spi 0x00000000")" = 0 ]'
 before=$(racoon_spis l)
 check "the SAs are renewed" wait_until 40 other_spis l "$before"
 ping_start l $own_inner $peer_inner
@@ -84,10 +84,13 @@ for host in l r; do
     check "racoon starts again on $host" racoon_start $host && eval "pid_$host=$racoon_pid"
 done
 check "a packet makes l negotiate" ping_once l 192.168.1.1 192.168.2.1
+# By their SPIs, which r does not choose again when it renews its SAs meanwhile.
+left_spis() { states l | grep -oE 'spi 0x[0-9a-f]{8}' | sort -u; }
 stop_process "$pid_l" KILL
+left=$(left_spis)
 check "a crash leaves SAs and policies" eval '[ "$(per_sa l "mark 0x7/")" -ge 1 ] && [ "$(per_policy l "mark 0x7/")" = 3 ]'
 check "racoon starts after it" racoon_start l && pid_l=$racoon_pid
-equal "of the SAs none is left" "$(states l)" ""
+equal "of the SAs none is left" "$(left_spis | grep -Fxf <(echo "$left"))" ""
 equal "and the policies are its own" "$(per_policy l 'mark 0x7/0xffffffff')" 3
 stop_both "after a crash"
 
@@ -112,10 +115,10 @@ done
 for host in r l; do
     check "racoon with if_id starts on $host" racoon_start $host && eval "pid_$host=$racoon_pid"
 done
-check "the SAs come up" wait_until 20 has_sas l 2
 for host in l r; do
-    equal "policies of $host with the if_id" "$(per_policy $host 'if_id 0x7')" 3
-    equal "SAs of $host with it" "$(per_sa $host 'if_id 0x7')" 2
+    has_if_id() { [ "$(per_sa $host 'if_id 0x7')" -ge 2 ]; }
+    check "the SAs of $host come up with the if_id" wait_until 20 has_if_id
+    equal "policies of $host with it" "$(per_policy $host 'if_id 0x7')" 3
 done
 addresses l
 if [ -n "$with_interfaces" ]; then
@@ -130,6 +133,7 @@ fi
 before=$(racoon_spis l)
 check "the SAs are renewed" wait_until 40 other_spis l "$before"
 at_least "SAs of l with the if_id" "$(per_sa l 'if_id 0x7')" 2
-equal "and without" "$(($(states l | grep -c '^src') - $(per_sa l 'if_id 0x7')))" 0
+all_with_it() { [ "$(states l | grep -c '^src')" = "$(per_sa l 'if_id 0x7')" ]; }
+check "and none without stays" wait_until 20 all_with_it
 stop_both "if_id"
 finish
