@@ -113,7 +113,8 @@ struct TransformInfo {
 struct NattInfo {
     std::string name;  // "rfc3947"
     std::string module;
-    bool spoken = false;  // else only recognised, for the log
+    bool spoken = false;    // else only recognised, for the log
+    bool ike_port = false;  // nobody moves to the NAT-T port; ESP has the non-IKE marker
     std::uint8_t natd_payload = 0, natoa_payload = 0;
     std::uint16_t udp_tunnel_mode = 0, udp_transport_mode = 0;
     std::vector<Bytes> vendor_ids;  // an initiator sends them all, a responder the peer's

@@ -84,14 +84,9 @@ std::vector<Endpoint> IkeSockets::Change::closed() const {
     return closed_;
 }
 
-std::vector<Endpoint> IkeSockets::Change::closed_natt() const {
-    return closed_natt_;
-}
-
-std::vector<Endpoint> IkeSockets::Change::added_natt() const {
+std::vector<Endpoint> IkeSockets::Change::opened() const {
     std::vector<Endpoint> out;
-    for (const auto& one : fresh_)
-        if (one.socket.natt) out.push_back(one.socket.local);
+    for (const auto& one : fresh_) out.push_back(one.socket.local);
     return out;
 }
 
@@ -111,9 +106,7 @@ Result<IkeSockets::Change> IkeSockets::plan(const conf::Config& config, const Op
     const bool running = !held_.empty();
     Change change;
     for (const auto& one : held_) {
-        if (listed(wanted, one.wanted, itself)) continue;
-        change.closed_.push_back(one.socket.local);
-        if (one.socket.natt) change.closed_natt_.push_back(one.socket.local);
+        if (!listed(wanted, one.wanted, itself)) change.closed_.push_back(one.socket.local);
     }
     std::vector<std::string> errors;
     std::optional<Error> first;

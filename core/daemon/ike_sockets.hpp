@@ -32,11 +32,9 @@ class IkeSockets {
         Change& operator=(Change&&) = default;
         /// Copies of the new ones, to be handed on. Errors: Io.
         Result<std::vector<net::BoundSocket>> added() const;
-        /// Local addresses of those that are no longer wanted.
+        /// Local addresses of those that are no longer wanted, and of the new ones, which go if nothing comes of it.
         std::vector<Endpoint> closed() const;
-        /// Those for NAT-T: of `closed`, and of the new ones, which go if nothing comes of it.
-        std::vector<Endpoint> closed_natt() const;
-        std::vector<Endpoint> added_natt() const;
+        std::vector<Endpoint> opened() const;
 
       private:
         friend class IkeSockets;
@@ -47,7 +45,6 @@ class IkeSockets {
         std::vector<One> fresh_;
         std::vector<WantedSocket> kept_;
         std::vector<Endpoint> closed_;
-        std::vector<Endpoint> closed_natt_;
         std::vector<int> shared_;  // descriptors that may be overlapped until it is over
     };
 

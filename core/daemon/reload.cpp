@@ -178,10 +178,10 @@ privsep::SocketChange open_new(Running& running, const conf::Config& config, Ope
 }
 
 /// The kernel backend lets go of what it has beside these sockets; they are closed next.
-void release(const Running& running, const std::vector<Endpoint>& natt) {
-    for (const Endpoint& local : natt)
-        if (const Status done = running.keeper.release_natt_socket(local); !done)
-            LOGW("", "NAT-T socket " + local.text() + ": " + done.error().text());
+void release(const Running& running, const std::vector<Endpoint>& sockets) {
+    for (const Endpoint& local : sockets)
+        if (const Status done = running.keeper.release_socket(local); !done)
+            LOGW("", "socket " + local.text() + ": " + done.error().text());
 }
 
 Status try_reload(Running running, const std::function<void(Result<std::string>)>& done) {
@@ -200,17 +200,17 @@ Status try_reload(Running running, const std::function<void(Result<std::string>)
     privsep::SocketChange sockets = open_new(running, *after, *opened, problems);
     if (!problems.none()) {
         running.host.rollback();
-        release(running, opened->sockets.added_natt());
+        release(running, opened->sockets.opened());
         return problems.failure();
     }
     running.keeper.reconfigure(std::move(*parsed), std::move(sockets),
                                [done, running, before, after, opened](const Status& status) {
                                    if (!status) {
                                        LOGE("", status.error().text());
-                                       release(running, opened->sockets.added_natt());
+                                       release(running, opened->sockets.opened());
                                        return done(fail(status.error()));
                                    }
-                                   release(running, opened->sockets.closed_natt());
+                                   release(running, opened->sockets.closed());
                                    running.sockets.commit(std::move(opened->sockets));
                                    commit_control(*after, opened->control, running.control_file);
                                    log::set_level(effective_level(*after, running.options));

@@ -58,6 +58,11 @@ bool Context::can(const conf::TransformInfo& transform, std::uint8_t protocol) c
     });
 }
 
+bool Context::on_natt_port(const Endpoint& local) const {
+    return std::any_of(natt_endpoints.begin(), natt_endpoints.end(),
+                       [&](const Endpoint& e) { return e.port == local.port; });
+}
+
 Bytes Context::random_bytes(std::size_t n) {
     Bytes out(n);
     output.random(out);

@@ -106,6 +106,8 @@ struct Context {
     bool can(std::uint64_t flag) const { return !caps_known || (caps.flags & flag) != 0; }
     /// Whether the backend has an algorithm, in ESP (50) or AH (51).
     bool can(const conf::TransformInfo& transform, std::uint8_t protocol) const;
+    /// Whether our socket there takes the non-ESP marker.
+    bool on_natt_port(const Endpoint& local) const;
     Bytes random_bytes(std::size_t n);
     std::uint32_t random_u32();
     /// A cookie that is not zero.

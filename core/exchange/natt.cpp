@@ -59,26 +59,31 @@ bool announces(const conf::NattInfo& dialect, ByteView vid) {
     return dialect.table->match_vendor_id(dialect.impl, {vid.data(), vid.size()}) == 1;
 }
 
-bool any_natt_socket(const Context& ctx, Family family) {
-    return std::any_of(ctx.natt_endpoints.begin(), ctx.natt_endpoints.end(),
-                       [&](const Endpoint& e) { return e.addr.family == family; });
-}
-
 }  // namespace
 
-bool natt_wanted(const Context& ctx, const conf::Config& config, const conf::Remote& section,
-                 Family family) {
-    return section.nat_traversal != conf::Offer::Off && !config.natt.empty() &&
-           ctx.can(RACOON_CAP_UDP_ENCAP) && any_natt_socket(ctx, family);
+std::vector<const conf::NattInfo*> natt_dialects(const Context& ctx, const conf::Config& config,
+                                                 const conf::Remote& section,
+                                                 const Endpoint& local) {
+    std::vector<const conf::NattInfo*> out;
+    if (section.nat_traversal == conf::Offer::Off) return out;
+    const auto& sockets = ctx.natt_endpoints;
+    const bool to_move_to = ctx.can(RACOON_CAP_UDP_ENCAP) &&
+                            std::any_of(sockets.begin(), sockets.end(), [&](const Endpoint& e) {
+                                return e.addr.family == local.addr.family;
+                            });
+    // On the NAT-T port the non-ESP marker tells IKE and ESP apart, whatever is agreed on.
+    const bool to_stay = ctx.can(RACOON_CAP_NON_IKE_MARKER) && !ctx.on_natt_port(local);
+    for (const conf::NattInfo* d : config.natt)
+        if (d->spoken && (d->ike_port ? to_stay : to_move_to)) out.push_back(d);
+    return out;
 }
 
 Natt choose_natt(const Context& ctx, const conf::Config& config, const conf::Remote& section,
-                 Family family, std::span<const ByteView> vendor_ids) {
+                 const Endpoint& local, std::span<const ByteView> vendor_ids) {
     Natt out;
-    if (!natt_wanted(ctx, config, section, family)) return out;
-    for (const conf::NattInfo* d : config.natt) {
-        if (!d->spoken || std::none_of(vendor_ids.begin(), vendor_ids.end(),
-                                       [&](ByteView vid) { return announces(*d, vid); }))
+    for (const conf::NattInfo* d : natt_dialects(ctx, config, section, local)) {
+        if (std::none_of(vendor_ids.begin(), vendor_ids.end(),
+                         [&](ByteView vid) { return announces(*d, vid); }))
             continue;
         out.dialect = d;
         const auto sent = [&](const Bytes& ours) {
@@ -126,10 +131,8 @@ void add_natt_vendor_ids(const Phase1& x, isakmp::MessageBuilder& b) {
             b.add(PayloadType::VendorId, d->vendor_ids[x.natt().vendor_id]);
         return;
     }
-    if (!natt_wanted(x.ctx(), x.config(), x.section(), x.remote().addr.family)) return;
-    for (const conf::NattInfo* d : x.config().natt)
-        if (d->spoken)
-            for (const Bytes& id : d->vendor_ids) b.add(PayloadType::VendorId, id);
+    for (const conf::NattInfo* d : natt_dialects(x.ctx(), x.config(), x.section(), x.local()))
+        for (const Bytes& id : d->vendor_ids) b.add(PayloadType::VendorId, id);
 }
 
 Status add_nat_d(const Phase1& x, isakmp::MessageBuilder& b) {

@@ -15,12 +15,14 @@ namespace racoon::exchange {
 
 inline constexpr std::uint16_t kNattPort = 4500;
 
-/// Whether a section wants it, a dialect is there, the kernel can encapsulate and we listen for it.
-bool natt_wanted(const Context& ctx, const conf::Config& config, const conf::Remote& section,
-                 Family family);
-/// The best dialect that one of these vendor IDs announces; none, too, where it is not wanted.
+/// The dialects, the preferred first, that a phase 1 which begins at `local` can agree on: none without a section
+/// that wants them, a kernel that can encapsulate, and a socket of ours for ESP.
+std::vector<const conf::NattInfo*> natt_dialects(const Context& ctx, const conf::Config& config,
+                                                 const conf::Remote& section,
+                                                 const Endpoint& local);
+/// The best of them that one of these vendor IDs announces.
 Natt choose_natt(const Context& ctx, const conf::Config& config, const conf::Remote& section,
-                 Family family, std::span<const ByteView> vendor_ids);
+                 const Endpoint& local, std::span<const ByteView> vendor_ids);
 
 /// A line for each vendor ID that is known here, by whomever, and at level debug a few of the others. `may`: asked before
 /// each line.

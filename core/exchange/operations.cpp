@@ -285,6 +285,7 @@ void SaInstall::put(Writer& out) const {
     out.u64(hard_bytes);
     out.u16(local_port);
     out.u16(peer_port);
+    out.u8(non_ike_marker);
     out.u16(esp_frag);
     racoon::put(out, peer_original);
     racoon::put(out, marks);
@@ -318,9 +319,12 @@ Result<SaInstall> SaInstall::get(Reader& in) {
     RACOON_TRY(r.hard_bytes, in.u64());
     RACOON_TRY(r.local_port, in.u16());
     RACOON_TRY(r.peer_port, in.u16());
+    RACOON_TRY(r.non_ike_marker, flag(in));
     RACOON_TRY(r.esp_frag, in.u16());
     if ((r.local_port == 0) != (r.peer_port == 0))
         return fail(Errc::Malformed, "one port of an encapsulation in UDP");
+    if (r.non_ike_marker && r.peer_port == 0)
+        return fail(Errc::Malformed, "a non-IKE marker without UDP");
     RACOON_TRY(r.peer_original, get_ip(in));
     RACOON_TRY(r.marks, get_marks(in));
     return r;

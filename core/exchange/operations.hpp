@@ -234,6 +234,7 @@ struct SaInstall {
     std::uint64_t soft_seconds = 0, hard_seconds = 0;  // 0: none
     std::uint64_t soft_bytes = 0, hard_bytes = 0;
     std::uint16_t local_port = 0, peer_port = 0;  // of the encapsulation in UDP; 0: none
+    bool non_ike_marker = false;                  // of that in UDP: eight bytes, on the IKE port
     std::uint16_t esp_frag = 0;                   // bytes of an outer packet in UDP; 0: no bound
     IpAddr peer_original;  // transport mode behind a NAT: the address that the peer has (NAT-OA)
     Marks marks;           // of_sa() of the policy's

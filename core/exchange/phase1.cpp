@@ -23,11 +23,6 @@ constexpr auto kNegotiationLimit = seconds(150);
 /// How long the last message is kept, for a peer that did not get it.
 constexpr auto kKeepMessages = seconds(70);
 
-/// Whether it is of a socket that takes the non-ESP marker.
-bool on_natt_port(const Context& ctx, const Endpoint& local) {
-    return std::any_of(ctx.natt_endpoints.begin(), ctx.natt_endpoints.end(),
-                       [&](const Endpoint& e) { return e.port == local.port; });
-}
 }  // namespace
 
 Phase1::Phase1(Context& ctx, Phase1Owner& owner, SaToken token, isakmp::ExchangeType exchange,
@@ -88,7 +83,7 @@ isakmp::Header Phase1::header(isakmp::ExchangeType type, MessageId id) const {
 }
 
 void Phase1::float_ports() {
-    if (!natt_.encapsulates() || !initiator_) return;
+    if (!natt_.encapsulates() || natt_.dialect->ike_port || !initiator_) return;
     const auto& sockets = ctx().natt_endpoints;
     const auto fits = [&](const Endpoint& e) { return e.addr == local_.addr; };
     auto ours = std::find_if(sockets.begin(), sockets.end(), fits);
@@ -105,7 +100,7 @@ void Phase1::float_ports() {
 void Phase1::follow(const Endpoint& local, const Endpoint& remote) {
     if (natt_.dialect == nullptr || remote.addr.family != remote_.addr.family) return;
     if (remote == remote_ && local == local_) return;
-    const bool from_natt = on_natt_port(ctx(), local_), to_natt = on_natt_port(ctx(), local);
+    const bool from_natt = ctx().on_natt_port(local_), to_natt = ctx().on_natt_port(local);
     // The change of ports (RFC 3947 4), which comes after the last message of aggressive and base mode.
     const bool changes_ports =
         natt_.encapsulates() && to_natt && !from_natt && remote.addr == remote_.addr;
@@ -262,7 +257,7 @@ void Phase1::note_vendor_ids(const isakmp::Phase1Extras& extras) {
         log_vendor_ids(config(), peer_text(), ids, [] { return true; });
     // What comes with a proof is too late to agree on.
     if (natt_.dialect != nullptr || cipher_.valid() || progress_ > 4) return;
-    natt_ = choose_natt(ctx(), config(), section(), remote_.addr.family, ids);
+    natt_ = choose_natt(ctx(), config(), section(), local_, ids);
     if (natt_.dialect != nullptr)
         LOGI(peer_text(), "Selected NAT-T version: " + natt_.dialect->name);
 }

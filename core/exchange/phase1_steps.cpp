@@ -173,7 +173,7 @@ isakmp::Identity our_identity(const Phase1& x) {
     // known of what we offer.
     const bool natt = x.natt().dialect != nullptr ||
                       (x.initiator() && x.exchange() != ExchangeType::IdentityProtection &&
-                       natt_wanted(x.ctx(), x.config(), x.section(), x.remote().addr.family));
+                       !natt_dialects(x.ctx(), x.config(), x.section(), x.local()).empty());
     return isakmp::Identity::address(spec.address.value_or(x.local().addr), kProtocolUdp,
                                      natt ? std::uint16_t{0} : kIkePort);
 }

@@ -70,6 +70,7 @@ Result<SaInstall> install_request(Phase2& x, const SaParams& p, bool inbound) {
     if (x.phase1().natt().encapsulates() && p.compression == nullptr) {
         r.local_port = x.phase1().local().port;
         r.peer_port = x.phase1().remote().port;
+        r.non_ike_marker = x.phase1().natt().dialect->ike_port;
         r.esp_frag = x.phase1().section().esp_frag;
         if (!p.tunnel) r.peer_original = n.peer_original;
     }

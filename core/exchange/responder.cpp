@@ -152,8 +152,7 @@ void Core::main_mode_first(const Datagram& in, const isakmp::Message& message,
             h->peer_fragments = true;
     }
     const std::vector<ByteView> ids(view->extras.vendor_ids.begin(), view->extras.vendor_ids.end());
-    const Natt natt =
-        choose_natt(ctx_, *ctx_.settings->config, *choice->section, in.local.addr.family, ids);
+    const Natt natt = choose_natt(ctx_, *ctx_.settings->config, *choice->section, in.local, ids);
     h->natt = natt.dialect;
     h->natt_vendor_id = natt.vendor_id;
     begun_by_peer(in, ExchangeType::IdentityProtection);

@@ -18,7 +18,8 @@ constexpr std::size_t kMaxDatagram = 65536;
 constexpr int kBatchesPerRound = 4;
 constexpr std::size_t kMaxQueued = 1024;
 constexpr std::size_t kControlSize = 128;
-constexpr std::array<std::uint8_t, 4> kMarker{0, 0, 0, 0};
+constexpr std::array<std::uint8_t, 4> kMarker{0, 0, 0, 0};  // non-ESP, RFC 3948 2.2
+constexpr std::array<std::uint8_t, 8> kNonIkeMarker{};      // draft-ietf-ipsec-udp-encaps-00 2.1
 
 struct Outgoing {
     IpAddr local;
@@ -33,6 +34,10 @@ struct Socket {
     bool wants_write = false;
     SocketCounters counters;
 };
+
+bool begins_with(ByteView bytes, ByteView start) {
+    return bytes.size() >= start.size() && std::equal(start.begin(), start.end(), bytes.begin());
+}
 
 /// The local address out of the packet information; `fallback` if there is none.
 Endpoint local_of(msghdr& header, const Endpoint& fallback) {
@@ -143,18 +148,17 @@ struct Listener::Impl {
             ++count.bad_source;
             return;
         }
-        if (socket.bound.natt) {
-            if (bytes.size() == 1 && bytes[0] == 0xff) {
-                ++count.keepalives;
-                return;
-            }
-            if (bytes.size() < kMarker.size() ||
-                !std::equal(kMarker.begin(), kMarker.end(), bytes.begin())) {
-                ++count.not_ike;
-                return;
-            }
-            bytes = bytes.subspan(kMarker.size());
+        if (bytes.size() == 1 && bytes[0] == 0xff) {
+            ++count.keepalives;
+            return;
         }
+        const bool is_ike =
+            socket.bound.natt ? begins_with(bytes, kMarker) : !begins_with(bytes, kNonIkeMarker);
+        if (!is_ike) {
+            ++count.not_ike;
+            return;
+        }
+        if (socket.bound.natt) bytes = bytes.subspan(kMarker.size());
         ++count.received;
         handler(Datagram{local_of(header, socket.bound.local), remote, bytes});
     }

@@ -7,7 +7,8 @@
 //     listener->send(Datagram{local, remote, bytes});    // queued; leaves with the batch
 //
 // Dropped and counted, never handed on: truncated datagrams, source port 0, sources that are no
-// unicast address, and on NAT-T sockets keepalives (one byte FF) and what has no non-ESP marker.
+// unicast address, keepalives (one byte FF), on NAT-T sockets what has no non-ESP marker, and on others what begins
+// with a non-IKE marker: ESP of the first drafts that no kernel took.
 // Main thread only.
 #pragma once
 

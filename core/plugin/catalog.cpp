@@ -159,7 +159,7 @@ void Registry::build_infos() {
     fill(esp_integrity_, Kind::EspIntegrity, make_transform);
     fill(compression_, Kind::Compression, make_transform);
     fill(natt_, Kind::Natt, [](const Provider& p) {
-        return natt_info(p.offer.key, p.module, p.as<racoon_natt>(), p.impl);
+        return natt_info(p.offer.key, p.module, p.offer.ike_port, p.as<racoon_natt>(), p.impl);
     });
 }
 
@@ -190,6 +190,11 @@ std::vector<const conf::NattInfo*> Registry::natt() const {
     for (const conf::NattInfo& info : natt_.infos)
         if (info.table != nullptr) out.push_back(&info);
     return out;
+}
+
+bool Registry::natt_on_ike_port() const {
+    return std::any_of(natt_.infos.begin(), natt_.infos.end(),
+                       [](const conf::NattInfo& info) { return info.ike_port; });
 }
 
 std::vector<const conf::GroupInfo*> Registry::groups() const {

@@ -261,6 +261,7 @@ Result<Offer> parse_offer(const Json& j, const std::string& where, bool newer) {
     RACOON_TRY_STATUS(o.text("xfrm", out.xfrm));
     RACOON_TRY_STATUS(o.text("hash", out.hash));
     RACOON_TRY_STATUS(o.text("credential", out.credential));
+    RACOON_TRY_STATUS(o.flag("ike_port", out.ike_port));
     if (const Json* bits = o.find("key_bits")) {
         conf::KeyBits parsed;
         RACOON_TRY_STATUS(parse_key_bits(*bits, where + ".key_bits", newer, parsed));

@@ -55,6 +55,7 @@ struct Offer {
     std::string xfrm;               // Linux crypto API name
     std::string hash;               // integrity: the hash it is made of
     std::string credential;         // auth-method: psk, key, none
+    bool ike_port = false;          // natt: ESP comes to the IKE port
 };
 
 enum class ConfigType : std::uint8_t { Flag, Integer, Duration, Text, Secret, Path, Address };

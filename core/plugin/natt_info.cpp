@@ -2,11 +2,12 @@
 
 namespace racoon::plugin {
 
-conf::NattInfo natt_info(std::string name, std::string module, const racoon_natt* table,
-                         void* impl) {
+conf::NattInfo natt_info(std::string name, std::string module, bool ike_port,
+                         const racoon_natt* table, void* impl) {
     conf::NattInfo info;
     info.name = std::move(name);
     info.module = std::move(module);
+    info.ike_port = ike_port;
     info.table = table;
     info.impl = impl;
     if (info.table == nullptr) return info;

@@ -9,7 +9,7 @@ namespace racoon::plugin {
 
 /// `table` may be null: the module is not loaded in this process. Not spoken, if what it says cannot be
 /// used.
-conf::NattInfo natt_info(std::string name, std::string module, const racoon_natt* table,
-                         void* impl);
+conf::NattInfo natt_info(std::string name, std::string module, bool ike_port,
+                         const racoon_natt* table, void* impl);
 
 }  // namespace racoon::plugin

@@ -84,6 +84,8 @@ class Registry final : public conf::Catalog {
     const conf::TransformInfo* esp_integrity(std::string_view name) const override;
     const conf::TransformInfo* compression(std::string_view name) const override;
     std::vector<const conf::NattInfo*> natt() const override;
+    /// A dialect of NAT traversal is offered that wants ESP at the IKE port; in every process.
+    bool natt_on_ike_port() const;
     std::vector<const conf::GroupInfo*> groups() const override;
     bool has(conf::Kind kind, std::string_view name) const override;
     std::vector<conf::ModuleFinding> check_module(const conf::ModuleBlock& block) const override;

@@ -572,9 +572,9 @@ Status Keeper::bind_socket(int fd, Family family, bool natt) {
     return impl_->kernel->bind_socket(fd, family, natt);
 }
 
-Status Keeper::release_natt_socket(const Endpoint& local) {
+Status Keeper::release_socket(const Endpoint& local) {
     if (!impl_->kernel) return fail(Errc::InvalidState, "no kernel backend");
-    return impl_->kernel->release_natt_socket(local);
+    return impl_->kernel->release_socket(local);
 }
 
 void Keeper::attach(std::unique_ptr<Channel> channel) {

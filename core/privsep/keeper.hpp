@@ -80,7 +80,7 @@ class Keeper {
     /// Tells the backend about an IKE socket.
     Status bind_socket(int fd, Family family, bool natt);
     /// One with `natt` is about to be closed.
-    Status release_natt_socket(const Endpoint& local);
+    Status release_socket(const Endpoint& local);
 
     /// Serves an engine, which is sent the configuration at once. What an earlier engine had under
     /// way is forgotten; its SAs stay in the kernel.

@@ -282,14 +282,17 @@ Status Kernel::bind_socket(int fd, Family family, bool natt) {
     racoon_status status =
         plugin::known_status(table_.bind_socket(provider_.impl, fd, number, &error));
     // Without encapsulation the socket still serves IKE: the engine then offers no NAT-T.
-    const bool encapsulates = natt && (caps_.flags & RACOON_CAP_UDP_ENCAP) != 0;
-    if (status == RACOON_OK && encapsulates && table_.bind_natt_socket != nullptr)
-        status = plugin::known_status(table_.bind_natt_socket(provider_.impl, fd, number, &error));
+    const auto bind = natt ? table_.bind_natt_socket : table_.bind_ike_socket;
+    const bool takes_esp = natt ? (caps_.flags & RACOON_CAP_UDP_ENCAP) != 0
+                                : (caps_.flags & RACOON_CAP_NON_IKE_MARKER) != 0 &&
+                                      host_.registry().natt_on_ike_port();
+    if (status == RACOON_OK && takes_esp && bind != nullptr)
+        status = plugin::known_status(bind(provider_.impl, fd, number, &error));
     if (status != RACOON_OK) return plugin::plugin_failure(error, status);
     return ok();
 }
 
-Status Kernel::release_natt_socket(const Endpoint& local) {
+Status Kernel::release_socket(const Endpoint& local) {
     if (table_.release_natt_socket == nullptr || (caps_.flags & RACOON_CAP_UDP_ENCAP) == 0)
         return ok();
     racoon_error error = plugin::empty_error();
@@ -297,7 +300,9 @@ Status Kernel::release_natt_socket(const Endpoint& local) {
     const racoon_addr addr = to_abi(local.addr, local.port);
     const racoon_status status =
         plugin::known_status(table_.release_natt_socket(provider_.impl, &addr, &error));
-    if (status != RACOON_OK) return plugin::plugin_failure(error, status);
+    // NOT_FOUND: it took none.
+    if (status != RACOON_OK && status != RACOON_NOT_FOUND)
+        return plugin::plugin_failure(error, status);
     return ok();
 }
 
@@ -439,8 +444,9 @@ void Kernel::sa_install(const exchange::SaInstall& request, Done done, std::uint
     }
     if (request.inbound)
         sa.replay_window = std::min(request.replay_window, caps_.max_replay_window);
-    sa.flags =
-        (request.esn ? RACOON_SA_ESN : 0u) | (request.peer_port != 0 ? RACOON_SA_UDP_ENCAP : 0u);
+    sa.flags = (request.esn ? RACOON_SA_ESN : 0u) |
+               (request.peer_port != 0 ? RACOON_SA_UDP_ENCAP : 0u) |
+               (request.non_ike_marker ? RACOON_SA_NON_IKE_MARKER : 0u);
     sa.soft_ns = ns_of(request.soft_seconds);
     sa.hard_ns = ns_of(request.hard_seconds);
     sa.soft_bytes = request.soft_bytes;

@@ -51,10 +51,10 @@ class Kernel {
     /// remedy: without them the wrong traffic would be protected. What packets can do without is logged.
     Status can_serve(const conf::Config& config) const;
     /// IKE sockets bypass IPsec.
-    /// `natt`: it takes ESP in UDP, too (RFC 3948).
+    /// `natt`: it takes ESP in UDP, too (RFC 3948); one without does where a dialect of NAT traversal wants that.
     Status bind_socket(int fd, Family family, bool natt);
-    /// One with `natt` is about to be closed.
-    Status release_natt_socket(const Endpoint& local);
+    /// One that is about to be closed takes no ESP any more.
+    Status release_socket(const Endpoint& local);
     void sa_move(const exchange::SaMove& request, Done done);
 
     void spi_get(const exchange::SpiGet& request, std::function<void(Result<Spi>)> done);

@@ -143,6 +143,7 @@ SaInstall aged(const SavedSas::Sa& sa) {
     out.hard_bytes = r.hard_bytes;
     out.local_port = r.local_port;
     out.peer_port = r.peer_port;
+    out.non_ike_marker = r.non_ike_marker;
     out.esp_frag = r.esp_frag;
     out.peer_original = r.peer_original;
     out.marks = r.marks;

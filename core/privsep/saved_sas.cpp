@@ -17,7 +17,7 @@ using namespace exchange;
 using plugin::Callout;
 
 /// Of the values. A record of another one is not read: its SAs are negotiated anew.
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
 
 racoon_span span_of(ByteView bytes) {
     return {bytes.data(), bytes.size()};

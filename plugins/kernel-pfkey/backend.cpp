@@ -142,6 +142,8 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (requests_.dialect().udp_encap != 0 &&
             try_sa(4, RACOON_IPPROTO_ESP, RACOON_SA_UDP_ENCAP) == 0)
             flags |= RACOON_CAP_UDP_ENCAP;
+        if ((flags & RACOON_CAP_UDP_ENCAP) != 0 && takes_non_ike())
+            flags |= RACOON_CAP_NON_IKE_MARKER;
         if (own) requests_.close();
         capabilities_ = flags;
     }

@@ -42,6 +42,8 @@ class Backend final : public sdk::KernelBackend {
     racoon_status bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) override;
     racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
                                    racoon_error* err) override;
+    racoon_status bind_ike_socket(std::int32_t fd, std::uint32_t family,
+                                  racoon_error* err) override;
     racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
                           racoon_error* err) override;
     racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op op,
@@ -114,6 +116,8 @@ class Backend final : public sdk::KernelBackend {
     void on_acquire(const pfkey::Message& m);
     void on_policy_changed(const pfkey::Message& m);
     void on_mapping(const pfkey::Message& m);
+    racoon_status give_esp(int fd, int type, std::uint32_t family, racoon_error* err);
+    bool takes_non_ike() const;
     void on_expire(const pfkey::Message& m, std::map<SaKey, Sa>::iterator at);
     void on_sas_flushed(std::uint8_t satype);
     void find_lost();

@@ -1,6 +1,7 @@
 // ESP in UDP: whose sockets it goes through, and peers whose NAT gives them another port.
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
@@ -11,9 +12,8 @@ namespace racoon::kernel_pfkey {
 
 using namespace pfkey;
 
-// The kernel takes ESP off this socket by itself, and leaves what has the non-ESP marker.
-racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
-    const int type = kUdpEncapsulation;
+// The kernel takes ESP off this socket by itself, and leaves what else comes.
+racoon_status Backend::give_esp(int fd, int type, std::uint32_t family, racoon_error* err) {
     if (::setsockopt(fd, IPPROTO_UDP, requests_.dialect().udp_encap, &type, sizeof(type)) == 0)
         return RACOON_OK;
     const int error = errno;
@@ -21,7 +21,24 @@ racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, r
         log(RACOON_LOG_NOTIFY, "no ESP in UDP over IPv6: this kernel is too old for it");
         return RACOON_OK;
     }
-    return sdk::refuse_errno(err, "ESP in UDP on the NAT-T socket", error);
+    return sdk::refuse_errno(err, "ESP in UDP on a socket of IKE", error);
+}
+
+bool Backend::takes_non_ike() const {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int type = kUdpEncapsulationNonIke;
+    const bool taken = fd >= 0 && ::setsockopt(fd, IPPROTO_UDP, requests_.dialect().udp_encap,
+                                               &type, sizeof(type)) == 0;
+    if (fd >= 0) ::close(fd);
+    return taken;
+}
+
+racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    return give_esp(fd, kUdpEncapsulation, family, err);
+}
+
+racoon_status Backend::bind_ike_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    return give_esp(fd, kUdpEncapsulationNonIke, family, err);
 }
 
 racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op,

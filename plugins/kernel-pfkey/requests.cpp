@@ -130,7 +130,8 @@ Message sa_message(std::uint8_t type, const racoon_kernel_sa& sa, std::uint32_t 
         m.hard = Lifetime{0, sa.hard_bytes, seconds(sa.hard_ns), 0};
     }
     if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
-        m.natt_type = kUdpEncapsulation;
+        m.natt_type = (sa.flags & RACOON_SA_NON_IKE_MARKER) != 0 ? kUdpEncapsulationNonIke
+                                                                 : kUdpEncapsulation;
         m.natt_sport = sa.src.port;
         m.natt_dport = sa.dst.port;
         // It is the peer's: the source of what comes in, and of what goes out the destination.

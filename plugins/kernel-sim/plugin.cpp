@@ -35,9 +35,10 @@ class Sim final : public sdk::KernelBackend {
     void capabilities(racoon_kernel_caps* out) override {
         out->max_replay_window = 4096;
         out->flags = RACOON_CAP_AEAD | RACOON_CAP_IPV6 | RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_AH |
-                     RACOON_CAP_IPCOMP | RACOON_CAP_UDP_ENCAP | RACOON_CAP_ESN |
-                     RACOON_CAP_TRUNC_128 | RACOON_CAP_FWD_POLICY | RACOON_CAP_BYTE_LIFETIME |
-                     RACOON_CAP_MARK | RACOON_CAP_IF_ID | RACOON_CAP_ESP_FRAG;
+                     RACOON_CAP_IPCOMP | RACOON_CAP_UDP_ENCAP | RACOON_CAP_NON_IKE_MARKER |
+                     RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 | RACOON_CAP_FWD_POLICY |
+                     RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_MARK | RACOON_CAP_IF_ID |
+                     RACOON_CAP_ESP_FRAG;
     }
     racoon_status open(const racoon_kernel_events& events, racoon_error* err) override {
         if (opened_) return sdk::fail(err, RACOON_STATE, "the model is open already");

@@ -32,9 +32,10 @@ racoon_status Backend::probe(racoon_error* err) {
 
 void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = kMostWindow;
-    out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_IPV6 | RACOON_CAP_ESN |
-                 RACOON_CAP_TRUNC_128 | RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_TRANSPORT_MODE |
-                 RACOON_CAP_AH | RACOON_CAP_IPCOMP | RACOON_CAP_ESP_FRAG;
+    out->flags = RACOON_CAP_AEAD | RACOON_CAP_UDP_ENCAP | RACOON_CAP_NON_IKE_MARKER |
+                 RACOON_CAP_IPV6 | RACOON_CAP_ESN | RACOON_CAP_TRUNC_128 |
+                 RACOON_CAP_BYTE_LIFETIME | RACOON_CAP_TRANSPORT_MODE | RACOON_CAP_AH |
+                 RACOON_CAP_IPCOMP | RACOON_CAP_ESP_FRAG;
 }
 
 racoon_status Backend::supports(const racoon_kernel_sa& sa, racoon_error* err) {
@@ -142,18 +143,28 @@ racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t, racoon_error*
 }
 
 racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
-    const auto free =
-        std::find_if(udp_.begin(), udp_.end(), [](const UdpSocket& s) { return !s.fd; });
-    if (free == udp_.end()) {
+    return share_socket(fd, family, Port::Natt, err);
+}
+
+racoon_status Backend::bind_ike_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    return share_socket(fd, family, Port::Ike, err);
+}
+
+racoon_status Backend::share_socket(std::int32_t fd, std::uint32_t family, Port port,
+                                    racoon_error* err) {
+    const auto first = udp_.begin() + (port == Port::Natt ? 0 : kMostNatt);
+    const auto last = first + (port == Port::Natt ? kMostNatt : kMostIke);
+    const auto free = std::find_if(first, last, [](const UdpSocket& s) { return !s.fd; });
+    if (free == last) {
         return sdk::fail(err, RACOON_NOT_SUPPORTED,
-                         "kernel-userspace listens on at most " + std::to_string(kMostUdp) +
-                             " addresses for NAT-T; use the wildcard address");
+                         "kernel-userspace listens on at most " + std::to_string(last - first) +
+                             " addresses for ESP in UDP; use the wildcard address");
     }
     Failure failure;
     UdpSocket udp;
     udp.fd = open_udp(static_cast<std::uint8_t>(family), settings_.mark, &failure);
     const auto place = static_cast<std::uint8_t>(free - udp_.begin());
-    const bool ready = udp.fd && share_port(fd, udp.fd.get(), &udp.local, &failure) &&
+    const bool ready = udp.fd && share_port(fd, udp.fd.get(), port, &udp.local, &failure) &&
                        (!data_runs_ || hand_over(handover_, place, udp.fd.get(), &failure));
     if (!ready) return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
     *free = std::move(udp);
@@ -172,7 +183,7 @@ racoon_status Backend::release_natt_socket(const racoon_addr& local, racoon_erro
         udp = {};
         return RACOON_OK;
     }
-    return sdk::fail(err, RACOON_NOT_FOUND, "no such NAT-T socket");
+    return sdk::fail(err, RACOON_NOT_FOUND, "no ESP is taken from that socket");
 }
 
 }  // namespace racoon::kernel_userspace

@@ -69,6 +69,8 @@ class Backend final : public sdk::KernelBackend {
     racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
                                    racoon_error* err) override;
     racoon_status release_natt_socket(const racoon_addr& local, racoon_error* err) override;
+    racoon_status bind_ike_socket(std::int32_t fd, std::uint32_t family,
+                                  racoon_error* err) override;
     racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
                           racoon_error* err) override;
     racoon_status watch_policies(const racoon_kernel_foreign& listener, racoon_error* err) override;
@@ -134,6 +136,7 @@ class Backend final : public sdk::KernelBackend {
     bool ask_used(std::uint32_t policy_id, std::function<void(racoon_status)> then);
     std::uint32_t next_index(std::uint32_t direction) { return index_for(++indexes_, direction); }
     void send_policy(const racoon_kernel_policy& policy);
+    racoon_status share_socket(std::int32_t fd, std::uint32_t family, Port port, racoon_error* err);
     void on_message(ByteView bytes);
     void on_reply(const Frame& frame);
     void on_event(racoon_kernel_event event);
@@ -197,7 +200,7 @@ class Backend final : public sdk::KernelBackend {
     Fd ah6_;
     Fd comp4_;
     Fd comp6_;
-    // Bound beside the daemon's NAT-T sockets; the data process has copies, each in the same place.
+    // Bound beside the daemon's NAT-T and IKE sockets; the data process has copies, each in the same place.
     struct UdpSocket {
         Fd fd;
         racoon_addr local{};

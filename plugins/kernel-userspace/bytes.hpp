@@ -13,6 +13,9 @@ namespace racoon::kernel_userspace {
 using Bytes = std::vector<std::uint8_t>;
 using ByteView = std::span<const std::uint8_t>;
 
+/// Zero bytes between UDP and ESP on an IKE port (draft-ietf-ipsec-udp-encaps-00 2.1).
+inline constexpr std::size_t kNonIkeMarker = 8;
+
 class Reader {
   public:
     explicit Reader(ByteView in) : in_(in) {}

@@ -242,8 +242,10 @@ bool DataPath::seal(const Layers& layers, ByteView head, ByteView body, const Fl
         head = head.subspan(plain_header(flow.source.family));
     }
     const std::size_t inner = head.size() + body.size();
-    const std::span<std::uint8_t> room = output_.wire_room(sa.esp->sealed_size(inner));
-    if (!sa.esp->seal(head, body, next, room)) {
+    const std::span<std::uint8_t> room =
+        output_.wire_room(sa.marker() + sa.esp->sealed_size(inner));
+    std::fill_n(room.begin(), std::min(sa.marker(), room.size()), std::uint8_t{0});
+    if (!sa.esp->seal(head, body, next, room.subspan(std::min(sa.marker(), room.size())))) {
         ++drops_.no_sa;
         end_sa(key_of(sa), true);
         return false;
@@ -285,7 +287,11 @@ bool DataPath::seal_bundle(const Layers& layers, ByteView head, ByteView body, b
         outer.traffic_class = flow->traffic_class;
         outer.hop_limit = outermost.tunnel() ? 0 : flow->hop_limit;
         outer.dont_fragment = dont_fragment;
-        send(outer, ByteView(packet).subspan(flow->header));
+        // What is sent begins with the marker, in place of the header's last bytes.
+        const std::size_t start = flow->header - outermost.marker();
+        std::fill_n(packet.begin() + static_cast<std::ptrdiff_t>(start), outermost.marker(),
+                    std::uint8_t{0});
+        send(outer, ByteView(packet).subspan(start));
     } else {
         if (flow->source.family == 4) {
             packet[6] = static_cast<std::uint8_t>((packet[6] & ~0x40) | (dont_fragment ? 0x40 : 0));

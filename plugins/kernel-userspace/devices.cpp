@@ -190,24 +190,32 @@ Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure) {
     return fd;
 }
 
-bool share_port(int ike, int data, racoon_addr* local, Failure* failure) {
+// Filters that return the place in the group: 0 for IKE, which was there first, 1 for ESP. Offsets are those of the
+// UDP payload. A keepalive is one byte; what is shorter than a marker is no ESP.
+sock_filter kNattPort[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 4, 0, 2),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 0),          BPF_STMT(BPF_RET | BPF_K, 1),
+};
+sock_filter kIkePort[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kNonIkeMarker, 0, 5),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 1),          BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
+bool share_port(int ike, int data, Port port, racoon_addr* local, Failure* failure) {
     const int on = 1;
     AnyAddress address{};
     socklen_t size = sizeof(address);
     if (::setsockopt(ike, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
         ::getsockname(ike, &address.base, &size) != 0 || ::bind(data, &address.base, size) != 0) {
-        return fail(failure, "sharing the NAT-T port");
+        return fail(failure, "sharing a port with IKE");
     }
-    // Returns the place in the group: 0 for IKE, which was there first, 1 for ESP. Offsets are those of
-    // the UDP payload. A keepalive is one byte; what is shorter than a marker is no ESP.
-    sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 4, 0, 2),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),          BPF_STMT(BPF_RET | BPF_K, 1),
-    };
-    const sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+    const sock_fprog program = port == Port::Natt ? sock_fprog{std::size(kNattPort), kNattPort}
+                                                  : sock_fprog{std::size(kIkePort), kIkePort};
     if (::setsockopt(ike, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) != 0) {
-        return fail(failure, "the filter that splits the NAT-T port");
+        return fail(failure, "the filter that splits a port between IKE and ESP");
     }
     *local = address_of(address);
     return true;

@@ -54,8 +54,12 @@ Fd open_raw_whole(std::uint8_t family, int protocol, std::uint32_t mark, Failure
 
 /// A UDP socket for ESP in UDP (RFC 3948), to be bound beside an IKE socket later.
 Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure);
-/// Binds `data` to the address and port of `ike`, which is bound and told, and splits what comes between them:
-/// what has the non-ESP marker or is a single byte is for `ike`, the rest for `data`.
-bool share_port(int ike, int data, racoon_addr* local, Failure* failure);
+enum class Port : std::uint8_t {
+    Natt,  // RFC 3948: what has the non-ESP marker or is a single byte is IKE's, the rest ESP's
+    Ike,   // the drafts before it: what begins with the non-IKE marker is ESP's, the rest IKE's
+};
+/// Binds `data`, which ESP is for, to the address and port of `ike`, which is bound and told, and splits what comes
+/// between them.
+bool share_port(int ike, int data, Port port, racoon_addr* local, Failure* failure);
 
 }  // namespace racoon::kernel_userspace

@@ -9,8 +9,11 @@
 
 namespace racoon::kernel_userspace {
 
-/// So many UDP sockets, IPv4 and IPv6 together.
-inline constexpr std::uint8_t kMostUdp = 16;
+/// So many UDP sockets, IPv4 and IPv6 together: those of NAT-T ports first, then those of IKE ports, where ESP has the
+/// non-IKE marker.
+inline constexpr std::uint8_t kMostNatt = 16;
+inline constexpr std::uint8_t kMostIke = 16;
+inline constexpr std::uint8_t kMostUdp = kMostNatt + kMostIke;
 
 /// Two ends, one for each process.
 bool make_handover(Fd* keeper, Fd* data, Failure* failure);

@@ -13,7 +13,7 @@ constexpr std::size_t kUdpHeader = 8;
 
 std::size_t Sa::most_inside(std::size_t way) const {
     const std::size_t header = plain_header(facts.dst.family);
-    const std::size_t around = header + (encapsulated() ? kUdpHeader : 0);
+    const std::size_t around = header + (encapsulated() ? kUdpHeader + marker() : 0);
     if (way <= around) return 0;
     const std::size_t room = way - around;
     std::size_t inside = 0;

@@ -37,6 +37,10 @@ struct Sa {
 
     bool tunnel() const { return facts.mode == RACOON_MODE_TUNNEL; }
     bool encapsulated() const { return (facts.flags & RACOON_SA_UDP_ENCAP) != 0; }
+    /// Zero bytes between UDP and ESP: the non-IKE marker, where it has one.
+    std::size_t marker() const {
+        return encapsulated() && (facts.flags & RACOON_SA_NON_IKE_MARKER) != 0 ? kNonIkeMarker : 0;
+    }
     /// Bytes that its outer packets have at most; 0: any number.
     std::size_t bound() const { return encapsulated() ? facts.esp_frag : 0; }
     bool inbound() const { return facts.direction == RACOON_DIR_IN; }

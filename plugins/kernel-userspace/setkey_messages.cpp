@@ -279,7 +279,8 @@ Message describe(std::uint8_t type, const racoon_kernel_sa_info& info, const SaN
         if (sa.encrypt != 0 && info.protocol == RACOON_IPPROTO_ESP) m.encrypt_key.emplace();
     }
     if ((note.flags & RACOON_SA_UDP_ENCAP) != 0) {
-        m.natt_type = kUdpEncapsulation;
+        m.natt_type = (note.flags & RACOON_SA_NON_IKE_MARKER) != 0 ? kUdpEncapsulationNonIke
+                                                                   : kUdpEncapsulation;
         m.natt_sport = info.src.port;
         m.natt_dport = info.dst.port;
         if (note.peer_original.family != 0) m.oai = whole(note.peer_original);

@@ -104,6 +104,7 @@ void Wire::set_udp(std::uint8_t place, int fd) {
     if (socket.fd >= 0) ::close(socket.fd);
     socket = {};
     socket.fd = fd;
+    if (place >= kMostNatt) socket.marker = kNonIkeMarker;
     AnyAddress at{};
     socklen_t size = sizeof(at);
     if (fd >= 0 && ::getsockname(fd, &at.base, &size) == 0) socket.bound = address_of(at);

@@ -66,6 +66,7 @@ class Wire {
     struct Socket {
         int fd = -1;
         racoon_addr bound{};     // of UDP
+        std::size_t marker = 0;  // bytes before ESP that is received there
         int dont_fragment = -1;  // as the socket is set; -1: not known
     };
     struct Burst;

@@ -124,7 +124,8 @@ void Wire::parse(int fd, void* message, std::span<std::uint8_t> packet) {
             if (socket == &sockets_[kComp6]) return parse_whole6(outer, kProtoComp, m, packet);
         } else {
             outer.dst.port = socket->bound.port;
-            if (outer.src.port == 0) return;
+            if (outer.src.port == 0 || packet.size() < socket->marker) return;
+            packet = packet.subspan(socket->marker);
         }
         if (outer.dst.family == 0) return;
     }

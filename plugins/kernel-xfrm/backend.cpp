@@ -160,6 +160,16 @@ racoon_status Backend::probe(racoon_error* err) {
     return sdk::fail(err, RACOON_NOT_SUPPORTED, text, error);
 }
 
+// Newer kernels have left it out.
+bool Backend::takes_non_ike() {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int type = UDP_ENCAP_ESPINUDP_NON_IKE;
+    const bool taken =
+        fd >= 0 && ::setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) == 0;
+    if (fd >= 0) ::close(fd);
+    return taken;
+}
+
 void Backend::capabilities(racoon_kernel_caps* out) {
     out->max_replay_window = XFRMA_REPLAY_ESN_MAX;
     if (!capabilities_) {
@@ -179,6 +189,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (try_sa(4, RACOON_IPPROTO_AH, false) == 0) flags |= RACOON_CAP_AH;
         if (try_compression() == 0) flags |= RACOON_CAP_IPCOMP;
         flags |= try_marks();
+        if (takes_non_ike()) flags |= RACOON_CAP_NON_IKE_MARKER;
         if (own) requests_.close();
         capabilities_ = flags;
     }
@@ -353,16 +364,23 @@ racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t family, racoon
     return RACOON_OK;
 }
 
-// The kernel takes ESP off this socket by itself, and leaves what has the non-ESP marker.
-racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
-    const int type = UDP_ENCAP_ESPINUDP;
+// The kernel takes ESP off this socket by itself, and leaves what else comes.
+racoon_status Backend::give_esp(int fd, int type, std::uint32_t family, racoon_error* err) {
     if (::setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) == 0) return RACOON_OK;
     const int error = errno;
     if (family == 6) {  // kernels before 5.8
         log(RACOON_LOG_NOTIFY, "no ESP in UDP over IPv6: this kernel is too old for it");
         return RACOON_OK;
     }
-    return refuse(err, "ESP in UDP on the NAT-T socket", error);
+    return refuse(err, "ESP in UDP on a socket of IKE", error);
+}
+
+racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    return give_esp(fd, UDP_ENCAP_ESPINUDP, family, err);
+}
+
+racoon_status Backend::bind_ike_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {
+    return give_esp(fd, UDP_ENCAP_ESPINUDP_NON_IKE, family, err);
 }
 
 racoon_status Backend::sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op,

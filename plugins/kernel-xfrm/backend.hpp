@@ -45,6 +45,8 @@ class Backend final : public sdk::KernelBackend {
     racoon_status bind_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) override;
     racoon_status bind_natt_socket(std::int32_t fd, std::uint32_t family,
                                    racoon_error* err) override;
+    racoon_status bind_ike_socket(std::int32_t fd, std::uint32_t family,
+                                  racoon_error* err) override;
     racoon_status sa_move(const racoon_kernel_sa_id& id, const racoon_addr& peer, racoon_op op,
                           racoon_error* err) override;
     racoon_status spi_get(const racoon_kernel_spi_request& request, racoon_op op,
@@ -100,6 +102,8 @@ class Backend final : public sdk::KernelBackend {
     int try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts = nullptr);
     int try_compression();
     std::uint64_t try_marks();
+    static bool takes_non_ike();
+    racoon_status give_esp(int fd, int type, std::uint32_t family, racoon_error* err);
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
     std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
                                               std::uint32_t direction, int* error = nullptr);

@@ -144,7 +144,8 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
     }
     if ((sa.flags & RACOON_SA_UDP_ENCAP) != 0) {
         xfrm_encap_tmpl encap{};
-        encap.encap_type = UDP_ENCAP_ESPINUDP;
+        encap.encap_type = (sa.flags & RACOON_SA_NON_IKE_MARKER) != 0 ? UDP_ENCAP_ESPINUDP_NON_IKE
+                                                                      : UDP_ENCAP_ESPINUDP;
         encap.encap_sport = htons(sa.src.port);
         encap.encap_dport = htons(sa.dst.port);
         if (sa.peer_original.family != 0) put_address(&encap.encap_oa, sa.peer_original);

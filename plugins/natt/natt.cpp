@@ -5,13 +5,8 @@
 namespace {
 
 racoon_status init(const racoon_host* host, void** ctx, racoon_error* err) noexcept {
-    for (std::size_t i = 0; i < natt::count(); ++i) {
-        const racoon_status status = host->provide(host->ctx, RACOON_POINT_NATT, natt::name(i),
-                                                   &natt::table(), natt::impl(i), err);
-        if (status != RACOON_OK) return status;
-    }
     *ctx = nullptr;
-    return RACOON_OK;
+    return natt::provide(host, natt::kDialects, err);
 }
 
 void destroy(void*) noexcept {}

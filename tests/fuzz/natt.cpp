@@ -10,8 +10,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const racoon_natt& table = natt::table();
-    for (std::size_t i = 0; i < natt::count(); ++i) {
-        void* impl = natt::impl(i);
+    for (const natt::Dialect* dialect : {&natt::kDialects[0], &natt::kFirstDrafts[0]}) {
+        void* impl = natt::impl(*dialect);
         static_cast<void>(table.match_vendor_id(impl, {data, size}));
         racoon_addr address{};
         if (table.natoa_read(impl, {data, size}, &address) != RACOON_OK) continue;

@@ -56,9 +56,10 @@ struct Run {
     bool ah = false;  // the backend can do it
     bool comp = false;
     bool esn = false;
-    bool udp = false;    // and gives an SA in UDP another port
-    bool marks = false;  // and if_id
-    bool mixed = false;  // IPv4 in a tunnel of IPv6 with AH around it, and the contrary
+    bool udp = false;     // and gives an SA in UDP another port
+    bool marker = false;  // in UDP on the IKE port, too
+    bool marks = false;   // and if_id
+    bool mixed = false;   // IPv4 in a tunnel of IPv6 with AH around it, and the contrary
 
     std::uint32_t draw_protocol() {
         if (comp && draw(6) == 0) return RACOON_IPPROTO_COMP;
@@ -123,6 +124,10 @@ struct Run {
         if (udp && draw(3) == 0) {
             sa.flags |= RACOON_SA_UDP_ENCAP;
             sa.src.port = sa.dst.port = 4500;
+            if (marker && draw(2) == 0) {
+                sa.flags |= RACOON_SA_NON_IKE_MARKER;
+                sa.src.port = sa.dst.port = 500;
+            }
         }
         set_protocol(sa, draw_protocol());
         return sa;
@@ -131,7 +136,7 @@ struct Run {
     static void set_protocol(racoon_kernel_sa& sa, std::uint32_t protocol) {
         sa.protocol = protocol;
         if (protocol != RACOON_IPPROTO_ESP) {
-            sa.flags &= ~RACOON_SA_UDP_ENCAP;
+            sa.flags &= ~(RACOON_SA_UDP_ENCAP | RACOON_SA_NON_IKE_MARKER);
             sa.src.port = sa.dst.port = 0;
         }
         const racoon_kernel_sa whole = esp_sa(sa.direction, "10.9.0.1", "10.9.0.2", 1, 1, 7);
@@ -438,6 +443,7 @@ std::string conformance(FakeHost& host, bool virtual_clock, std::uint32_t seed, 
     run.comp = (caps.flags & RACOON_CAP_IPCOMP) != 0;
     run.esn = (caps.flags & RACOON_CAP_ESN) != 0;
     run.udp = (caps.flags & RACOON_CAP_UDP_ENCAP) != 0;
+    run.marker = (caps.flags & RACOON_CAP_NON_IKE_MARKER) != 0;
     run.marks = (caps.flags & RACOON_CAP_MARK) != 0 && (caps.flags & RACOON_CAP_IF_ID) != 0;
     // Linux takes a rule in transport mode to be of the selector's family in PF_KEY, which has no AEAD.
     run.mixed = (caps.flags & RACOON_CAP_AEAD) != 0;

@@ -75,20 +75,26 @@ TEST_F(MtuTest, ClearsDfWhereItIsAskedTo) {
     EXPECT_FALSE(sink.outers[0].dont_fragment);
 }
 
-/// What the peer finds in a packet from the wire.
-Bytes as_the_peer_has_it(EspSa& peer, Bytes esp) {
+/// What the peer finds in a packet from the wire, behind a marker of zeros.
+Bytes as_the_peer_has_it(EspSa& peer, Bytes packet, std::size_t marker) {
+    EXPECT_EQ(Bytes(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(marker)),
+              Bytes(marker));
     std::span<std::uint8_t> inner;
     std::uint8_t next = 0;
-    EXPECT_EQ(peer.open(esp, &inner, &next), Opened::Packet);
+    EXPECT_EQ(peer.open(std::span(packet).subspan(marker), &inner, &next), Opened::Packet);
     return Bytes(inner.begin(), inner.end());
 }
 
 // esp_frag: a bound on what goes out in UDP, which is kept by cutting what is inside.
-TEST_F(MtuTest, FragmentsBeforeItEncapsulatesWhereAnSaHasABound) {
+class BoundTest : public MtuTest, public ::testing::WithParamInterface<std::uint32_t> {};
+INSTANTIATE_TEST_SUITE_P(Marker, BoundTest, ::testing::Values(0u, RACOON_SA_NON_IKE_MARKER));
+
+TEST_P(BoundTest, FragmentsBeforeItEncapsulatesWhereAnSaHasABound) {
     constexpr std::size_t kBound = 700;
+    const std::size_t marker = GetParam() == 0 ? 0 : kNonIkeMarker;
     constexpr std::size_t kOuter = 20 + 8;  // IP and UDP
     racoon_kernel_sa bounded = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 19, 1, 3);
-    bounded.flags = RACOON_SA_UDP_ENCAP;
+    bounded.flags = RACOON_SA_UDP_ENCAP | GetParam();
     bounded.src.port = bounded.dst.port = 4500;
     bounded.esp_frag = kBound;
     set_sa(bounded);
@@ -105,7 +111,7 @@ TEST_F(MtuTest, FragmentsBeforeItEncapsulatesWhereAnSaHasABound) {
         EXPECT_LE(sink.wire[i].size() + kOuter, kBound);
         EXPECT_FALSE(sink.outers[i].dont_fragment);
         EXPECT_EQ(sink.outers[i].dst.port, 4500);
-        const Bytes piece = as_the_peer_has_it(*peer, sink.wire[i]);
+        const Bytes piece = as_the_peer_has_it(*peer, sink.wire[i], marker);
         const auto flow = parse_packet(piece);
         ASSERT_TRUE(flow);
         EXPECT_TRUE(flow->fragment);
@@ -117,11 +123,11 @@ TEST_F(MtuTest, FragmentsBeforeItEncapsulatesWhereAnSaHasABound) {
     EXPECT_EQ(data, Bytes(whole.begin() + 20, whole.end()));
 
     // What fits goes as it is.
-    const std::size_t most = peer->most_inside(kBound - kOuter);
+    const std::size_t most = peer->most_inside(kBound - kOuter - marker);
     sink.wire.clear();
     path.from_tun(packet(most, true), 6);
     ASSERT_EQ(sink.wire.size(), 1u);
-    EXPECT_EQ(as_the_peer_has_it(*peer, sink.wire[0]), packet(most, true));
+    EXPECT_EQ(as_the_peer_has_it(*peer, sink.wire[0], marker), packet(most, true));
     // Who forbids fragments is told, and TCP's segments are made to fit.
     path.from_tun(packet(most + 1, false), 6);
     EXPECT_EQ(sink.wire.size(), 1u);

@@ -97,6 +97,8 @@ TEST(PfkeyRequests, SendThePortsOfUdpEncapsulation) {
     EXPECT_EQ(m.natt_sport, 4500);
     EXPECT_EQ(m.natt_dport, 61000);
     EXPECT_EQ(m.src->addr.port, 0);
+    sa.flags |= RACOON_SA_NON_IKE_MARKER;
+    EXPECT_EQ(sa_message(kAdd, sa, 7, linux_dialect()).natt_type, kUdpEncapsulationNonIke);
 }
 
 TEST(PfkeyRequests, SendThePeersOriginalAddressAndTheSizeOfItsFragments) {

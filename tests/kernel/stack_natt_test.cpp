@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct NattStack : Stack {
         for (const int fd : sockets) ::close(fd);
         Stack::TearDown();
     }
-    void listen(int at, const Family& f, std::uint16_t port) {
+    /// With `marker` as the drafts before RFC 3948 have it, on an IKE port.
+    void listen(int at, const Family& f, std::uint16_t port, bool marker = false) {
         net.enter(at);
         const bool six = f.outer[0] == kV6.outer[0];
         const int fd = ::socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -37,20 +39,20 @@ struct NattStack : Stack {
         const auto* name =
             six ? reinterpret_cast<sockaddr*>(&v6) : reinterpret_cast<sockaddr*>(&v4);
         ASSERT_EQ(::bind(fd, name, six ? sizeof v6 : sizeof v4), 0);
-        ASSERT_EQ(
-            host(at).table().bind_natt_socket(host(at).impl(), fd, six ? 6 : 4, host(at).err()),
-            RACOON_OK)
+        const auto bind =
+            marker ? host(at).table().bind_ike_socket : host(at).table().bind_natt_socket;
+        ASSERT_EQ(bind(host(at).impl(), fd, six ? 6 : 4, host(at).err()), RACOON_OK)
             << host(at).err()->text;
     }
     /// Each end's SAs, with the port that it has for itself and for its peer.
     void install_in_udp(const Family& f, std::uint16_t own_a, std::uint16_t peer_a,
-                        std::uint16_t own_b, std::uint16_t peer_b) {
+                        std::uint16_t own_b, std::uint16_t peer_b, std::uint32_t marker = 0) {
         const std::uint16_t own[] = {own_a, own_b};
         const std::uint16_t peer[] = {peer_a, peer_b};
         for (int from = 0; from < 2; ++from) {
             racoon_kernel_sa in = sa(f, from, RACOON_DIR_IN);
             racoon_kernel_sa out = sa(f, from, RACOON_DIR_OUT);
-            in.flags = out.flags = RACOON_SA_UDP_ENCAP;
+            in.flags = out.flags = RACOON_SA_UDP_ENCAP | marker;
             in.hard_ns = out.hard_ns = 3'600'000'000'000;
             in.src.port = peer[1 - from];
             in.dst.port = own[1 - from];
@@ -82,6 +84,31 @@ TEST_F(NattStack, CarriesEspInUdp) {
             const bool six = packet[0] >> 4 == 6;
             EXPECT_EQ(packet[six ? 6 : 9], IPPROTO_UDP);
             EXPECT_EQ(packet[six ? 42 : 22] << 8 | packet[six ? 43 : 23], 4500);
+            EXPECT_FALSE(contains(packet, "racoonracoon")) << "the ping's payload is readable";
+        }
+    }
+}
+
+TEST_F(NattStack, CarriesEspOnTheIkePort) {
+    racoon_kernel_caps caps{};
+    caps.struct_size = sizeof(caps);
+    ASSERT_EQ(a.table().capabilities(a.impl(), &caps), RACOON_OK);
+    ASSERT_NE(caps.flags & RACOON_CAP_NON_IKE_MARKER, 0u) << "Linux 6.1 has it";
+    for (const Family& f : {kV4, kV6}) {
+        policies(f);
+        for (const int at : {0, 1}) listen(at, f, 500, true);
+        install_in_udp(f, 500, 500, 500, 500, RACOON_SA_NON_IKE_MARKER);
+        net.captured();
+        EXPECT_EQ(ping(f.inner[1], "-c 3 -i 0.2 -W 5"), 0) << in_kernel(0);
+        const auto seen = ip_packets(net.captured());
+        EXPECT_GE(seen.size(), 6u);
+        for (const auto& packet : seen) {
+            const std::size_t udp = packet[0] >> 4 == 6 ? 40 : 20;
+            ASSERT_GT(packet.size(), udp + 16);
+            EXPECT_EQ(packet[udp + 2] << 8 | packet[udp + 3], 500);
+            EXPECT_TRUE(std::all_of(packet.begin() + static_cast<std::ptrdiff_t>(udp) + 8,
+                                    packet.begin() + static_cast<std::ptrdiff_t>(udp) + 16,
+                                    [](std::uint8_t byte) { return byte == 0; }));
             EXPECT_FALSE(contains(packet, "racoonracoon")) << "the ping's payload is readable";
         }
     }

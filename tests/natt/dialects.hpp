@@ -14,9 +14,11 @@ class Dialects {
     Dialects() {
         acme_ = LoadedPlugin::load_file(std::string(RACOON_VENDOR_DIR) + "/acme-natt.so", host_);
         natt_ = LoadedPlugin::load("natt", host_);
+        const std::size_t others = host_.provided.size();
+        legacy_ = LoadedPlugin::load("natt-legacy", host_);
         for (const FakeHost::Provided& p : host_.provided)
-            infos_.push_back(
-                plugin::natt_info(p.key, "test", static_cast<const racoon_natt*>(p.table), p.impl));
+            infos_.push_back(plugin::natt_info(p.key, "test", infos_.size() >= others,
+                                               static_cast<const racoon_natt*>(p.table), p.impl));
     }
     const conf::NattInfo& find(std::string_view name) const {
         for (const conf::NattInfo& d : infos_)
@@ -33,7 +35,7 @@ class Dialects {
 
   private:
     FakeHost host_;
-    std::unique_ptr<LoadedPlugin> acme_, natt_;
+    std::unique_ptr<LoadedPlugin> acme_, natt_, legacy_;
     std::deque<conf::NattInfo> infos_;
 };
 

@@ -23,8 +23,8 @@ constexpr Row kRows[] = {
     {"draft-04", 15, 16, 3, 4, true, "9909b64eed937c6573de52ace952fa6b"},
     {"draft-03", 130, 131, 61443, 61444, true, "7d9419a65310ca6f2c179d9215529d56"},
     {"draft-02", 130, 131, 61443, 61444, true, "cd60464335df21f87cfdb2fc68b6a448"},
-    {"draft-01", 130, 131, 61443, 61444, false, "16f6ca16e4a4066d83821a0f0aeaa862"},
-    {"draft-00", 130, 131, 61443, 61444, false, "4485152d18b6bbcd0be8a8469579ddcc"},
+    {"draft-01", 130, 131, 61443, 61444, true, "16f6ca16e4a4066d83821a0f0aeaa862"},
+    {"draft-00", 130, 131, 61443, 61444, true, "4485152d18b6bbcd0be8a8469579ddcc"},
 };
 
 std::int32_t matches(const conf::NattInfo& d, const Bytes& id) {

@@ -238,30 +238,94 @@ TEST_P(NattModes, TheAnswerIsTheVendorIdThatCame) {
     }
 }
 
-TEST_P(NattModes, DraftsThatAreNotSpokenAreNamedInTheLog) {
+// Without the module that speaks them.
+TEST_P(NattModes, TheFirstDraftsAreNamedInTheLog) {
     for (const char* name : {"draft-00", "draft-01"}) {
         test::LogCapture log;
         Case s;
         s.mode = GetParam();
         s.nat = false;
-        s.b_speaks = {"rfc3947", "draft-01", "draft-00"};
+        s.a_speaks = {name};
+        s.b_speaks = {"rfc3947"};
         NatWorld n(s);
-        conf::NattInfo old = test::dialects().find(name);
-        old.spoken = true;
-        auto c =
-            std::make_shared<conf::Config>(*config("192.0.2.1", "192.0.2.2", s, s.a, {"rfc3947"}));
-        c->natt = {&old};
-        n.w.a->engine->reconfigure(c, 2, n.w.now);
         n.w.acquire(*n.w.a);
         n.w.run_for(5s);
         EXPECT_TRUE(n.up());
         EXPECT_EQ(log.count("received Vendor ID: draft-ietf-ipsec-nat-t-ike-" +
-                            std::string(name).substr(6) + " (recognised and not used)"),
+                            std::string(name).substr(6)),
                   1u)
             << log.all();
         EXPECT_EQ(log.count("Selected NAT-T version"), 0u);
         n.w.end_and_find_leaks();
     }
+}
+
+// With it IKE and ESP stay on port 500, and what ESP has before it is another thing.
+TEST_P(NattModes, TheFirstDraftsStayOnTheIkePort) {
+    for (const char* name : {"draft-00", "draft-01"}) {
+        test::LogCapture log;
+        Case s;
+        s.mode = GetParam();
+        s.a_speaks = {"draft-01", "draft-00"};
+        s.b_speaks = {"rfc3947", name};
+        NatWorld n(s);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(10s);
+        ASSERT_TRUE(n.up());
+        EXPECT_EQ(log.count("Selected NAT-T version: " + std::string(name)), 2u) << log.all();
+        EXPECT_EQ(n.phase1(*n.w.a).local.text(), "10.1.1.1[500]");
+        EXPECT_EQ(n.phase1(*n.w.a).remote.text(), "192.0.2.2[500]");
+        EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[20500]");
+        for (const auto& [host, list] : n.installed)
+            for (const SaInstall& sa : list) {
+                EXPECT_TRUE(sa.non_ike_marker);
+                EXPECT_EQ(sa.local_port, 500);
+                EXPECT_EQ(sa.peer_port, host == n.w.a.get() ? 500 : 20500);
+            }
+        n.w.run_for(25s);
+        EXPECT_GE(n.keepalives, 1u);
+        // The NAT takes another port for it.
+        n.renew();
+        n.w.run_for(21s);
+        n.mapping(Endpoint{n.front, 21500});
+        n.w.run_for(1s);
+        EXPECT_EQ(n.phase1(*n.w.b).remote.text(), "192.0.2.1[21500]");
+        EXPECT_EQ(n.ports, (std::set<std::uint16_t>{500}));
+        n.w.end_and_find_leaks();
+    }
+}
+
+TEST_P(NattModes, TheFirstDraftsAreOfferedWhereTheyCanBeSpoken) {
+    // A later one is preferred, and goes on to port 4500.
+    Case s;
+    s.mode = GetParam();
+    s.a_speaks = s.b_speaks = {"rfc3947", "draft-01", "draft-00"};
+    {
+        NatWorld n(s);
+        n.w.acquire(*n.w.a);
+        n.w.run_for(10s);
+        ASSERT_TRUE(n.up());
+        EXPECT_EQ(n.phase1(*n.w.a).remote.port, 4500);
+        for (const auto& [host, list] : n.installed)
+            for (const SaInstall& sa : list) EXPECT_FALSE(sa.non_ike_marker);
+        n.w.end_and_find_leaks();
+    }
+    // With a kernel that has no such marker, none of them is.
+    s.a_speaks = s.b_speaks = {"draft-01"};
+    s.nat = false;
+    NatWorld n(s);
+    for (SimHost* h : {n.w.a.get(), n.w.b.get()}) {
+        exchange::KernelCapabilities caps;
+        caps.flags = ~std::uint64_t{RACOON_CAP_NON_IKE_MARKER};
+        caps.max_replay_window = 64;
+        h->engine->kernel_capabilities(caps);
+    }
+    test::LogCapture log;
+    n.w.acquire(*n.w.a);
+    n.w.run_for(10s);
+    EXPECT_TRUE(n.up());
+    EXPECT_EQ(log.count("received Vendor ID"), 0u) << log.all();
+    n.w.end_and_find_leaks();
 }
 
 TEST_P(NattModes, AServerBehindANatFollowsTheChangeOfPorts) {

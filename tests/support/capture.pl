@@ -3,7 +3,7 @@
 #
 #   perl capture.pl record INTERFACE FILE     says "capturing" when it does; ends on SIGTERM
 #                                              INTERFACE "any" is all of them
-#   perl capture.pl count FILE KIND           all, isakmp, esp, ah, natt, link, plain; fragment: of IKE messages
+#   perl capture.pl count FILE KIND           all, isakmp, marked, esp, ah, natt, link, plain; fragment: of IKE messages
 #   perl capture.pl longest FILE KIND         bytes of the longest packet of that kind, from its IP header on
 #   perl capture.pl kinds FILE FROM           all counts of what was recorded from that size of the file on: esp=3 ...
 #                                              Of the plain ones, answers to a ping are also counted as echo.
@@ -94,7 +94,9 @@ sub kind {
     return 'ah' if $protocol == 51;
     if ($protocol == 17) {
         my ($from, $to) = unpack('nn', $above);
-        return 'isakmp' if $from == 500 || $to == 500;
+        if ($from == 500 || $to == 500) {    # or ESP with the non-IKE marker
+            return substr($above, 8, 8) eq "\0" x 8 ? 'marked' : 'isakmp';
+        }
         return 'natt' if $from == 4500 || $to == 4500;
     }
     return 'plain';
@@ -129,7 +131,7 @@ sub longest {
 }
 
 sub kinds {
-    my %count = map { $_ => 0 } qw(isakmp esp ah natt link plain echo);
+    my %count = map { $_ => 0 } qw(isakmp marked esp ah natt link plain echo);
     for my $packet (packets(@_)) {
         my $kind = kind($packet);
         $count{$kind}++;

@@ -136,7 +136,7 @@ capture_start() { # FILE: every packet on the wire, both ways
 }
 capture_stop() { stop_process "${capture_pid-}"; capture_pid=; }
 
-# capture_count FILE KIND: how many packets; kinds: all isakmp esp natt arp plain fragment
+# capture_count FILE KIND: how many packets; kinds: all isakmp marked (ESP on port 500) esp natt link plain fragment
 capture_count() { perl "$support/capture.pl" count "$1" "$2"; }
 # capture_longest FILE KIND: bytes of the longest of them, with its IP header
 capture_longest() { perl "$support/capture.pl" longest "$1" "$2"; }

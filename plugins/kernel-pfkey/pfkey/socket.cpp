@@ -12,7 +12,9 @@
 namespace racoon::pfkey {
 namespace {
 constexpr int kReceiveBuffer = 2 << 20;  // a burst of acquires is some thousand messages
-constexpr int kAnswerMs = 5000;
+constexpr int kKernelAnswerMs = 5000;
+// Somebody who also has other things to do, and whom a flush of thousands of policies takes a while.
+constexpr int kProcessAnswerMs = 60'000;
 constexpr std::size_t kMaxMessage = 65536 * 8;
 
 #ifdef MSG_NOSIGNAL
@@ -63,12 +65,14 @@ int Socket::open_local(const std::string& path, std::uint32_t* listener) {
 #endif
     pid_ = static_cast<std::uint32_t>(::getpid());
     buffer_.resize(kMaxMessage);
+    local_ = true;
     return 0;
 }
 
 void Socket::close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
+    local_ = false;
     size_ = 0;
 }
 
@@ -87,7 +91,7 @@ bool Socket::wait() {
     pollfd p{fd_, POLLIN, 0};
     int ready = 0;
     do {
-        ready = ::poll(&p, 1, kAnswerMs);
+        ready = ::poll(&p, 1, local_ ? kProcessAnswerMs : kKernelAnswerMs);
     } while (ready < 0 && errno == EINTR);
     return ready > 0;
 }

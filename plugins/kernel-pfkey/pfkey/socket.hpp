@@ -51,6 +51,7 @@ class Socket {
 
     const Dialect& dialect_;
     int fd_ = -1;
+    bool local_ = false;  // not the kernel's
     std::uint32_t pid_ = 0;
     // The kernel numbers its acquires from 1 on: a request must not look like an answer to one.
     std::uint32_t sequence_ = 0x40000000;

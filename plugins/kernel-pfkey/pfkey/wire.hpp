@@ -80,8 +80,10 @@ enum Direction : std::uint8_t { kDirAny = 0, kDirIn = 1, kDirOut = 2, kDirFwd = 
 enum Mode : std::uint8_t { kModeAny = 0, kModeTransport = 1, kModeTunnel = 2, kModeBeet = 3 };
 enum Level : std::uint8_t { kLevelDefault = 0, kLevelUse = 1, kLevelRequire = 2, kLevelUnique = 3 };
 
-inline constexpr std::uint8_t kProtoAny = 255;           // of a selector
-inline constexpr std::uint8_t kUdpEncapsulation = 2;     // RFC 3948, in NAT_T_TYPE
+inline constexpr std::uint8_t kProtoAny = 255;        // of a selector
+inline constexpr std::uint8_t kUdpEncapsulation = 2;  // RFC 3948, in NAT_T_TYPE
+inline constexpr std::uint8_t kUdpEncapsulationNonIke =
+    1;                                                   // of the drafts, behind eight zero bytes
 inline constexpr std::uint32_t kManualReqIdMax = 16383;  // larger ones are the kernel's own
 inline constexpr std::size_t kHeaderSize = 16;
 

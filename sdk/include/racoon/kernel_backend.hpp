@@ -116,6 +116,9 @@ class KernelBackend {
     virtual racoon_status watch_policies(const racoon_kernel_foreign&, racoon_error* err) {
         return fail(err, RACOON_NOT_SUPPORTED, "this backend knows no policies of others");
     }
+    virtual racoon_status bind_ike_socket(std::int32_t, std::uint32_t, racoon_error* err) {
+        return fail(err, RACOON_NOT_SUPPORTED, "this backend takes no ESP from the IKE port");
+    }
 };
 
 namespace detail {
@@ -224,6 +227,9 @@ inline const racoon_kernel& kernel_table() noexcept {
         },
         [](void* impl, const racoon_kernel_foreign* listener, racoon_error* err) noexcept {
             return backend(impl).watch_policies(taken(listener), err);
+        },
+        [](void* impl, std::int32_t fd, std::uint32_t family, racoon_error* err) noexcept {
+            return backend(impl).bind_ike_socket(fd, family, err);
         },
     };
     return table;

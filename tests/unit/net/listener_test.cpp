@@ -113,6 +113,25 @@ TEST_F(ListenerTest, NattSocketsStripAndAddTheMarkerAndDropWhatIsNotIke) {
     EXPECT_EQ(count.received, 1u);
 }
 
+TEST_F(ListenerTest, IkeSocketsDropKeepalivesAndEspOfTheFirstDrafts) {
+    Side server(*loop_), plain(*loop_);
+    const Endpoint to = server.open("127.0.0.1");
+    const Endpoint from = plain.open("127.0.0.1");
+    server.wanted = 1;
+    const std::uint8_t keepalive[] = {0xff};
+    const std::uint8_t esp[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4};
+    const std::uint8_t ike[] = {0, 0, 0, 0, 0, 0, 0, 1};
+    for (const ByteView bytes : {ByteView(keepalive), ByteView(esp), ByteView(ike)})
+        ASSERT_TRUE(plain->send({from, to, bytes}).has_value());
+    loop_->run();
+    ASSERT_EQ(server.heard.size(), 1u);
+    EXPECT_EQ(server.heard[0].text.size(), sizeof ike);
+    const auto count = server->counters().at(0);
+    EXPECT_EQ(count.keepalives, 1u);
+    EXPECT_EQ(count.not_ike, 1u);
+    EXPECT_EQ(count.received, 1u);
+}
+
 TEST_F(ListenerTest, ABurstLargerThanABatchArrivesWholeAndInOrder) {
     Side server(*loop_), client(*loop_);
     const Endpoint to = server.open("127.0.0.1");

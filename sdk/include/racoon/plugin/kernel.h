@@ -43,6 +43,7 @@ extern "C" {
 #define RACOON_CAP_IF_ID (UINT64_C(1) << 11)
 #define RACOON_CAP_ESP_FRAG (UINT64_C(1) << 12)
 #define RACOON_CAP_EVENT_BUFFER (UINT64_C(1) << 13)
+#define RACOON_CAP_NON_IKE_MARKER (UINT64_C(1) << 14) /* RACOON_SA_NON_IKE_MARKER */
 
 typedef struct racoon_kernel_caps {
     uint32_t struct_size;
@@ -113,6 +114,8 @@ typedef struct racoon_kernel_sa {
 } racoon_kernel_sa;
 #define RACOON_SA_UDP_ENCAP 1u /* ESP in UDP (RFC 3948), between the ports of src and dst */
 #define RACOON_SA_ESN 2u
+/* With RACOON_SA_UDP_ENCAP: on the IKE port, behind eight zero bytes (draft-ietf-ipsec-udp-encaps-00 and -01). */
+#define RACOON_SA_NON_IKE_MARKER 4u
 
 typedef struct racoon_kernel_template {
     uint32_t protocol;
@@ -310,6 +313,11 @@ typedef struct racoon_kernel {
      * delete one. A backend without this function serves the daemon's own policies alone. */
     racoon_status (*watch_policies)(void* impl, const racoon_kernel_foreign* listener,
                                     racoon_error* err) RACOON_NOEXCEPT;
+    /* With RACOON_CAP_NON_IKE_MARKER, after bind_socket, as bind_natt_socket: this bound UDP socket of ours is an
+     * IKE port through which ESP may come as well. What begins with eight zero bytes is ESP behind them, and is
+     * the backend's; the rest stays for its reader. release_natt_socket takes it back. */
+    racoon_status (*bind_ike_socket)(void* impl, int32_t fd, uint32_t family,
+                                     racoon_error* err) RACOON_NOEXCEPT;
 } racoon_kernel;
 
 #ifdef __cplusplus

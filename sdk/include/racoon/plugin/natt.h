@@ -2,7 +2,9 @@
  * Registration key: the dialect's name as logs show it ("rfc3947"). The dialects of all modules are
  * offered together, those with the higher priority in the manifest first; a vendor's dialect needs a
  * module of its own and nothing else.
- * Manifest: {"point": "racoon.natt/1", "key": "rfc3947", "priority": 60}
+ * Manifest: {"point": "racoon.natt/1", "key": "rfc3947", "priority": 60}; with "ike_port": true nobody
+ * moves to the NAT-T port: IKE stays where it began, and ESP comes to the same port behind eight zero
+ * bytes, the non-IKE marker of the first drafts. Spoken where the kernel backend can do it.
  *
  * What is the same in all dialects is the core's: how the ends find out where the NAT is, the move to
  * the NAT-T port, the non-ESP marker (RFC 3948 2.2), keepalives. */
