@@ -121,6 +121,8 @@ class Backend final : public sdk::KernelBackend {
     void on_expire(const pfkey::Message& m, std::map<SaKey, Sa>::iterator at);
     void on_sas_flushed(std::uint8_t satype);
     void find_lost();
+    void find_migrated();
+    void find_migrated_sas();
     int read_foreign();
     void tell_left_out();
     std::vector<racoon_kernel_spi_request> read_larvals();

@@ -89,6 +89,8 @@ void Backend::on_event(const Message& m) {
         }
         case kNewMapping:
             return on_mapping(m);
+        case kMigrate:
+            return own ? void() : find_migrated();
         case kExpire:
         case kDelete:
             break;

@@ -192,12 +192,12 @@ Fd open_udp(std::uint8_t family, std::uint32_t mark, Failure* failure) {
 
 // Filters that return the place in the group: 0 for IKE, which was there first, 1 for ESP. Offsets are those of the
 // UDP payload. A keepalive is one byte; what is shorter than a marker is no ESP.
-sock_filter kNattPort[] = {
+static sock_filter kNattPort[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 4, 0, 2),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, 0),          BPF_STMT(BPF_RET | BPF_K, 1),
 };
-sock_filter kIkePort[] = {
+static sock_filter kIkePort[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kNonIkeMarker, 0, 5),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 #include <vector>
 
 namespace racoon::kernel_xfrm {
@@ -89,7 +90,8 @@ int Backend::try_compression() {
 }
 
 // Between addresses of documentation (RFC 5737, RFC 3849), so that no packet can meet it.
-int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts) {
+int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts,
+                    const SaForm& form) {
     sa.struct_size = sizeof(sa);
     sa.direction = RACOON_DIR_OUT;
     sa.mode = RACOON_MODE_TUNNEL;
@@ -106,7 +108,7 @@ int Backend::try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFa
     int error = EEXIST;
     // Another racoon may be trying at this moment.
     for (int attempt = 0; attempt < 16 && error == EEXIST; ++attempt, ++sa.spi) {
-        Request request = new_sa(XFRM_MSG_NEWSA, sa);
+        Request request = new_sa(XFRM_MSG_NEWSA, sa, form);
         id.spi = sa.spi;
         error = requests_.transact(request);
     }
@@ -136,6 +138,15 @@ std::uint64_t Backend::try_marks() {
         flags |= RACOON_CAP_MARK;
     if (facts->marks.if_id == sa.if_id) flags |= RACOON_CAP_IF_ID;
     return flags;
+}
+
+bool Backend::knows_direction() {
+    racoon_kernel_sa sa{};
+    sa.protocol = RACOON_IPPROTO_ESP;
+    sa.enc = algorithm("cbc(aes)", 16, 0);
+    sa.auth = algorithm("hmac(sha256)", 32, 128);
+    std::optional<SaFacts> facts;
+    return try_sa(4, sa, &facts, SaForm{true}) == 0 && facts && facts->directed;
 }
 
 racoon_status Backend::probe(racoon_error* err) {
@@ -190,6 +201,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         if (try_compression() == 0) flags |= RACOON_CAP_IPCOMP;
         flags |= try_marks();
         if (takes_non_ike()) flags |= RACOON_CAP_NON_IKE_MARKER;
+        directions_ = knows_direction();
         if (own) requests_.close();
         capabilities_ = flags;
     }
@@ -466,19 +478,33 @@ racoon_status Backend::keep(const racoon_kernel_sa& sa, racoon_error* err) {
     return RACOON_OK;
 }
 
+// 0, or errno. What no device takes stays the kernel's own work.
+int Backend::put_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
+    const auto attempt = [&](Offload offload) {
+        Request request = new_sa(type, sa, {directions_, offload});
+        const int error = requests_.transact(request);
+        std::fill(request.bytes().begin(), request.bytes().end(), std::uint8_t{0});
+        return error;
+    };
+    const int error = attempt(settings_.offload);
+    if (error == 0 || error == ESRCH || error == EEXIST || settings_.offload == Offload::Off)
+        return error;
+    const int without = attempt(Offload::Off);
+    if (without == 0 && !std::exchange(offload_refused_, true))
+        log(RACOON_LOG_NOTIFY,
+            std::string("no offload of ESP: the kernel or the device refuses it (") +
+                std::strerror(error) + ")");
+    return without;
+}
+
 racoon_status Backend::install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err) {
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     const Sa entry = entry_of(sa);
     const std::string line = sdk::sa_entry(entry.id, entry.reqid, entry.mark);
     journal_.add(line);
-    Request request = new_sa(type, sa);
-    int error = requests_.transact(request);
-    if (type == XFRM_MSG_UPDSA && error == ESRCH) {  // the larval SA has died of age
-        Request again = new_sa(XFRM_MSG_NEWSA, sa);
-        error = requests_.transact(again);
-        std::fill(again.bytes().begin(), again.bytes().end(), std::uint8_t{0});
-    }
-    std::fill(request.bytes().begin(), request.bytes().end(), std::uint8_t{0});
+    int error = put_sa(type, sa);
+    if (type == XFRM_MSG_UPDSA && error == ESRCH)  // the larval SA has died of age
+        error = put_sa(XFRM_MSG_NEWSA, sa);
     const SaKey key = key_of(sa.dst, sa.protocol, sa.spi);
     if (error != 0) {
         if (sas_.count(key) == 0) journal_.remove(line);

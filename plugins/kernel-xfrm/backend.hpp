@@ -26,6 +26,7 @@ using xfrm::RequestSocket;
 struct Settings {
     std::string journal = "/run/racoon";
     std::int64_t larval_lifetime_s = 165;
+    Offload offload = Offload::Off;
 };
 
 class Backend final : public sdk::KernelBackend {
@@ -99,11 +100,14 @@ class Backend final : public sdk::KernelBackend {
     /// Installs and deletes an SA that nothing uses. 0, or errno.
     int try_sa(std::uint8_t family, std::uint32_t protocol, bool aead, std::uint32_t flags = 0);
     /// `facts`: what the kernel says of it.
-    int try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts = nullptr);
+    int try_sa(std::uint8_t family, racoon_kernel_sa sa, std::optional<SaFacts>* facts = nullptr,
+               const SaForm& form = {});
     int try_compression();
     std::uint64_t try_marks();
     static bool takes_non_ike();
     racoon_status give_esp(int fd, int type, std::uint32_t family, racoon_error* err);
+    bool knows_direction();
+    int put_sa(std::uint16_t type, const racoon_kernel_sa& sa);
     racoon_status install(std::uint16_t type, const racoon_kernel_sa& sa, racoon_error* err);
     std::optional<PolicyFacts> look_up_policy(const racoon_kernel_policy& policy,
                                               std::uint32_t direction, int* error = nullptr);
@@ -129,6 +133,8 @@ class Backend final : public sdk::KernelBackend {
     /// One of ours that somebody else has set anew as it was.
     bool is_unchanged(std::uint32_t index, const std::optional<racoon_kernel_policy>& now) const;
     void find_lost_policies();
+    void find_migrated();
+    void find_migrated_sas();
     int read_foreign();
     void tell_left_out();
     void find_lost_acquires();
@@ -160,6 +166,8 @@ class Backend final : public sdk::KernelBackend {
     sdk::LarvalLifetime larval_lifetime_;
     std::vector<Acquire> stale_larvals_;  // whose policy is still to come, or nobody's
     std::optional<std::uint64_t> capabilities_;
+    bool directions_ = false;       // this kernel knows those of SAs
+    bool offload_refused_ = false;  // said once
 };
 
 }  // namespace racoon::kernel_xfrm

@@ -63,16 +63,32 @@ void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
     put(XFRMA_ALG_AUTH_TRUNC, sa.auth, "digest_null");
 }
 
+// Newer than the headers of Linux 6.1.
+constexpr std::uint16_t kSaDirection = 33;  // XFRMA_SA_DIR
+constexpr std::uint8_t kOffloadPacket = 4;  // XFRM_OFFLOAD_PACKET
+
 // Windows beyond 32 packets and extended sequence numbers share an attribute; the flag alone turns
-// the latter on. An outbound ESN SA needs some window too, in kernels without SA directions.
-void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn) {
+// the latter on. An outbound ESN SA must have some window where its direction is not said, and none where it is.
+void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn, bool direction) {
     std::uint32_t window = std::min<std::uint32_t>(sa.replay_window, XFRMA_REPLAY_ESN_MAX);
-    if (esn) window = std::max(window, kSmallWindow);
+    if (direction && sa.direction == RACOON_DIR_OUT)
+        window = 0;
+    else if (esn)
+        window = std::max(window, kSmallWindow);
     if (esn || window > kSmallWindow) return put_window(request, window, sa.sequence);
     if (sa.sequence == 0) return;
     xfrm_replay_state state{};
     state.oseq = static_cast<std::uint32_t>(sa.sequence);
     request.attribute(XFRMA_REPLAY_VAL, &state, sizeof(state));
+}
+
+// The kernel finds the device by the route to the peer.
+void put_offload(Request& request, const racoon_kernel_sa& sa, Offload offload) {
+    if (offload == Offload::Off || sa.protocol != RACOON_IPPROTO_ESP) return;
+    xfrm_user_offload device{};
+    if (sa.direction == RACOON_DIR_IN) device.flags |= XFRM_OFFLOAD_INBOUND;
+    if (offload == Offload::Packet) device.flags |= kOffloadPacket;
+    request.attribute(XFRMA_OFFLOAD_DEV, &device, sizeof(device));
 }
 
 racoon_kernel_spi_request larval_of(const xfrm_user_acquire& a, std::uint32_t reqid,
@@ -107,7 +123,7 @@ std::int32_t priority_of_kernel(std::uint32_t priority) {
     return static_cast<std::int32_t>(std::min<std::int64_t>(value, 0x7fffffff));
 }
 
-Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
+Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa, const SaForm& form) {
     const bool esn = (sa.flags & RACOON_SA_ESN) != 0;
     xfrm_usersa_info info{};
     info.family = family_of(sa.dst);
@@ -136,7 +152,12 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa) {
     const std::uint16_t flags = type == XFRM_MSG_NEWSA ? NLM_F_CREATE | NLM_F_EXCL : 0;
     Request request(type, flags, &info, sizeof(info));
     put_algorithms(request, sa);
-    put_replay(request, sa, esn);
+    put_replay(request, sa, esn, form.direction);
+    if (form.direction) {
+        const std::uint8_t direction = sa.direction == RACOON_DIR_OUT ? 2 : 1;
+        request.attribute(kSaDirection, &direction, sizeof(direction));
+    }
+    put_offload(request, sa, form.offload);
     put_marks(request, sa.mark, sa.if_id);
     if (sa.output_mark.mask != 0) {
         request.attribute(XFRMA_SET_MARK, &sa.output_mark.value, sizeof(std::uint32_t));
@@ -162,9 +183,11 @@ std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t p
     if (sa.type != XFRM_MSG_NEWSA || !info || !encap) return {};
     (inbound ? encap->encap_sport : encap->encap_dport) = htons(peer_port);
     Request request(XFRM_MSG_UPDSA, 0, &*info, sizeof(*info));
-    for (const std::uint16_t type :
-         {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC, XFRMA_ALG_COMP,
-          XFRMA_REPLAY_ESN_VAL, XFRMA_MARK, XFRMA_IF_ID, XFRMA_SET_MARK, XFRMA_SET_MARK_MASK}) {
+    constexpr std::uint16_t kCopied[] = {XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT,      XFRMA_ALG_AUTH_TRUNC,
+                                         XFRMA_ALG_COMP, XFRMA_REPLAY_ESN_VAL, XFRMA_MARK,
+                                         XFRMA_IF_ID,    XFRMA_SET_MARK,       XFRMA_SET_MARK_MASK,
+                                         kSaDirection};
+    for (const std::uint16_t type : kCopied) {
         const ByteView value = find_attribute(sa, sizeof(xfrm_usersa_info), type);
         if (!value.empty()) request.attribute(type, value.data(), value.size());
     }
@@ -290,6 +313,7 @@ std::optional<SaFacts> read_sa(const Message& message) {
     const auto used =
         copy_from<std::uint64_t>(find_attribute(message, sizeof(xfrm_usersa_info), XFRMA_LASTUSED));
     if (used) facts.last_used = *used;
+    facts.directed = !find_attribute(message, sizeof(xfrm_usersa_info), kSaDirection).empty();
     facts.marks = take_marks(message, sizeof(xfrm_usersa_info));
     return facts;
 }
@@ -506,6 +530,9 @@ std::optional<KernelEvent> read_body(const Message& message) {
         }
         case XFRM_MSG_FLUSHPOLICY:
             event.kind = KernelEvent::Kind::PoliciesFlushed;
+            return event;
+        case XFRM_MSG_MIGRATE:
+            event.kind = KernelEvent::Kind::Migrated;
             return event;
         default:
             return {};

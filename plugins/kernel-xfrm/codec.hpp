@@ -25,8 +25,18 @@ using xfrm::read_error;
 using xfrm::Request;
 using xfrm::split_datagram;
 
+enum class Offload : std::uint8_t {
+    Off,
+    Crypto,  // the device seals and opens what the kernel has made
+    Packet,  // and does all else of ESP
+};
+/// What every SA has beyond what a backend is asked for.
+struct SaForm {
+    bool direction = false;  // is said: since Linux 6.10 the kernel holds the SA to it
+    Offload offload = Offload::Off;
+};
 /// SA as a backend is asked for; NEWSA or UPDSA.
-Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa);
+Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa, const SaForm& form = {});
 /// An SA in UDP as the kernel told it (get_sa), with another port of the peer; nothing: it is not one.
 std::optional<Request> moved_sa(const Message& sa, bool inbound, std::uint16_t peer_port);
 /// `mark`: the SA's own, without which the kernel does not find it.
@@ -49,6 +59,7 @@ std::int32_t priority_of_kernel(std::uint32_t priority);
 struct SaFacts {
     racoon_kernel_sa_info info{};  // state and direction are not the kernel's to tell
     std::uint64_t last_used = 0;   // seconds since the epoch; 0: not known
+    bool directed = false;         // the kernel knows its direction
     Marks marks;
 };
 std::optional<SaFacts> read_sa(const Message& message);
@@ -77,6 +88,7 @@ struct KernelEvent {
         PoliciesFlushed,
         PolicyChanged,  // added or updated
         Mapping,
+        Migrated,  // somebody gave SAs and a policy other end points
     };
     Kind kind{};
     std::uint32_t port = 0;  // of the socket whose request caused it

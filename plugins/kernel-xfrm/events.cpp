@@ -91,6 +91,7 @@ void Backend::on_event(const KernelEvent& event) {
         if (opened_) read_foreign();
         return;
     }
+    if (event.kind == Kind::Migrated) return find_migrated();
     const auto at = sas_.find(key_of(event.dst, event.protocol, event.spi));
     if (at == sas_.end()) return;
     const Sa sa = at->second;

@@ -40,6 +40,17 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
         if (host.conf->get_duration_ns(host.host->ctx, conf, "larval_lifetime", &ns) == RACOON_OK) {
             settings->larval_lifetime_s = ns / 1'000'000'000;
         }
+        if (host.conf->get_text(host.host->ctx, conf, "offload", &text) == RACOON_OK) {
+            const std::string word(text.data, text.data + text.size);
+            if (word != "off" && word != "crypto" && word != "packet") {
+                if (err != nullptr) std::strcpy(err->key, "offload");
+                return sdk::fail(err, RACOON_CONFIG,
+                                 "found \"" + word + "\", expected off, crypto or packet");
+            }
+            settings->offload = word == "crypto"   ? Offload::Crypto
+                                : word == "packet" ? Offload::Packet
+                                                   : Offload::Off;
+        }
     }
     if (settings->journal.empty() || settings->journal[0] != '/') {
         if (err != nullptr) std::strcpy(err->key, "journal");

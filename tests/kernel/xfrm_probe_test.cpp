@@ -77,6 +77,71 @@ TEST(XfrmMessages, AskForExtendedSequenceNumbersOnlyWhereTheSaDoes) {
     }
 }
 
+constexpr std::uint16_t kSaDirection = 33;  // XFRMA_SA_DIR of Linux 6.10
+
+// Such a kernel refuses an outbound SA with a window, older ones an SA with extended numbers without.
+TEST(XfrmMessages, SayADirectionWhereTheKernelKnowsIt) {
+    for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
+        racoon_kernel_sa sa = esp_sa(direction, "10.9.0.1", "10.9.0.2", 7, 1, 5);
+        sa.flags = RACOON_SA_ESN;
+        sa.replay_window = direction == RACOON_DIR_IN ? 64 : 0;
+        sa.sequence = direction == RACOON_DIR_IN ? 0 : 0x100000007;
+        for (const bool known : {false, true}) {
+            Request request = new_sa(XFRM_MSG_NEWSA, sa, {known, Offload::Off});
+            const Message m = messages_of(request).at(0);
+            const ByteView said = find_attribute(m, sizeof(xfrm_usersa_info), kSaDirection);
+            EXPECT_EQ(said.size(), known ? 1u : 0u);
+            if (known) {
+                EXPECT_EQ(said[0], direction == RACOON_DIR_IN ? 1 : 2);
+            }
+            const ByteView value =
+                find_attribute(m, sizeof(xfrm_usersa_info), XFRMA_REPLAY_ESN_VAL);
+            ASSERT_GE(value.size(), sizeof(xfrm_replay_state_esn));
+            const auto* replay = reinterpret_cast<const xfrm_replay_state_esn*>(value.data());
+            const bool none = known && direction == RACOON_DIR_OUT;
+            EXPECT_EQ(replay->replay_window, none ? 0u : direction == RACOON_DIR_IN ? 64u : 32u);
+            EXPECT_EQ(value.size(), sizeof(xfrm_replay_state_esn) + replay->bmp_len * 4);
+            EXPECT_EQ(replay->bmp_len, replay->replay_window / 32);
+            EXPECT_EQ(replay->oseq, direction == RACOON_DIR_IN ? 0u : 7u);
+            EXPECT_EQ(replay->oseq_hi, direction == RACOON_DIR_IN ? 0u : 1u);
+            EXPECT_EQ(read_sa(m)->directed, known);
+            // Also when the SA gets another port, for which the kernel wants all of it.
+            sa.flags |= RACOON_SA_UDP_ENCAP;
+            sa.src.port = sa.dst.port = 4500;
+            Request in_udp = new_sa(XFRM_MSG_NEWSA, sa, {known, Offload::Off});
+            auto moved = moved_sa(messages_of(in_udp).at(0), direction == RACOON_DIR_IN, 4501);
+            ASSERT_TRUE(moved);
+            EXPECT_EQ(
+                find_attribute(messages_of(*moved).at(0), sizeof(xfrm_usersa_info), kSaDirection)
+                    .size(),
+                known ? 1u : 0u);
+            sa.flags &= ~RACOON_SA_UDP_ENCAP;
+            sa.src.port = sa.dst.port = 0;
+        }
+    }
+}
+
+TEST(XfrmMessages, AskTheDeviceOfTheRouteToDoEsp) {
+    for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
+        racoon_kernel_sa sa = esp_sa(direction, "10.9.0.1", "10.9.0.2", 7, 1, 5);
+        for (const Offload offload : {Offload::Off, Offload::Crypto, Offload::Packet}) {
+            Request request = new_sa(XFRM_MSG_NEWSA, sa, {false, offload});
+            const auto device = xfrm::copy_from<xfrm_user_offload>(find_attribute(
+                messages_of(request).at(0), sizeof(xfrm_usersa_info), XFRMA_OFFLOAD_DEV));
+            EXPECT_EQ(device.has_value(), offload != Offload::Off);
+            if (!device) continue;
+            EXPECT_EQ(device->ifindex, 0);
+            EXPECT_EQ(device->flags,
+                      (direction == RACOON_DIR_IN ? 2 : 0) | (offload == Offload::Packet ? 4 : 0));
+        }
+        sa.protocol = RACOON_IPPROTO_AH;
+        Request request = new_sa(XFRM_MSG_NEWSA, sa, {false, Offload::Crypto});
+        EXPECT_TRUE(
+            find_attribute(messages_of(request).at(0), sizeof(xfrm_usersa_info), XFRMA_OFFLOAD_DEV)
+                .empty());
+    }
+}
+
 TEST(XfrmMessages, CarryMarksAndTheNumberOfAnInterface) {
     racoon_kernel_sa sa = esp_sa(RACOON_DIR_OUT, "10.9.0.1", "10.9.0.2", 7, 1, 5);
     Request plain = new_sa(XFRM_MSG_NEWSA, sa);

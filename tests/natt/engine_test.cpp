@@ -324,7 +324,7 @@ TEST_P(NattModes, TheFirstDraftsAreOfferedWhereTheyCanBeSpoken) {
     n.w.acquire(*n.w.a);
     n.w.run_for(10s);
     EXPECT_TRUE(n.up());
-    EXPECT_EQ(log.count("received Vendor ID"), 0u) << log.all();
+    EXPECT_EQ(log.count("received Vendor ID: draft"), 0u) << log.all();
     n.w.end_and_find_leaks();
 }
 
@@ -428,13 +428,13 @@ TEST(Natt, EveryDialectThatIsSpokenCrossesANat) {
         if (!d.spoken) continue;
         Case s;
         s.b_speaks = {d.name};
-        s.a_speaks = {"acme",     "rfc3947",  "draft-08", "draft-07", "draft-06",
-                      "draft-05", "draft-04", "draft-03", "draft-02"};
+        s.a_speaks = {"acme",     "rfc3947",  "draft-08", "draft-07", "draft-06", "draft-05",
+                      "draft-04", "draft-03", "draft-02", "draft-01", "draft-00"};
         NatWorld n(s);
         n.w.acquire(*n.w.a);
         n.w.run_for(10s);
         EXPECT_TRUE(n.up()) << d.name;
-        EXPECT_EQ(n.phase1(*n.w.a).remote.port, 4500) << d.name;
+        EXPECT_EQ(n.phase1(*n.w.a).remote.port, d.ike_port ? 500 : 4500) << d.name;
     }
 }
 

@@ -164,6 +164,7 @@ for ((i = 1; i <= kills && failures == 0; i++)); do
             note "${off//$'\n'/, }"
         }
     done
+    [ $((i % 10)) != 0 ] || note "$i of $kills kills after $SECONDS s"
 done
 check "$((i - 1)) kills: keeper ${killed[keeper]} (started with -B ${restored[with]}, without ${restored[without]}), \
 engine ${killed[engine]}, data ${killed[data]}" [ $failures = 0 ]
