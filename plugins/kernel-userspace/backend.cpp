@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "algorithms.hpp"
+#include "socket_address.hpp"
 
 namespace racoon::kernel_userspace {
 namespace {
@@ -82,6 +83,7 @@ racoon_status Backend::open(const racoon_kernel_events& events, racoon_error* er
     opened_ = true;
     if (open_sockets(err) && start_data(err)) {
         watch_routes();
+        open_guard();
         return RACOON_OK;
     }
     close();
@@ -110,6 +112,7 @@ bool Backend::open_sockets(racoon_error* err) {
 void Backend::close() {
     if (!opened_) return;
     opened_ = false;
+    close_guard();
     setkey_.close();
     dumps_.clear();
     foreign_.forget();
@@ -138,8 +141,17 @@ void Backend::close() {
 
 racoon_status Backend::bind_socket(std::int32_t fd, std::uint32_t, racoon_error* err) {
     const std::uint32_t mark = settings_.mark;
-    if (::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0) return RACOON_OK;
-    return sdk::fail(err, RACOON_IO, "firewall mark of an IKE socket (needs CAP_NET_ADMIN)", errno);
+    if (::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) != 0) {
+        return sdk::fail(err, RACOON_IO, "firewall mark of an IKE socket (needs CAP_NET_ADMIN)",
+                         errno);
+    }
+    AnyAddress address{};
+    socklen_t size = sizeof(address);
+    if (::getsockname(fd, &address.base, &size) != 0)
+        return sdk::fail(err, RACOON_IO, "the port of an IKE socket", errno);
+    const std::uint16_t port = address_of(address).port;
+    if (port != 0 && ike_ports_.insert(port).second) guard_changed();
+    return RACOON_OK;
 }
 
 racoon_status Backend::bind_natt_socket(std::int32_t fd, std::uint32_t family, racoon_error* err) {

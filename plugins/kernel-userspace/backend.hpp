@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 
 #include "bytes.hpp"
 #include "devices.hpp"
+#include "guard_kernel.hpp"
 #include "handover.hpp"
 #include "message_socket.hpp"
 #include "protocol.hpp"
@@ -32,6 +34,7 @@ struct Settings {
     std::uint32_t mark = 29281;
     bool copy_df = true;
     std::string socket;  // for setkey; "": none
+    bool guard = true;   // against what arrives in the clear
 };
 
 class Backend final : public sdk::KernelBackend {
@@ -89,6 +92,7 @@ class Backend final : public sdk::KernelBackend {
         std::int64_t created = 0;  // seconds since the epoch
         std::int64_t used = 0;     // the same, as last asked for; 0: never
         bool manual = false;       // setkey's
+        std::uint64_t age = 0;     // as the data process has got them
     };
     struct Pending {
         racoon_op op = 0;
@@ -135,6 +139,7 @@ class Backend final : public sdk::KernelBackend {
     racoon_status remove_policy(std::uint32_t id, racoon_error* err);
     bool ask_used(std::uint32_t policy_id, std::function<void(racoon_status)> then);
     std::uint32_t next_index(std::uint32_t direction) { return index_for(++indexes_, direction); }
+    std::vector<const racoon_kernel_policy*> policies_by_age() const;
     void send_policy(const racoon_kernel_policy& policy);
     racoon_status share_socket(std::int32_t fd, std::uint32_t family, Port port, racoon_error* err);
     void on_message(ByteView bytes);
@@ -156,6 +161,17 @@ class Backend final : public sdk::KernelBackend {
     std::int64_t wall_seconds() const {
         return host_.clock->wall_ns(host_.host->ctx) / 1'000'000'000;
     }
+
+    // backend_guard.cpp: what arrives in the clear
+    void open_guard();
+    void close_guard();
+    void guard_changed();
+    void arm_guard(std::int64_t delay);
+    void renew_guard();
+    void watch_guard();
+    void unwatch_guard();
+    void on_guard();
+    GuardTable guard_table() const;
 
     // backend_setkey.cpp: what setkey asks for, and what it is told
     void open_setkey();
@@ -214,6 +230,16 @@ class Backend final : public sdk::KernelBackend {
     std::string repair_trouble_;  // told already
     bool repair_armed_ = false;
     std::uint64_t repair_timer_ = 0;
+    Guard guard_;
+    std::set<std::uint16_t> ike_ports_;
+    bool guard_stands_ = false;
+    bool guard_lost_ = false;        // taken away by somebody else
+    std::uint64_t guard_token_ = 0;  // of the watch; 0: none
+    std::int64_t guard_repaired_at_ = 0;
+    std::string guard_told_;  // of trouble
+    bool guard_armed_ = false;
+    bool guard_soon_ = false;  // at the end of this turn
+    std::uint64_t guard_timer_ = 0;
     bool data_runs_ = false;
     std::map<std::uint64_t, Link> links_;  // by generation
     std::uint64_t generation_ = 0;
@@ -226,6 +252,7 @@ class Backend final : public sdk::KernelBackend {
     std::deque<Larval> larvals_;  // by age, which is by end
     std::map<std::uint32_t, Installed> policies_;
     std::uint32_t indexes_ = 0;
+    std::uint64_t ages_ = 0;
     MessageSocket setkey_{host_};
     sdk::ForeignPolicies foreign_;  // setkey's
     std::map<ClientId, Dump> dumps_;

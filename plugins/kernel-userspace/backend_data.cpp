@@ -57,7 +57,7 @@ bool Backend::start_data(racoon_error* err) {
     Writer settings = begin_frame(Message::Settings, 0);
     write_settings(settings, {static_cast<std::uint32_t>(settings_.mtu), settings_.copy_df});
     send("the settings", settings.view(), nullptr);
-    for (const auto& [id, installed] : policies_) send_policy(installed.policy);
+    for (const racoon_kernel_policy* policy : policies_by_age()) send_policy(*policy);
     return true;
 }
 

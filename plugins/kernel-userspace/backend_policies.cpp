@@ -1,5 +1,7 @@
 // The policies: in the data process, and as rules of routing. A data process that a policy does not reach is
 // started anew and given all of them, so that only the rules can make a request fail.
+#include <algorithm>
+
 #include "backend.hpp"
 
 namespace racoon::kernel_userspace {
@@ -22,6 +24,16 @@ void Backend::send_policy(const racoon_kernel_policy& policy) {
     Writer out = begin_frame(Message::PolicySet, 0);
     write_policy(out, policy);
     send(request_text("policy_add", policy.id), out.view(), nullptr);
+}
+
+// In the order in which the data process has got them: of two with one priority the older one counts.
+std::vector<const racoon_kernel_policy*> Backend::policies_by_age() const {
+    std::vector<const Installed*> all;
+    for (const auto& [id, installed] : policies_) all.push_back(&installed);
+    std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) { return a->age < b->age; });
+    std::vector<const racoon_kernel_policy*> out;
+    for (const Installed* installed : all) out.push_back(&installed->policy);
+    return out;
 }
 
 racoon_status Backend::check(const racoon_kernel_policy& policy, racoon_error* err) {
@@ -62,6 +74,8 @@ racoon_status Backend::put_policy(const Installed& installed, racoon_error* err)
         return sdk::fail(err, RACOON_IO, failure.text, failure.os_errno);
     }
     policies_[policy.id] = installed;
+    policies_[policy.id].age = ++ages_;
+    guard_changed();
     send_policy(policy);
     return RACOON_OK;
 }
@@ -73,6 +87,7 @@ racoon_status Backend::remove_policy(std::uint32_t policy_id, racoon_error* err)
     }
     const bool kept_here = is_kept_here(policies_.at(policy_id).policy);
     policies_.erase(policy_id);
+    guard_changed();
     if (kept_here) return RACOON_OK;
     Writer out = begin_frame(Message::PolicyDelete, 0);
     out.u32(policy_id);
@@ -89,6 +104,8 @@ racoon_status Backend::replace_policy(std::uint32_t old_id, const Installed& ins
     }
     policies_.erase(old_id);
     policies_[policy.id] = installed;
+    policies_[policy.id].age = ++ages_;
+    guard_changed();
     if (is_kept_here(policy)) return RACOON_OK;
     Writer out = begin_frame(Message::PolicyUpdate, 0);
     out.u32(old_id);

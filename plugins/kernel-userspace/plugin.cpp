@@ -72,6 +72,15 @@ racoon_status configure(void* ctx, const racoon_section* conf, void** pending,
                     "found \"" + settings->socket + "\", expected an absolute path or \"none\"");
             }
         }
+        if (host.conf->get_text(h, conf, "guard", &text) == RACOON_OK) {
+            const std::string guard(text.data, text.data + text.size);
+            settings->guard = guard == "on";
+            if (guard != "on" && guard != "off") {
+                if (err != nullptr) std::strcpy(err->key, "guard");
+                return sdk::fail(err, RACOON_CONFIG,
+                                 "found \"" + guard + "\", expected \"on\" or \"off\"");
+            }
+        }
         if (host.conf->get_integer(h, conf, "table", &number) == RACOON_OK) {
             settings->table = static_cast<std::uint32_t>(number);
         }

@@ -50,6 +50,9 @@ class Routes {
     /// Whether this host has that address now.
     bool is_local(const racoon_addr& address);
 
+    /// Whether a table leads into a device, so that whoever made it is alive. What cannot be read is in use.
+    bool is_in_use(std::uint32_t table);
+
     std::uint32_t device_index() const { return device_index_; }
     /// The netlink port of our requests.
     std::uint32_t port() const;

@@ -52,6 +52,18 @@ bool Routes::lead_into_devices(std::uint8_t family, std::set<std::uint32_t>* tab
     return read;
 }
 
+bool Routes::is_in_use(std::uint32_t table) {
+    int error = 0;
+    for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+        std::set<std::uint32_t> alive{table};
+        const bool read = lead_into_devices(family, &alive, &error);
+        if (!read && (error == EAFNOSUPPORT || error == EOPNOTSUPP))
+            continue;  // there may be no IPv6
+        if (!read || !alive.empty()) return true;
+    }
+    return false;
+}
+
 /// Of this table, which is ours alone. `of_others`: and of any other run whose device has gone, since its
 /// settings may have changed meanwhile.
 bool Routes::remove_leftovers(bool of_others, int* error) {
