@@ -88,7 +88,7 @@ bool Guard::talk(const GuardBatch& batch, Failure* failure) {
         }
         int left = static_cast<int>(n);
         const auto* head = reinterpret_cast<const nlmsghdr*>(buffer.data());
-        for (; !ended && mnl_nlmsg_ok(head, left); head = mnl_nlmsg_next(head, &left))
+        for (; !ended && is_whole(head, left); head = mnl_nlmsg_next(head, &left))
             ended = is_end(head, batch, first, &error);
     }
     if (error == 0) return true;
@@ -147,7 +147,7 @@ bool Guard::lost(const std::string& name) {
         if (n <= 0) return lost;
         int left = static_cast<int>(n);
         const auto* head = reinterpret_cast<const nlmsghdr*>(buffer.data());
-        for (; mnl_nlmsg_ok(head, left); head = mnl_nlmsg_next(head, &left))
+        for (; is_whole(head, left); head = mnl_nlmsg_next(head, &left))
             lost = lost || (head->nlmsg_pid != port_ && table_lost(head) == name);
     }
 }

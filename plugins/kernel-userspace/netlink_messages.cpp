@@ -25,7 +25,7 @@ bool each_answer(int fd, std::vector<std::uint8_t>& request,
         }
         int left = static_cast<int>(n);
         const auto* head = reinterpret_cast<const nlmsghdr*>(buffer.data());
-        for (; mnl_nlmsg_ok(head, left); head = mnl_nlmsg_next(head, &left)) {
+        for (; is_whole(head, left); head = mnl_nlmsg_next(head, &left)) {
             if (head->nlmsg_seq != asked->nlmsg_seq) continue;
             if (head->nlmsg_type == NLMSG_DONE) return true;
             if (head->nlmsg_type == NLMSG_ERROR) {

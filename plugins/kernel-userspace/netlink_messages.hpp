@@ -11,6 +11,11 @@ namespace racoon::kernel_userspace {
 
 constexpr std::uint8_t kRuleProtocol = 114;  // marks our rules for the clean-up
 
+/// As mnl_nlmsg_ok(), which takes a length of 2^31 bytes and more for a negative one.
+inline bool is_whole(const nlmsghdr* head, int left) {
+    return mnl_nlmsg_ok(head, left) && head->nlmsg_len <= static_cast<std::uint32_t>(left);
+}
+
 template <typename Each>
 void each_attribute(const nlmsghdr* head, std::size_t skip, const Each& each) {
     const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(head));

@@ -77,7 +77,7 @@ bool Routes::talk(std::vector<std::uint8_t>& message, int* error) {
             return false;
         }
         const auto* answer = reinterpret_cast<const nlmsghdr*>(buffer);
-        if (!mnl_nlmsg_ok(answer, static_cast<int>(n)) || answer->nlmsg_seq != sequence_) continue;
+        if (!is_whole(answer, static_cast<int>(n)) || answer->nlmsg_seq != sequence_) continue;
         if (answer->nlmsg_type != NLMSG_ERROR ||
             mnl_nlmsg_get_payload_len(answer) < sizeof(nlmsgerr)) {
             continue;
