@@ -99,8 +99,7 @@ RouteWatch::News RouteWatch::read(const Ours& ours) {
         if (n <= 0) return news;
         int left = static_cast<int>(n);
         const auto* head = reinterpret_cast<const nlmsghdr*>(buffer);
-        for (; is_whole(head, left); head = mnl_nlmsg_next(head, &left))
-            judge(head, ours, &news);
+        for (; is_whole(head, left); head = mnl_nlmsg_next(head, &left)) judge(head, ours, &news);
     }
 }
 

@@ -9,8 +9,8 @@ namespace racoon::xfrm {
 namespace {
 constexpr std::size_t kBuffer = 65536;
 constexpr int kEventBuffer = 2 << 20;  // a rekeying of thousands of SAs at once
-constexpr int kGroups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_SA, XFRMNLGRP_POLICY,
-                           XFRMNLGRP_MAPPING, XFRMNLGRP_MIGRATE};
+constexpr int kGroups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE,  XFRMNLGRP_SA,
+                           XFRMNLGRP_POLICY,  XFRMNLGRP_MAPPING, XFRMNLGRP_MIGRATE};
 }  // namespace
 
 int RequestSocket::open() {
