@@ -202,6 +202,7 @@ void Backend::capabilities(racoon_kernel_caps* out) {
         flags |= try_marks();
         if (takes_non_ike()) flags |= RACOON_CAP_NON_IKE_MARKER;
         directions_ = knows_direction();
+        log(RACOON_LOG_DEBUG, std::string("SA direction: ") + (directions_ ? "yes" : "no"));
         if (own) requests_.close();
         capabilities_ = flags;
     }
@@ -434,7 +435,7 @@ racoon_status Backend::spi_get(const racoon_kernel_spi_request& r, racoon_op,
     }
     if (sas_.size() >= kMaxSas) return sdk::fail(err, RACOON_NO_MEMORY, "too many SAs");
     std::uint32_t spi = 0;
-    Request request = allocate_spi(r, 0, {});
+    Request request = allocate_spi(r, 0, {}, directions_);
     const int error = requests_.transact(request, [&](const Message& m) {
         if (const auto facts = read_sa(m)) spi = facts->info.spi;
     });

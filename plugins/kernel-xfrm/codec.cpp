@@ -67,18 +67,26 @@ void put_algorithms(Request& request, const racoon_kernel_sa& sa) {
 constexpr std::uint16_t kSaDirection = 33;  // XFRMA_SA_DIR
 constexpr std::uint8_t kOffloadPacket = 4;  // XFRM_OFFLOAD_PACKET
 
+void put_direction(Request& request, bool outbound) {
+    const std::uint8_t direction = outbound ? 2 : 1;  // XFRM_SA_DIR_OUT, _IN
+    request.attribute(kSaDirection, &direction, sizeof(direction));
+}
+
 // Windows beyond 32 packets and extended sequence numbers share an attribute; the flag alone turns
 // the latter on. An outbound ESN SA must have some window where its direction is not said, and none where it is.
 void put_replay(Request& request, const racoon_kernel_sa& sa, bool esn, bool direction) {
     std::uint32_t window = std::min<std::uint32_t>(sa.replay_window, XFRMA_REPLAY_ESN_MAX);
-    if (direction && sa.direction == RACOON_DIR_OUT)
+    const bool outbound = sa.direction == RACOON_DIR_OUT;
+    if (direction && outbound)
         window = 0;
     else if (esn)
         window = std::max(window, kSmallWindow);
-    if (esn || window > kSmallWindow) return put_window(request, window, sa.sequence);
-    if (sa.sequence == 0) return;
+    // It is what was sent, which an inbound SA with a direction may not have.
+    const std::uint64_t sequence = direction && !outbound ? 0 : sa.sequence;
+    if (esn || window > kSmallWindow) return put_window(request, window, sequence);
+    if (sequence == 0) return;
     xfrm_replay_state state{};
-    state.oseq = static_cast<std::uint32_t>(sa.sequence);
+    state.oseq = static_cast<std::uint32_t>(sequence);
     request.attribute(XFRMA_REPLAY_VAL, &state, sizeof(state));
 }
 
@@ -125,6 +133,7 @@ std::int32_t priority_of_kernel(std::uint32_t priority) {
 
 Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa, const SaForm& form) {
     const bool esn = (sa.flags & RACOON_SA_ESN) != 0;
+    const bool outbound = sa.direction == RACOON_DIR_OUT;
     xfrm_usersa_info info{};
     info.family = family_of(sa.dst);
     put_address(&info.saddr, sa.src);
@@ -134,9 +143,9 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa, const SaForm& for
     info.mode = mode_to_kernel(sa.mode);
     info.reqid = sa.reqid;
     if (sa.selector.local.family != 0) {
-        info.sel = selector_of(sa.selector, sa.direction == RACOON_DIR_OUT);
+        info.sel = selector_of(sa.selector, outbound);
     }
-    if (!esn && sa.replay_window <= kSmallWindow) {
+    if (!esn && sa.replay_window <= kSmallWindow && !(form.direction && outbound)) {
         info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
     }
     if (esn) info.flags |= XFRM_STATE_ESN;
@@ -153,10 +162,7 @@ Request new_sa(std::uint16_t type, const racoon_kernel_sa& sa, const SaForm& for
     Request request(type, flags, &info, sizeof(info));
     put_algorithms(request, sa);
     put_replay(request, sa, esn, form.direction);
-    if (form.direction) {
-        const std::uint8_t direction = sa.direction == RACOON_DIR_OUT ? 2 : 1;
-        request.attribute(kSaDirection, &direction, sizeof(direction));
-    }
+    if (form.direction) put_direction(request, outbound);
     put_offload(request, sa, form.offload);
     put_marks(request, sa.mark, sa.if_id);
     if (sa.output_mark.mask != 0) {
@@ -220,8 +226,8 @@ Request dump_sas() {
     return Request(XFRM_MSG_GETSA, NLM_F_DUMP, &none, sizeof(none));
 }
 
-Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence,
-                     const Marks& marks) {
+Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence, const Marks& marks,
+                     bool inbound) {
     const bool any = r.min_spi == 0 && r.max_spi == 0;
     xfrm_userspi_info info{};
     info.info.family = family_of(r.dst);
@@ -234,6 +240,7 @@ Request allocate_spi(const racoon_kernel_spi_request& r, std::uint32_t sequence,
     info.min = any ? 0x100 : r.min_spi;
     info.max = any ? (r.protocol == RACOON_IPPROTO_COMP ? 0xffffu : 0xffffffffu) : r.max_spi;
     Request request(XFRM_MSG_ALLOCSPI, 0, &info, sizeof(info));
+    if (inbound) put_direction(request, false);
     put_marks(request, marks.mark, marks.if_id);
     return request;
 }

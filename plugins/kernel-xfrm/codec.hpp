@@ -44,9 +44,10 @@ Request delete_sa(const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark)
 Request get_sa(const racoon_kernel_sa_id& id, const racoon_kernel_mark& mark);
 /// Every SA of the kernel, one message for each; larval ones too.
 Request dump_sas();
-/// `sequence` and `marks`: of the acquire that is meant, else 0 and none.
+/// `sequence` and `marks`: of the acquire that is meant, else 0 and none. `inbound`: it is said to be so, without which a
+/// kernel that knows directions refuses to complete the SA with one.
 Request allocate_spi(const racoon_kernel_spi_request& request, std::uint32_t sequence,
-                     const Marks& marks);
+                     const Marks& marks, bool inbound = false);
 /// NEWPOLICY or UPDPOLICY, for the direction given (which may be fwd for an inbound policy).
 Request new_policy(std::uint16_t type, const racoon_kernel_policy& policy, std::uint32_t direction);
 /// GETPOLICY or DELPOLICY.

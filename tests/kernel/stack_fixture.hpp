@@ -16,6 +16,8 @@ namespace racoon::test {
 
 /// The n-th request from now on fails; 0: none. Whether the one before is still to come.
 bool fail_request(int n);
+/// With kernel-xfrm: sees each request first, and refuses it with what it returns if that is not 0.
+extern std::function<int(const void*, std::size_t)> judge;
 
 using namespace std::chrono_literals;
 

@@ -121,6 +121,42 @@ TEST(XfrmMessages, SayADirectionWhereTheKernelKnowsIt) {
     }
 }
 
+// The window of an SA without extended numbers stands elsewhere if it is small.
+TEST(XfrmMessages, GiveNoSmallWindowToAnOutboundSaWithADirection) {
+    for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
+        racoon_kernel_sa sa = esp_sa(direction, "10.9.0.1", "10.9.0.2", 7, 1, 5);
+        sa.replay_window = 32;
+        sa.sequence = 9;  // sent, so that it is nothing to an inbound one
+        for (const bool known : {false, true}) {
+            Request request = new_sa(XFRM_MSG_NEWSA, sa, {known, Offload::Off});
+            const Message m = messages_of(request).at(0);
+            const auto info = xfrm::copy_from<xfrm_usersa_info>(m.body);
+            const bool none = known && direction == RACOON_DIR_OUT;
+            EXPECT_EQ(info->replay_window, none ? 0 : 32);
+            const auto replay = xfrm::copy_from<xfrm_replay_state>(
+                find_attribute(m, sizeof(xfrm_usersa_info), XFRMA_REPLAY_VAL));
+            EXPECT_EQ(replay.has_value(), !known || direction == RACOON_DIR_OUT);
+            if (replay) {
+                EXPECT_EQ(replay->oseq, 9u);
+            }
+        }
+    }
+}
+
+// An SA is completed with the direction that its SPI was got with. That of an acquire is outbound by itself.
+TEST(XfrmMessages, AskForAnSpiWithTheDirectionOfTheSa) {
+    const racoon_kernel_spi_request asked = spi_request("10.9.0.2", "10.9.0.1", 10);
+    for (const bool known : {false, true}) {
+        Request request = allocate_spi(asked, 0, {}, known);
+        const ByteView said =
+            find_attribute(messages_of(request).at(0), sizeof(xfrm_userspi_info), kSaDirection);
+        ASSERT_EQ(said.size(), known ? 1u : 0u);
+        if (known) {
+            EXPECT_EQ(said[0], 1);
+        }
+    }
+}
+
 TEST(XfrmMessages, AskTheDeviceOfTheRouteToDoEsp) {
     for (const std::uint32_t direction : {RACOON_DIR_IN, RACOON_DIR_OUT}) {
         racoon_kernel_sa sa = esp_sa(direction, "10.9.0.1", "10.9.0.2", 7, 1, 5);
