@@ -5,12 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <vector>
 
 #include "dialects.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const racoon_natt& table = natt::table();
-    for (const natt::Dialect* dialect : {&natt::kDialects[0], &natt::kFirstDrafts[0]}) {
+    std::vector<const natt::Dialect*> all;
+    for (const natt::Dialect& dialect : natt::kDialects) all.push_back(&dialect);
+    for (const natt::Dialect& dialect : natt::kFirstDrafts) all.push_back(&dialect);
+    for (const natt::Dialect* dialect : all) {
         void* impl = natt::impl(*dialect);
         static_cast<void>(table.match_vendor_id(impl, {data, size}));
         racoon_addr address{};
